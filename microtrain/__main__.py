@@ -1,0 +1,5 @@
+"""`python -m microtrain` is the `microtrain` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,20 @@
+"""The command line: `microtrain --help`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """The entry point of the `microtrain` command."""
+    from ..errors import MicrotrainError
+    from .app import app
+
+    try:
+        app()
+    except MicrotrainError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,46 @@
+"""The commands. Each loads what it needs when it runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    help="A small autograd framework for people who are learning how training works.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def about() -> None:
+    """A small autograd framework for people who are learning how training works."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("microtrain-demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of the order of the data.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="How often all training images are shown.")] = 30,
+    hidden: Annotated[Optional[list[int]], typer.Option(help="Width of a hidden layer; may be repeated.")] = None,  # noqa: UP007, UP045
+    lr: Annotated[float, typer.Option(min=0.0, help="Adam's learning rate.")] = 1e-3,
+) -> None:
+    """Train a classifier of handwritten digits and write a report with pictures."""
+    from .demo import run_demo
+
+    run_demo(out, seed=seed, epochs=epochs, hidden=hidden or [128, 64], lr=lr)
+
+
+@app.command()
+def version() -> None:
+    """Print the version of microtrain and of what it computes with."""
+    import platform
+
+    import numpy
+
+    from .. import __version__
+
+    print(f"microtrain {__version__} (Python {platform.python_version()}, NumPy {numpy.__version__})")

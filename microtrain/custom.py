@@ -1,0 +1,97 @@
+"""An elementwise operation of your own, from a one-line formula. For anything else there is `function.Function`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError, MicrotrainError, ShapeError
+from .formula import Operand, derive
+from .ops.primitive import Primitive
+from .tensor import Tensor
+
+
+def elementwise(
+    name: str, forward: Callable[..., Any], vjps: Sequence[Callable[..., Any] | None] | None = None, *, tex: str = ""
+) -> Callable[..., Tensor]:
+    """An elementwise operation of your own, from one formula.
+
+    >>> import microtrain as mt
+    >>> from microtrain import F
+    >>> bump = mt.elementwise("bump", lambda x: F.exp(-x * x))
+    >>> x = mt.tensor([0.0, 1.0], requires_grad=True)
+    >>> bump(x).sum().backward()
+    >>> x.grad
+    tensor([-0.        , -0.73575888])
+
+    `forward` is written with operators and `F`'s functions. The derivative follows from it by the chain rule, or is
+    given as `vjps`, one lambda for each input: `[lambda g, y, x: g * (-2 * x * y)]`, whose parameters name what it needs
+    (see `microtrain.ops.primitive`). Raises `ArgumentError` if the formula branches or calls what `F` has not.
+    """
+    if vjps is None:
+        try:
+            vjps = derive(forward)
+        except MicrotrainError:
+            raise
+        except (TypeError, AttributeError) as error:
+            raise ArgumentError(
+                f"The formula of '{name}' can't be read with symbols: {error}.",
+                "Its derivative is derived from it, so it may contain only operators and F's functions.",
+                "Write F.exp(x) instead of math.exp(x), or give the derivative: elementwise(name, forward, [vjp]).",
+            ) from error
+    else:
+        vjps = [None if vjp is None else _checked(name, vjp) for vjp in vjps]
+    row = Primitive(name, _fresh(forward), vjps, tex=tex, elementwise=True)
+
+    def operation(*inputs: Any) -> Any:
+        if len(inputs) != len(row.inputs):
+            raise ArgumentError(f"{name}() takes {len(row.inputs)} inputs ({', '.join(row.inputs)}), not {len(inputs)}.")
+        if not any(isinstance(x, Operand) for x in inputs):
+            inputs = (Tensor(inputs[0]), *inputs[1:])
+        return row(*inputs)  # also with symbols, inside another formula
+
+    operation.__name__ = name
+    operation.__doc__ = inspect.getdoc(forward) or f"Elementwise {name}."
+    operation.row = row  # type: ignore[attr-defined]
+    return operation
+
+
+def _fresh(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """`forward`, but its result is always an array of the broadcast shape, in memory of its own."""
+
+    @functools.wraps(forward)
+    def call(*arrays: Any) -> Any:
+        value = forward(*arrays)
+        if any(isinstance(x, Operand) for x in arrays):
+            return value
+        shape = np.broadcast_shapes(*map(np.shape, arrays))
+        if np.shape(value) != shape:
+            value = np.broadcast_to(value, shape).copy()
+        if isinstance(value, np.ndarray):
+            return value.copy() if any(np.may_share_memory(value, x) for x in arrays) else value
+        return np.asarray(value)[()]
+
+    return call
+
+
+def _checked(name: str, vjp: Callable[..., Any]) -> Callable[..., Any]:
+    """`vjp`, but its result has the shape of the output and memory of its own."""
+
+    @functools.wraps(vjp)
+    def call(g: Any, *rest: Any) -> Any:
+        gradient = vjp(g, *rest)
+        if isinstance(gradient, Operand):
+            return gradient
+        if np.shape(gradient) not in ((), g.shape):
+            raise ShapeError(
+                f"A vjp of '{name}' returned shape {np.shape(gradient)} for an upstream gradient of shape {g.shape}.",
+                "The vjp of an elementwise operation is elementwise too; broadcasting is undone afterwards.",
+            )
+        # a new array, because what is kept for another walk must not become a gradient that is written to
+        return np.array(np.broadcast_to(gradient, g.shape), dtype=g.dtype)[()] if not isinstance(g, Operand) else g * 0 + gradient
+
+    return call

@@ -1,0 +1,69 @@
+"""Turns NumPy's complaints about an operation into messages that teach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError, DtypeError, IndexingError, MicrotrainError, ShapeError
+from .ops.primitive import Primitive
+from .show import short
+
+
+def explain_failure(row: Primitive, arrays: list[Any], params: dict[str, Any], error: Exception) -> MicrotrainError:
+    """The error to raise when `row.forward(*arrays, **params)` raised `error`."""
+    if isinstance(error, MicrotrainError):
+        return error
+    settings = "".join(f", {k}={v!r}" for k, v in params.items() if v is not None and len(repr(v)) < 60)
+    call = f"{row.name}({', '.join(short(a) for a in arrays)}{settings})"
+    shapes = [np.shape(a) for a in arrays]
+    if row.elementwise and not _broadcastable(shapes):
+        return ShapeError(
+            f"{call}: the shapes {' and '.join(map(str, shapes))} do not go together.",
+            _why_not_broadcast(shapes),
+            "Transpose, reshape or unsqueeze one of them.",
+        )
+    if row.name == "linear":
+        return ShapeError(
+            f"linear(): an input of shape {shapes[0]} does not fit a weight of shape {shapes[1]} and a bias {shapes[2]}.",
+            f"A weight (m, n) maps vectors of length n to vectors of length m; this one takes length {shapes[1][-1:]}.",
+            "The last axis of the input must be that long: reshape the input, or make the layer fit.",
+        )
+    if row.name == "matmul" and all(len(s) >= 1 for s in shapes):
+        inner = shapes[0][-1], shapes[1][-2 if len(shapes[1]) > 1 else -1]
+        if inner[0] != inner[1]:
+            return ShapeError(
+                f"{call}: a matrix of shape {shapes[0]} can't be multiplied by one of shape {shapes[1]}.",
+                f"The last axis of the first ({inner[0]}) must be as long as the rows of the second ({inner[1]}).",
+                "Transpose one of them (x.T), or swap them.",
+            )
+    message = str(error).rstrip(".")
+    if isinstance(error, IndexError):  # NumPy's AxisError too
+        kind: type[MicrotrainError] = IndexingError
+    elif isinstance(error, TypeError):
+        kind = DtypeError
+    elif any(word in message for word in ("shape", "dimension", "broadcast", "size")):
+        kind = ShapeError
+    else:
+        kind = ArgumentError
+    return kind(f"{call} is not possible: {message}.")
+
+
+def _broadcastable(shapes: list[tuple[int, ...]]) -> bool:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
+
+
+def _why_not_broadcast(shapes: list[tuple[int, ...]]) -> str:
+    rank = max(map(len, shapes))
+    for axis in range(-1, -rank - 1, -1):
+        lengths = {s[axis] for s in shapes if len(s) >= -axis} - {1}
+        if len(lengths) > 1:
+            return f"Compared from the last axis on, lengths must be equal or 1; axis {axis} has " + " and ".join(
+                map(str, sorted(lengths))
+            )
+    return "they have different numbers of axes"

@@ -1,0 +1,72 @@
+"""Activation functions as modules; each calls the function of the same name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..tensor import Tensor
+from . import functional as F
+from .module import Module
+from .parameter import Parameter
+
+
+def _activation(name: str, function: str, **defaults: Any) -> type[Module]:
+    """A module class that calls `F.function(input, *settings)`; the settings are the constructor's arguments."""
+
+    def __init__(self: Any, *args: Any, inplace: bool = False, **kwargs: Any) -> None:
+        Module.__init__(self)
+        settings = {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
+        if len(args) > len(defaults) or settings.keys() - defaults.keys():
+            raise TypeError(f"{name}({', '.join(defaults)}) got {args} {kwargs}")
+        self.settings = settings
+        for key, value in settings.items():
+            setattr(self, key, value)
+
+    of_tensors = getattr(Tensor, function)
+
+    def forward(self: Any, input: Tensor) -> Tensor:
+        return of_tensors(input, *self.settings.values())  # type: ignore[no-any-return]
+
+    def extra_repr(self: Any) -> str:
+        return ", ".join(f"{key}={value}" for key, value in self.settings.items())
+
+    body = {"__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__module__": __name__}
+    body["__doc__"] = f"`nn.functional.{function}` as a module."
+    return type(name, (Module,), body)
+
+
+ReLU = _activation("ReLU", "relu")
+ReLU6 = _activation("ReLU6", "relu6")
+LeakyReLU = _activation("LeakyReLU", "leaky_relu", negative_slope=0.01)
+ELU = _activation("ELU", "elu", alpha=1.0)
+CELU = _activation("CELU", "celu", alpha=1.0)
+SELU = _activation("SELU", "selu")
+GELU = _activation("GELU", "gelu", approximate="none")
+SiLU = _activation("SiLU", "silu")
+Mish = _activation("Mish", "mish")
+Tanh = _activation("Tanh", "tanh")
+Sigmoid = _activation("Sigmoid", "sigmoid")
+LogSigmoid = _activation("LogSigmoid", "logsigmoid")
+Softplus = _activation("Softplus", "softplus", beta=1.0, threshold=20.0)
+Softsign = _activation("Softsign", "softsign")
+Hardtanh = _activation("Hardtanh", "hardtanh", min_val=-1.0, max_val=1.0)
+Softmax = _activation("Softmax", "softmax", dim=-1)
+LogSoftmax = _activation("LogSoftmax", "log_softmax", dim=-1)
+
+
+class Identity(Module):
+    """Gives back its input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input
+
+
+class PReLU(Module):
+    """x for x > 0, a x elsewhere, with trained slopes a: one, or one for each channel."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        super().__init__()
+        self.weight = Parameter([init] * num_parameters)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.prelu(input, self.weight)  # type: ignore[no-any-return]

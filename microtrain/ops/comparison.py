@@ -1,0 +1,95 @@
+"""Comparisons, logic, and choosing between values. Booleans have no derivatives; `where` passes them on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..formula import F
+from .primitive import elementwise, operation, primitive
+
+eq = elementwise("eq", np.equal, [], tex="{a} = {b}", aliases=["equal_to"])
+ne = elementwise("ne", np.not_equal, [], tex=r"{a} \ne {b}", aliases=["not_equal"])
+lt = elementwise("lt", np.less, [], tex="{a} < {b}", aliases=["less"])
+le = elementwise("le", np.less_equal, [], tex=r"{a} \le {b}", aliases=["less_equal"])
+gt = elementwise("gt", np.greater, [], tex="{a} > {b}", aliases=["greater"])
+ge = elementwise("ge", np.greater_equal, [], tex=r"{a} \ge {b}", aliases=["greater_equal"])
+logical_and = elementwise("logical_and", np.logical_and, [], tex=r"{a} \land {b}")
+logical_or = elementwise("logical_or", np.logical_or, [], tex=r"{a} \lor {b}")
+logical_xor = elementwise("logical_xor", np.logical_xor, [], tex=r"{a} \oplus {b}")
+logical_not = elementwise("logical_not", np.logical_not, [], tex=r"\lnot {x}")
+bitwise_and = elementwise("bitwise_and", np.bitwise_and, [], tex=r"{a} \mathbin{\&} {b}")
+bitwise_or = elementwise("bitwise_or", np.bitwise_or, [], tex=r"{a} \mathbin{|} {b}")
+bitwise_xor = elementwise("bitwise_xor", np.bitwise_xor, [], tex=r"{a} \oplus {b}")
+bitwise_not = elementwise("bitwise_not", np.invert, [], tex=r"\lnot {x}")
+isnan = elementwise("isnan", np.isnan, [], tex=r"\operatorname{isnan} {x}")
+isinf = elementwise("isinf", np.isinf, [], tex=r"\operatorname{isinf} {x}")
+isfinite = elementwise("isfinite", np.isfinite, [], tex=r"\operatorname{isfinite} {x}")
+
+choose = elementwise(
+    "where",
+    lambda condition, a, b: np.where(condition, a, b),
+    [None, lambda g, condition: F.where(condition, g, 0), lambda g, condition: F.where(condition, 0, g)],
+    tex=r"({a} \text{ if } {condition} \text{ else } {b})",
+    public=False,
+)
+
+
+@operation(method=False)
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """`input` where the condition holds, `other` elsewhere; with the condition alone, the indices where it holds."""
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    return choose(condition, input, other)
+
+
+@operation(name="where", function=False)
+def where_method(self: Any, condition: Any, other: Any) -> Any:
+    """`self` where the condition holds, `other` elsewhere."""
+    return choose(condition, self, other)
+
+
+@operation(inplace=True)
+def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+    """`value` where the mask is true, `input` elsewhere."""
+    return choose(mask, value, input)
+
+
+_nonzero = primitive("nonzero", lambda x: np.argwhere(x))
+
+
+@operation()
+def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not zero: shape (count, ndim), or one index tensor for each axis."""
+    found = _nonzero(input)
+    return tuple(found[:, axis] for axis in range(found.shape[1])) if as_tuple else found
+
+
+_all_close = primitive(
+    "allclose",
+    lambda a, b, *, rtol, atol, equal_nan: np.bool_(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)),
+)
+
+
+@operation()
+def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Are all elements equal within atol + rtol * |other|?"""
+    return bool(_all_close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan))
+
+
+@operation()
+def equal(input: Any, other: Any) -> bool:
+    """Same shape and same elements?"""
+    return input.shape == getattr(other, "shape", ()) and bool((input == other).all())
+
+
+_close = primitive(
+    "isclose", lambda a, b, *, rtol, atol, equal_nan: np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
+)
+
+
+@operation()
+def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Elementwise: equal within atol + rtol * |other|?"""
+    return _close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)

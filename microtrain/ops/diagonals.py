@@ -1,0 +1,84 @@
+"""Diagonals and triangles of matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from .primitive import operation, primitive
+from .shapes import normalise_dim
+
+
+def _from_diagonal(g: Any, *, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> Any:
+    """Zeros, with g on the diagonal."""
+    output = np.zeros(shape, dtype=g.dtype)
+    view = np.diagonal(output, offset, dim1, dim2)
+    view.flags.writeable = True
+    view[...] = g
+    return output
+
+
+of_diagonal = primitive(
+    "diagonal",
+    lambda x, *, offset, dim1, dim2: np.array(np.diagonal(x, offset, dim1, dim2)),
+    [
+        lambda g, x_shape, offset, dim1, dim2: from_diagonal(g, shape=x_shape, offset=offset, dim1=dim1, dim2=dim2),
+    ],
+)
+from_diagonal = primitive(
+    "from_diagonal",
+    _from_diagonal,
+    [lambda g, offset, dim1, dim2: of_diagonal(g, offset=offset, dim1=dim1, dim2=dim2)],
+)
+lower = primitive("tril", lambda x, *, k: np.tril(x, k), [lambda g, k: lower(g, k=k)])
+upper = primitive("triu", lambda x, *, k: np.triu(x, k), [lambda g, k: upper(g, k=k)])
+
+
+@operation()
+def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """The elements with equal indices along two axes, as a new last axis (a copy)."""
+    if input.ndim < 2:
+        raise ShapeError(f"A diagonal needs at least two axes, not shape {input.shape}.")
+    first, second = normalise_dim(dim1, input.ndim), normalise_dim(dim2, input.ndim)
+    if first == second:
+        raise ArgumentError(f"diagonal() of shape {input.shape}: dim1 {dim1} and dim2 {dim2} are the same axis.")
+    return of_diagonal(input, offset=offset, dim1=first, dim2=second)
+
+
+@operation()
+def diag(input: Any, diagonal: int = 0) -> Any:
+    """A vector as a diagonal matrix, or the diagonal of a matrix."""
+    if input.ndim == 1:
+        n = input.shape[0] + abs(diagonal)
+        return from_diagonal(input, shape=(n, n), offset=diagonal, dim1=0, dim2=1)
+    if input.ndim != 2:
+        raise ShapeError(f"diag() takes a vector or a matrix, not shape {input.shape}.")
+    return of_diagonal(input, offset=diagonal, dim1=0, dim2=1)
+
+
+@operation()
+def trace(input: Any) -> Any:
+    """The sum of the diagonal of a matrix."""
+    if input.ndim != 2:
+        raise ShapeError(f"trace() takes a matrix, not shape {input.shape}.")
+    return of_diagonal(input, offset=0, dim1=0, dim2=1).sum()
+
+
+def _triangle(row: Any, input: Any, diagonal: int) -> Any:
+    if input.ndim < 2:
+        raise ShapeError(f"{row.name}() takes matrices, not shape {input.shape}.")
+    return row(input, k=diagonal)
+
+
+@operation()
+def tril(input: Any, diagonal: int = 0) -> Any:
+    """The lower triangle of each matrix, zeros above."""
+    return _triangle(lower, input, diagonal)
+
+
+@operation()
+def triu(input: Any, diagonal: int = 0) -> Any:
+    """The upper triangle of each matrix, zeros below."""
+    return _triangle(upper, input, diagonal)

@@ -1,0 +1,256 @@
+"""Reading and writing parts: indexing, gathering, scattering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError, IndexingError, ShapeError
+from .comparison import choose
+from .primitive import operation, primitive
+from .shapes import broadcast_to, normalise_dim, reshape
+
+
+def is_view_index(index: Any) -> bool:
+    """Only integers, slices, `...` and None: NumPy gives a view for these."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(
+        part is None or part is Ellipsis or isinstance(part, slice)
+        or (isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_)))
+        for part in parts
+    )  # fmt: skip
+
+
+def _view(x: Any, *, index: Any) -> Any:
+    part = x[index]
+    if isinstance(part, np.ndarray):
+        return part
+    return x[(*index, ...) if isinstance(index, tuple) else (index, ...)]  # the memory, where NumPy gave a number
+
+
+def _add_at(g: Any, *, shape: tuple[int, ...], index: Any) -> Any:
+    """Zeros, with g added at the index: an element that was read twice gets both."""
+    output = np.zeros(shape, dtype=g.dtype)
+    if is_view_index(index):
+        output[index] = g
+    else:
+        np.add.at(output, index, g)
+    return output
+
+
+# Two rows for one derivative, because one gives views and the other copies.
+get_view = primitive("getitem", _view, [lambda g, x_shape, index: add_at(g, shape=x_shape, index=index)], view=True)
+get_copy = primitive(
+    "index", lambda x, *, index: x[index], [lambda g, x_shape, index: add_at(g, shape=x_shape, index=index)]
+)
+add_at = primitive("add_at", _add_at, [lambda g, index: get_part(g, index)])
+
+
+def get_part(x: Any, index: Any) -> Any:
+    """x[index], as a view if NumPy makes one; reads arrays and tensors."""
+    return (get_view if is_view_index(index) else get_copy)(x, index=index)
+
+
+def _put(x: Any, value: Any, *, index: Any) -> Any:
+    if np.asarray(value).dtype.kind == "f" and x.dtype.kind != "f":
+        raise DtypeError(
+            f"Floating-point numbers can't be written into a tensor of dtype {x.dtype} (shape {x.shape}).",
+            "What comes after the point would be lost.",
+            "Convert one of them: x.float() or value.long().",
+        )
+    output = np.array(x)  # also of a NumPy scalar
+    output[index] = value
+    return output
+
+
+def _winners(shape: tuple[int, ...], index: Any) -> Any:
+    """Which of the written values stay: where an index occurs twice, the last one wins. None if all do."""
+    if is_view_index(index):
+        return None
+    written = np.empty(shape, dtype=np.intp)
+    order = np.arange(written[index].size).reshape(written[index].shape)
+    written[index] = order
+    stays = written[index] == order
+    return None if stays.all() else stays
+
+
+def _value_vjp(g: Any, x_shape: tuple[int, ...], value_shape: tuple[int, ...], index: Any) -> Any:
+    part = get_part(g, index)
+    stays = _winners(x_shape, index)
+    if stays is not None:
+        part = choose(stays, part, 0)
+    surplus = len(value_shape) - part.ndim  # a value may have more axes of length 1 than the place it is written to
+    return reshape(part, shape=(*(1,) * surplus, *part.shape)) if surplus > 0 else part
+
+
+put = primitive("setitem", _put, [lambda g, index: put(g, 0, index=index), _value_vjp])
+
+
+# ---- along an axis ---------------------------------------------------------------------------------------------------
+
+
+def _along(indices: Any, dim: int) -> tuple[Any, ...]:
+    """The full index that means indices[i, j ...] along `dim` and i, j ... along the other axes."""
+    grid = np.ogrid[tuple(slice(n) for n in indices.shape)]
+    return tuple(indices if axis == dim else grid[axis] for axis in range(indices.ndim))
+
+
+def _add_along(g: Any, indices: Any, *, shape: tuple[int, ...], dim: int) -> Any:
+    output = np.zeros(shape, dtype=g.dtype)
+    np.add.at(output, _along(indices, dim), g)
+    return output
+
+
+gather_along = primitive(
+    "gather",
+    lambda x, indices, *, dim: x[_along(indices, dim)],
+    [lambda g, indices, x_shape, dim: add_along(g, indices, shape=x_shape, dim=dim), None],
+)
+add_along = primitive("add_along", _add_along, [lambda g, indices, dim: gather_along(g, indices, dim=dim), None])
+
+
+def _scatter_add(x: Any, indices: Any, source: Any, *, dim: int) -> Any:
+    output = x.copy()
+    np.add.at(output, _along(indices, dim), source[tuple(slice(n) for n in indices.shape)])
+    return output
+
+
+def _source_vjp(g: Any, indices: Any, source_shape: tuple[int, ...], dim: int) -> Any:
+    part = gather_along(g, indices, dim=dim)
+    if part.shape == source_shape:
+        return part
+    return add_at(part, shape=source_shape, index=tuple(slice(n) for n in part.shape))
+
+
+added_at = primitive("scatter_add", _scatter_add, [lambda g: g, None, _source_vjp])
+
+
+def _indices(index: Any, length: int, what: str) -> Any:
+    """Integer indices, checked against the length of their axis."""
+    raw = index._data if hasattr(index, "_data") else np.array(index)
+    if raw.dtype.kind not in "iu":
+        raise DtypeError(f"{what}: indices must be integers, not {raw.dtype}.", fix="Convert them: indices.long().")
+    if raw.size and (raw.min() < -length or raw.max() >= length):
+        bad = raw[(raw < -length) | (raw >= length)].flat[0]
+        raise IndexingError(f"{what}: index {bad} is outside an axis of length {length}.")
+    return index if hasattr(index, "_data") else raw
+
+
+def _index_along(input: Any, dim: int, index: Any, what: str, others: tuple[Any, ...] = ()) -> tuple[int, Any]:
+    """(axis, indices) of gather and scatter, after checking that they fit `input` (and the sources, if there are)."""
+    axis = normalise_dim(dim, input.ndim)
+    if input.ndim == 0:
+        raise ShapeError(f"{what}() on a tensor without axes (shape ()).", fix="Use x.reshape(1).")
+    indices = _indices(index, input.shape[axis], f"{what}() of shape {input.shape}")
+    for role, shape in [("input", input.shape), *(("src", source.shape) for source in others)]:
+        free = axis if role == "input" else -1  # along it, there may be more indices than elements
+        fits = len(shape) == indices.ndim and all(
+            i == free or m <= n for i, (m, n) in enumerate(zip(indices.shape, shape, strict=True))
+        )
+        if not fits:
+            raise ShapeError(
+                f"{what}() along dim {dim}: indices of shape {indices.shape} do not fit {role} of shape {shape}.",
+                f"They need as many axes, and none longer than those of {role}"
+                + (f" (but for axis {axis})." if role == "input" else "."),
+            )
+    return axis, indices
+
+
+@operation()
+def gather(input: Any, dim: int, index: Any) -> Any:
+    """output[i][j] = input[index[i][j]][j] for dim 0; `index` may be shorter than `input` along the other axes."""
+    axis, indices = _index_along(input, dim, index, "gather")
+    return gather_along(input, indices, dim=axis)
+
+
+@operation(aliases=["take_along_axis"])
+def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
+    """The elements at `indices` along an axis; the other axes broadcast. Without `dim` both are flattened."""
+    if not hasattr(indices, "_data"):
+        indices = np.array(indices)
+    if dim is None:
+        input, indices, dim = input.reshape(input.numel()), indices.reshape(-1), 0
+    axis = normalise_dim(dim, input.ndim)
+    indices = _indices(indices, input.shape[axis] if input.ndim else 0, f"take_along_dim() of shape {input.shape}")
+    if indices.ndim != input.ndim:
+        raise ShapeError(f"take_along_dim(): indices {indices.shape} and input {input.shape} have different axes.")
+
+    def others(shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:axis], 1, *shape[axis + 1 :])
+
+    try:
+        common = np.broadcast_shapes(others(input.shape), others(indices.shape))
+    except ValueError:
+        raise ShapeError(
+            f"take_along_dim() along dim {dim}: indices {indices.shape} and input {input.shape} do not go together."
+        ) from None
+
+    def widened(x: Any) -> Any:
+        return broadcast_to(x, shape=(*common[:axis], x.shape[axis], *common[axis + 1 :]))
+
+    return gather_along(widened(input), widened(indices), dim=axis)
+
+
+@operation(inplace=True)
+def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
+    """`input` with src[i][j] added at [index[i][j]][j] (for dim 0)."""
+    axis, indices = _index_along(input, dim, index, "scatter_add", (src,))
+    return added_at(input, indices, src, dim=axis)
+
+
+@operation(inplace=True)
+def scatter(input: Any, dim: int, index: Any, src: Any) -> Any:
+    """`input` with src[i][j] (or a number) written at [index[i][j]][j] (for dim 0); the last write wins."""
+    many = bool(getattr(src, "shape", ()))
+    axis, indices = _index_along(input, dim, index, "scatter", (src,) if many else ())
+    raw = np.array(indices._data if hasattr(indices, "_data") else indices)
+    if many:
+        src = get_part(src, tuple(slice(n) for n in raw.shape))
+    return put(input, src, index=_along(raw, axis))
+
+
+@operation()
+def index_select(input: Any, dim: int, index: Any) -> Any:
+    """The slices of `input` at these positions of an axis."""
+    axis = normalise_dim(dim, input.ndim)
+    if input.ndim == 0:
+        raise ShapeError("index_select() of a tensor without axes (shape ()).")
+    indices = _indices(index, input.shape[axis], f"index_select() of shape {input.shape}")
+    raw = np.array(indices._data if hasattr(indices, "_data") else indices)
+    if raw.ndim > 1:
+        raise ShapeError(f"index_select(): the positions are a vector, not of shape {raw.shape}.")
+    return get_copy(input, index=(*(slice(None),) * axis, raw.reshape(-1)))
+
+
+@operation()
+def masked_select(input: Any, mask: Any) -> Any:
+    """The elements where the mask is true, as a vector."""
+    raw = np.array(mask._data if hasattr(mask, "_data") else mask)
+    if raw.dtype.kind != "b":
+        raise DtypeError(f"masked_select(): the mask must be boolean, not {raw.dtype}.", fix="Compare: x[x > 0].")
+    try:
+        shape = np.broadcast_shapes(input.shape, raw.shape)
+    except ValueError:
+        raise ShapeError(f"masked_select(): a mask {raw.shape} does not fit an input {input.shape}.") from None
+    return get_copy(broadcast_to(input, shape=shape), index=np.broadcast_to(raw, shape))
+
+
+encode = primitive("one_hot", lambda x, *, num_classes: (x[..., None] == np.arange(num_classes)).astype(np.int64))
+
+
+@operation(method=False)
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """Integers k as rows with a 1 at place k; shape (*, num_classes).
+
+    Raises `IndexingError` for labels outside 0 ... num_classes - 1, `DtypeError` for labels that are not integers.
+    """
+    labels = _indices(tensor, np.iinfo(np.int64).max, "one_hot()")
+    if num_classes == -1:
+        num_classes = int(labels.max()) + 1 if labels.numel() else 0
+    if labels.numel() and not (0 <= int(labels.min()) and int(labels.max()) < num_classes):
+        raise IndexingError(
+            f"one_hot(): labels from {int(labels.min())} to {int(labels.max())} with {num_classes} classes.",
+            f"Labels are 0 ... {num_classes - 1}.",
+        )
+    return encode(labels, num_classes=num_classes)

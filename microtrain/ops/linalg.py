@@ -1,0 +1,191 @@
+"""Linear algebra: inverses, determinants, factors. Matrices are the last two axes; the axes before them are batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from .comparison import choose
+from .diagonals import lower
+from .indexing import get_copy
+from .joining import joined
+from .primitive import operation, primitive
+from .products import column, linear, matmul, row
+from .shapes import reshape
+
+__all__ = ["linear", "matmul"]
+
+
+def _lapack(function: Callable[..., Any], trouble: str, fix: str) -> Callable[..., Any]:
+    """NumPy's function, whose complaint about the values of a matrix becomes ours (in the backward pass too)."""
+
+    def call(*matrices: Any) -> Any:
+        try:
+            return function(*matrices)
+        except np.linalg.LinAlgError:
+            shapes = " and ".join(str(m.shape) for m in matrices)
+            raise ArgumentError(f"{function.__name__}() of shape {shapes}: {trouble}.", fix=fix) from None
+
+    return call
+
+
+_SINGULAR = ("the matrix is singular", "Add a small multiple of the identity, or look for rows that depend on others.")
+_NOT_FINITE = ("the eigenvalues were not found", "Look for NaN or infinity in the matrix.")
+_inverse = _lapack(np.linalg.inv, *_SINGULAR)
+_solve = _lapack(np.linalg.solve, *_SINGULAR)
+_cholesky = _lapack(np.linalg.cholesky, "the matrix is not positive definite", "Add a small multiple of the identity.")
+_eigenvalues = _lapack(np.linalg.eigvalsh, *_NOT_FINITE)
+_eigh = _lapack(np.linalg.eigh, *_NOT_FINITE)
+
+
+def _scale(g: Any) -> Any:
+    """A number for each matrix, ready to multiply matrices."""
+    return reshape(g, shape=(*g.shape, 1, 1))
+
+
+inverse = primitive(
+    "inv",
+    _inverse,
+    [lambda g, y: -(y.mT @ g @ y.mT)],
+    inputs=("x",),
+    tex="{x}^{-1}",
+)
+solution = primitive(
+    "solve",
+    _solve,
+    [
+        lambda g, y, a: -(solution(a.mT, g) @ y.mT),
+        lambda g, a: solution(a.mT, g),
+    ],
+    inputs=("a", "b"),
+    tex="{a}^{-1} {b}",
+)
+
+
+def _det_vjp(g: Any, y: Any, x: Any) -> Any:
+    if not (y == 0).any():
+        return _scale(g * y) * inverse(x).mT
+    return _scale(g) * cofactors(x)  # a singular matrix has no inverse, but its determinant has a derivative
+
+
+def cofactors(x: Any) -> Any:
+    """The derivative of the determinant, (-1)^(i+j) times the determinants of the minors."""
+    n = x.shape[-1]
+    if n == 1:
+        return x * 0 + 1
+    rows = []
+    for i in range(n):
+        rest = [k for k in range(n) if k != i]
+        minors = []
+        for j in range(n):
+            columns = [k for k in range(n) if k != j]
+            minor = get_copy(x, index=(Ellipsis, np.array(rest)[:, None], np.array(columns)))
+            minors.append(reshape(determinant(minor) * float((-1) ** (i + j)), shape=(*x.shape[:-2], 1, 1)))
+        rows.append(joined(*minors, dim=x.ndim - 1, starts=tuple(range(n + 1))))
+    return joined(*rows, dim=x.ndim - 2, starts=tuple(range(n + 1)))
+
+
+determinant = primitive("det", np.linalg.det, [_det_vjp], inputs=("x",), tex=r"\det {x}")
+sign_of_det = primitive("slogdet_sign", lambda x: np.linalg.slogdet(x)[0])
+log_of_det = primitive(
+    "logabsdet",
+    lambda x: np.linalg.slogdet(x)[1],
+    [lambda g, x: _scale(g) * inverse(x).mT],
+    tex=r"\ln |\det {x}|",
+)
+
+
+def _cholesky_vjp(g: Any, y: Any) -> Any:
+    """Iain Murray 2016, eq. 8: L^-T phi(L^T g) L^-1, made symmetric; phi takes the lower triangle, half the diagonal."""
+    inverse_factor = inverse(y)
+    inner = y.mT @ g
+    phi = 0.25 * (lower(inner, k=0) + lower(inner, k=-1))
+    half = inverse_factor.mT @ phi @ inverse_factor
+    return half + half.mT
+
+
+cholesky_factor = primitive("cholesky", _cholesky, [_cholesky_vjp], inputs=("x",))
+
+
+def _symmetric_eigenvalues_vjp(g: Any, x: Any) -> Any:
+    """The derivative of an eigenvalue is the projector on its eigenvector."""
+    vectors = eigenvectors(x)
+    return (vectors * row(g)) @ vectors.mT
+
+
+def _eigenvectors_vjp(g: Any, y: Any, x: Any) -> Any:
+    values = eigenvalues(x)
+    n = values.shape[-1]
+    apart = 1 / choose(np.eye(n, dtype=bool), np.inf, row(values) - column(values))
+    return y @ (apart * (y.mT @ g)) @ y.mT
+
+
+eigenvalues = primitive("eigvalsh", _eigenvalues, [_symmetric_eigenvalues_vjp], inputs=("x",))
+eigenvectors = primitive("eigenvectors", lambda x: _eigh(x)[1], [_eigenvectors_vjp])
+
+
+class SignAndLog(NamedTuple):
+    """What slogdet returns."""
+
+    sign: Any
+    logabsdet: Any
+
+
+def _check_square(x: Any, what: str) -> None:
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ShapeError(f"{what}() needs square matrices, not shape {x.shape}.")
+
+
+@operation(aliases=["inverse"])
+def inv(input: Any) -> Any:
+    """The inverse of each matrix. Raises if one is singular."""
+    _check_square(input, "inv")
+    return inverse(input)
+
+
+@operation(method=False)
+def solve(A: Any, B: Any) -> Any:  # noqa: N803 (PyTorch's names)
+    """X with A X = B; B is a vector, a matrix, or a batch of matrices. Raises if a matrix is singular."""
+    _check_square(A, "solve")
+    vectors = B.ndim == 1 or B.shape == A.shape[:-1]
+    if B.ndim == 0 or B.shape[-1 if vectors else -2] != A.shape[-1]:
+        raise ShapeError(f"solve(): matrices of shape {A.shape} and right-hand sides of shape {B.shape}.")
+    return solution(A, column(B)).squeeze(-1) if vectors else solution(A, B)
+
+
+@operation()
+def det(input: Any) -> Any:
+    """The determinant of each matrix."""
+    _check_square(input, "det")
+    return determinant(input)
+
+
+@operation()
+def slogdet(input: Any) -> SignAndLog:
+    """(sign, ln |det|) of each matrix."""
+    _check_square(input, "slogdet")
+    return SignAndLog(sign_of_det(input), log_of_det(input))
+
+
+@operation()
+def logdet(input: Any) -> Any:
+    """ln det of each matrix; NaN where the determinant is negative."""
+    sign, log_abs = slogdet(input)
+    return choose(sign < 0, np.nan, log_abs)
+
+
+@operation()
+def cholesky(input: Any) -> Any:
+    """The lower triangular L with L L^T = input, for symmetric positive definite matrices. Raises for others."""
+    _check_square(input, "cholesky")
+    return cholesky_factor(input)
+
+
+@operation()
+def eigvalsh(input: Any) -> Any:
+    """The eigenvalues of symmetric matrices, smallest first; reads the lower triangle."""
+    _check_square(input, "eigvalsh")
+    return eigenvalues(input)

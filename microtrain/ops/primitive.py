@@ -1,0 +1,317 @@
+"""What a row of the operation table is.
+
+A row gives an operation's value on arrays (`forward`) and, for each input, the vector-Jacobian product (`vjp`): the
+gradient that arrives at the output, `g`, turned into the gradient of that input. For example
+
+    mul = elementwise("mul", lambda a, b: a * b, [lambda g, b: g * b, lambda g, a: g * a], tex="{a} {b}")
+    tanh = elementwise("tanh", np.tanh, [lambda g, y: g * (1 - y * y)], tex=r"\\tanh {x}")
+
+The parameter names of a vjp say what it needs, and only that is kept for the backward pass:
+
+    g                  the gradient of the output
+    y                  the output
+    a, b, x ...        an input, by the name it has in `forward`
+    x_shape, y_shape   the shape of an input or of the output (keeps no memory alive)
+    xs, i              where `forward` takes any number of inputs (*xs): all of them, and which one this is about
+    dim, keepdim ...   a keyword parameter of `forward`
+
+A vjp may assume that nothing was broadcast: the backward walk sums over broadcast axes afterwards, for all rows alike.
+It is written with functions that read arrays and tensors alike (operators, `F`, and the rows themselves), so it can
+be differentiated again.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..formula import F, Operand, derive
+
+Vjp = Callable[..., Any]
+
+
+class Keep(NamedTuple):
+    """One thing a node keeps for its backward pass."""
+
+    kind: str  # "input", "output" or "shape"
+    index: int  # which input; -1 is the output
+    slot: int  # which of the differentiated inputs this is, -1 if it is none
+
+
+class Plan(NamedTuple):
+    """What to keep and what to compute when the inputs of `mask` (bit i = input i) want a gradient."""
+
+    wanted: tuple[int, ...]  # the inputs that get a gradient
+    vjps: tuple[Callable[[Any, Any, dict[str, Any]], Any], ...]  # (g, kept, params) -> gradient of a wanted input
+    keep: tuple[Keep, ...]
+    pick: Callable[[list[Any]], tuple[Any, ...]]  # [*inputs, output] -> what is kept
+    watched: tuple[int, ...]  # the slots of wanted inputs that are kept, and so must not be overwritten
+    constants: tuple[tuple[int, int], ...]  # (place in `kept`, input) of kept inputs that want no gradient
+    keeps_output: bool
+    holds_memory: bool  # are inputs or the output kept, and not only shapes?
+
+
+class Primitive:
+    """A row of the table. Called with arrays it computes; called with tensors it goes through `apply`."""
+
+    __slots__ = (
+        "name", "forward", "_vjps", "differentiable", "tex", "elementwise", "view", "inputs", "params", "plans", "note", "variadic",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        vjps: Sequence[Vjp | None] | None = (),
+        *,
+        tex: str = "",
+        elementwise: bool = False,
+        view: bool = False,
+        note: str = "",
+        inputs: Sequence[str] | None = None,
+    ) -> None:
+        self.name, self.forward, self.tex = name, forward, tex
+        self._vjps = None if vjps is None else tuple(vjps)
+        self.differentiable = self._vjps != ()
+        self.elementwise = elementwise
+        self.view = view  # does the output share the memory of the first input?
+        self.note = note  # the convention at kinks and ties
+        names, self.params, self.variadic = _signature(forward)
+        self.inputs = tuple(inputs) if inputs is not None else names
+        self.plans: dict[int, Plan] = {}
+        for vjp in self._vjps or ():
+            for wanted in _parameter_names(vjp) if vjp else ():
+                self._source(wanted)  # a misspelt name fails here, not in the first backward
+
+    @property
+    def vjps(self) -> tuple[Vjp | None, ...]:
+        """One for each input; derived from the formula, when first needed, if none were given."""
+        if self._vjps is None:
+            self._vjps = tuple(derive(self.forward))
+        return self._vjps
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        """Read the row with whatever comes: arrays give an array, tensors a tensor, symbols a symbol."""
+        for x in inputs:
+            if isinstance(x, Operand):
+                return x.apply(self, *inputs, **params)
+        return self.forward(*inputs, **params)
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}({', '.join(self.inputs + tuple(self.params))})>"
+
+    def plan(self, mask: int, count: int) -> Plan:
+        """The plan for the inputs in `mask`; `count` is the number of inputs (it varies for `cat` and the like)."""
+        if self.variadic:  # depends on how many there are: not worth remembering
+            return self._make_plan(mask, count)
+        self.plans[mask] = plan = self._make_plan(mask, count)
+        return plan
+
+    def _make_plan(self, mask: int, count: int) -> Plan:
+        wanted = tuple(i for i in range(count) if mask >> i & 1 and self._vjp(i) is not None)
+        keep: list[Keep] = []
+
+        def place(kind: str, index: int) -> int:
+            """Where in `kept` this will be."""
+            item = Keep(kind, index, wanted.index(index) if index in wanted else -1)
+            if item not in keep:
+                keep.append(item)
+            return keep.index(item)
+
+        vjps = []
+        for i in wanted:
+            vjp = self._vjp(i)
+            assert vjp is not None
+            sources: list[int | str | tuple[int, ...]] = []
+            for name in _parameter_names(vjp):
+                kind, index = self._source(name)
+                if kind == "param":
+                    sources.append(name)
+                elif kind == "all":
+                    sources.append(tuple(place("input", k) for k in range(count)))
+                else:
+                    sources.append(place(kind, i if self.variadic and index >= 0 else index))
+            vjps.append(_reader(vjp, sources, {**self.params, "i": i}))
+        return Plan(
+            wanted,
+            tuple(vjps),
+            tuple(keep),
+            _picker(keep),
+            tuple(item.slot for item in keep if item.kind == "input" and item.slot >= 0),
+            tuple((k, item.index) for k, item in enumerate(keep) if item.kind == "input" and item.slot < 0),
+            any(item.kind == "output" for item in keep),
+            any(item.kind != "shape" for item in keep),
+        )
+
+    def _vjp(self, index: int) -> Vjp | None:
+        if self.variadic:
+            return self.vjps[0] if self.vjps else None
+        return self.vjps[index] if index < len(self.vjps) else None
+
+    def _source(self, name: str) -> tuple[str, int]:
+        """Where a vjp's parameter of this name comes from."""
+        if name == "y":
+            return "output", -1
+        if name in self.inputs:
+            return "input", self.inputs.index(name)
+        if name in self.params or (self.variadic and name == "i"):
+            return "param", 0
+        if self.variadic and name == "xs":
+            return "all", 0
+        stem, _, what = name.rpartition("_")
+        if what == "shape" and stem == "y":
+            return "shape", -1
+        if what == "shape" and stem in self.inputs:
+            return "shape", self.inputs.index(stem)
+        raise ArgumentError(
+            f"The vjp of '{self.name}' asks for '{name}'.",
+            f"A vjp can have g, y, the inputs {self.inputs}, their shapes (x_shape), or {tuple(self.params)}.",
+        )
+
+
+def _signature(forward: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any], bool]:
+    """(names of the inputs, keyword parameters with defaults, does it take any number of inputs?)."""
+    if isinstance(forward, np.ufunc):
+        return (("x",) if forward.nin == 1 else ("a", "b")), {}, False
+    inputs, params, variadic = [], {}, False
+    for p in inspect.signature(forward).parameters.values():
+        if p.kind is p.KEYWORD_ONLY:
+            params[p.name] = None if p.default is p.empty else p.default
+        elif p.kind is p.VAR_POSITIONAL:
+            inputs.append("x")
+            variadic = True
+        elif p.kind is not p.VAR_KEYWORD:
+            inputs.append(p.name)
+    return tuple(inputs), params, variadic
+
+
+def _parameter_names(vjp: Vjp) -> list[str]:
+    return list(inspect.signature(vjp).parameters)[1:]  # the first is g, whatever its name
+
+
+def _picker(keep: list[Keep]) -> Callable[[list[Any]], tuple[Any, ...]]:
+    """From [*inputs, output], take what is kept; the output has index -1."""
+    places = [item.index for item in keep]
+    if not places:
+        return lambda values: ()
+    if all(item.kind != "shape" for item in keep):
+        if len(places) > 1:
+            return itemgetter(*places)
+        (only,) = places
+        return lambda values: (values[only],)
+    return lambda values: tuple(
+        np.shape(values[item.index]) if item.kind == "shape" else values[item.index] for item in keep
+    )
+
+
+def _reader(
+    vjp: Vjp, sources: list[int | str | tuple[int, ...]], defaults: dict[str, Any]
+) -> Callable[[Any, Any, dict[str, Any]], Any]:
+    """Turn `vjp(g, b, dim)` into `(g, kept, params) -> gradient`, picking what its parameters name."""
+    if not sources:
+        return lambda g, kept, params: vjp(g)
+    if all(isinstance(s, int) for s in sources):
+        if len(sources) == 1:
+            (only,) = sources
+            return lambda g, kept, params: vjp(g, kept[only])
+        pick = itemgetter(*sources)
+        return lambda g, kept, params: vjp(g, *pick(kept))
+
+    def read(g: Any, kept: Any, params: dict[str, Any]) -> Any:
+        arguments = []
+        for s in sources:
+            if isinstance(s, int):
+                arguments.append(kept[s])
+            elif isinstance(s, tuple):
+                arguments.append(tuple(kept[k] for k in s))
+            else:
+                arguments.append(params[s] if s in params else defaults[s])
+        return vjp(g, *arguments)
+
+    return read
+
+
+TABLE: dict[str, Primitive] = {}  # every row, by name
+FUNCTIONS: dict[str, Callable[..., Any]] = {}  # what becomes `microtrain.name`
+METHODS: dict[str, Callable[..., Any]] = {}  # what becomes `Tensor.name`
+INPLACE: set[str] = set()  # the methods that also exist as `Tensor.name_`
+
+
+def primitive(name: str, forward: Callable[..., Any], vjps: Sequence[Vjp | None] | None = (), **options: Any) -> Primitive:
+    """Add a row to the table."""
+    row = TABLE[name] = Primitive(name, forward, vjps, **options)
+    return row
+
+
+def elementwise(
+    name: str,
+    forward: Callable[..., Any],
+    vjps: Sequence[Vjp | None] | None = None,
+    *,
+    ufunc: np.ufunc | None = None,
+    aliases: Sequence[str] = (),
+    public: bool = True,
+    **options: Any,
+) -> Primitive:
+    """Add an elementwise row: `F.name` in formulas, `microtrain.name`, `Tensor.name` and `Tensor.name_`.
+
+    `ufunc` is NumPy's own function for it, if `forward` is not that function itself. Without `vjps` the derivative is
+    derived from the formula, by the chain rule over the rows it calls.
+    """
+    row = primitive(name, forward, vjps, elementwise=True, **options)
+    if ufunc is None and isinstance(forward, np.ufunc):
+        ufunc = forward
+    F._register(row, ufunc)
+    if public:
+        for each in (name, *aliases):
+            FUNCTIONS[each] = METHODS[each] = row
+            INPLACE.add(each)
+    return row
+
+
+def operation(
+    *,
+    name: str | None = None,
+    aliases: Sequence[str] = (),
+    method: bool = True,
+    function: bool = True,
+    inplace: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Publish a function of tensors as `microtrain.name` and `Tensor.name` (and `Tensor.name_`).
+
+    NumPy's `axis` and `keepdims` are understood as PyTorch's `dim` and `keepdim`.
+    """
+
+    def publish(f: Callable[..., Any]) -> Callable[..., Any]:
+        theirs = {"dim", "dims"} & inspect.signature(f).parameters.keys()
+        if theirs:
+            f = _with_numpy_names(f, *theirs)
+        for each in (name or f.__name__, *aliases):
+            if function:
+                FUNCTIONS[each] = f
+            if method:
+                METHODS[each] = f
+            if inplace:
+                INPLACE.add(each)
+        return f
+
+    return publish
+
+
+def _with_numpy_names(f: Callable[..., Any], dim: str) -> Callable[..., Any]:
+    @functools.wraps(f)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            if "axis" in kwargs:
+                kwargs[dim] = kwargs.pop("axis")
+            if "keepdims" in kwargs:
+                kwargs["keepdim"] = kwargs.pop("keepdims")
+        return f(*args, **kwargs)
+
+    return call

@@ -1,0 +1,252 @@
+"""Softmax and the losses built on it, in forms that neither overflow nor lose digits; dropout."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
+from ..formula import F
+from .activations import logsigmoid
+from .comparison import choose
+from .exponential import exp
+from .primitive import elementwise, operation, primitive
+from .reductions import total
+from .shapes import movedim, normalise_dim
+
+
+def _softmax(x: Any, *, dim: int) -> Any:
+    y = np.exp(x - np.maximum.reduce(x, axis=dim, keepdims=True, initial=-np.inf))
+    y /= np.add.reduce(y, axis=dim, keepdims=True)
+    return y
+
+
+def _softmax_vjp(g: Any, y: Any, dim: int) -> Any:
+    return y * (g - total(g * y, dim=(dim,), keepdim=True))
+
+
+def _log_softmax(x: Any, *, dim: int) -> Any:
+    shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    shifted -= np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+    return shifted
+
+
+normalised = primitive(
+    "softmax",
+    _softmax,
+    [_softmax_vjp],
+    tex=r"\operatorname{softmax} {x}",
+)
+log_normalised = primitive(
+    "log_softmax",
+    _log_softmax,
+    [lambda g, y, dim: g - exp(y) * total(g, dim=(dim,), keepdim=True)],
+    tex=r"\ln \operatorname{softmax} {x}",
+)
+
+
+def _float(x: Any, dtype: Any = None) -> Any:
+    if dtype is not None:
+        return x.to(dtype)
+    return x if x.dtype.kind == "f" else x.to(np.float64)
+
+
+@operation()
+def softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Any:
+    """exp(x) / sum(exp(x)) along an axis."""
+    input = _float(input, dtype)
+    return normalised(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else exp(input - input)
+
+
+@operation()
+def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Any:
+    """ln softmax(x) along an axis, finite for logits of any size."""
+    input = _float(input, dtype)
+    return log_normalised(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else input - input
+
+
+def _right_places(target: Any) -> tuple[Any, ...]:
+    """Where the logits of the right classes stand: at [i, j ..., target[i, j ...]]."""
+    if target.ndim == 1:
+        return np.arange(target.size), target
+    return (*np.ogrid[tuple(slice(n) for n in target.shape)], target)
+
+
+def _surprise(x: Any, target: Any) -> Any:
+    high = np.maximum.reduce(x, axis=-1, keepdims=True, initial=-np.inf)
+    total_exp = np.add.reduce(np.exp(x - high), axis=-1)
+    return np.log(total_exp) + (high[..., 0] - x[_right_places(target)])
+
+
+def _less_one_hot(x: Any, target: Any) -> Any:
+    p = _softmax(x, dim=-1)
+    p[_right_places(target)] -= 1
+    return p
+
+
+slope = primitive(
+    "softmax_less_one_hot",
+    _less_one_hot,
+    [lambda g, x: _softmax_vjp(g, normalised(x, dim=x.ndim - 1), x.ndim - 1), None],
+    tex=r"\operatorname{softmax}({x}) - e_{target}",
+)
+surprise = primitive(
+    "surprise",
+    _surprise,
+    [lambda g, x, target: slope(x, target) * g[..., None], None],
+    tex=r"-\ln \operatorname{softmax}({x})_{target}",
+)
+mean_surprise = primitive(
+    "cross_entropy",
+    lambda x, target: np.add.reduce(_surprise(x, target), axis=None) / target.size,
+    [lambda g, x, target, target_shape: slope(x, target) * (g / math.prod(target_shape)), None],
+    tex=r"-\frac{1}{N} \sum \ln \operatorname{softmax}({x})_{target}",
+)
+
+
+def reduce_loss(losses: Any, reduction: str) -> Any:
+    """"mean", "sum" or "none" of the losses of the samples."""
+    if reduction == "mean":
+        return losses.mean()
+    if reduction == "sum":
+        return losses.sum()
+    if reduction == "none":
+        return losses
+    raise ArgumentError(f"reduction is {reduction!r}.", fix='Use "mean", "sum" or "none".')
+
+
+def _check_labels(input: Any, target: Any, classes: int, ignore_index: int) -> tuple[Any, Any]:
+    """(labels, which of them count; None if all do). `input` has the classes last."""
+    raw = target._data if hasattr(target, "_data") else np.asarray(target)
+    if raw.dtype.kind not in "iu":
+        raise DtypeError(
+            f"cross_entropy(): class labels have dtype {raw.dtype}.",
+            f"Labels are integers 0 ... {classes - 1}; floats are taken as probabilities where they have the shape of "
+            f"the logits, but this is {raw.shape}.",
+            "Convert the labels: target.long().",
+        )
+    if raw.shape != input.shape[:-1]:
+        raise ShapeError(
+            f"cross_entropy(): {classes} logits for each of {input.shape[:-1]} need labels of that shape, not {raw.shape}.",
+            "Axis 1 of the logits (the only one of a vector) is the class; the labels have the other axes.",
+        )
+    if raw.size and raw.min() >= 0 and raw.max() < classes and not 0 <= ignore_index < classes:
+        return target, None
+    counted = raw != ignore_index
+    wrong = counted & ((raw < 0) | (raw >= classes))
+    if wrong.any():
+        raise IndexingError(
+            f"cross_entropy(): label {raw[wrong].flat[0]} with {classes} classes.", f"Labels are 0 ... {classes - 1}."
+        )
+    return np.where(counted, raw, 0), counted
+
+
+@operation(method=False)
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    reduction: str = "mean",
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Any:
+    """The surprise -ln softmax(input)[target] of the right classes; the softmax is built in.
+
+    Args:
+        input: logits, shape (C,), (N, C) or (N, C, d1, ...).
+        target: integer labels of shape (), (N,) or (N, d1, ...), or probabilities of the shape of `input`.
+        weight: one factor for each class, shape (C,).
+        reduction: "mean" (over the weights of the counted labels), "sum" or "none".
+        ignore_index: samples with this label do not count.
+        label_smoothing: how much of the target is spread evenly over all classes, 0 to 1.
+
+    Raises `ShapeError`, `DtypeError` or `IndexingError` (a label outside 0 ... C - 1) with the shapes and values,
+    `ArgumentError` for another reduction or a label_smoothing outside [0, 1].
+    """
+    if input.ndim == 0:
+        raise ShapeError("cross_entropy() needs a class axis; the logits have shape ().")
+    if not hasattr(target, "dtype"):
+        target = np.array(target)
+    soft = target.dtype.kind == "f" and target.shape == input.shape
+    if input.ndim > 2:  # the classes last
+        input, target = movedim(input, 1, -1), movedim(target, 1, -1) if soft else target
+    classes = input.shape[-1]
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(f"cross_entropy(): label_smoothing is a share from 0 to 1, not {label_smoothing}.")
+    if weight is not None and weight.shape != (classes,):
+        raise ShapeError(f"cross_entropy(): weights of shape {weight.shape} for {classes} classes.")
+    if soft:
+        return reduce_loss(_soft_targets(input, target, weight, label_smoothing), reduction)
+
+    labels, counted = _check_labels(input, target, classes, ignore_index)
+    if counted is None and weight is None and label_smoothing == 0:
+        if reduction == "mean":
+            return mean_surprise(input, labels)
+        return reduce_loss(surprise(input, labels), reduction)
+    losses, shares = _shared_losses(input, labels, counted, weight, label_smoothing)
+    return losses.sum() / shares.sum() if reduction == "mean" else reduce_loss(losses, reduction)
+
+
+def _soft_targets(input: Any, target: Any, weight: Any, label_smoothing: float) -> Any:
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / input.shape[-1]
+    terms = -log_normalised(input, dim=input.ndim - 1) * target
+    return (terms if weight is None else terms * weight).sum(-1)
+
+
+def _shared_losses(input: Any, labels: Any, counted: Any, weight: Any, label_smoothing: float) -> tuple[Any, Any]:
+    """(losses, the share of each in the mean), with class weights, ignored samples and smoothing."""
+    raw = labels._data if hasattr(labels, "_data") else labels
+    counted = np.ones(raw.shape, dtype=bool) if counted is None else counted
+    shares = counted.astype(input.dtype)
+    if weight is not None:
+        shares = weight[raw] * shares
+    losses = choose(counted, surprise(input, labels), 0) * shares
+    if label_smoothing:
+        terms = -log_normalised(input, dim=input.ndim - 1)
+        spread = (terms if weight is None else terms * weight).sum(-1) * (label_smoothing / input.shape[-1])
+        losses = (1 - label_smoothing) * losses + choose(counted, spread, 0)
+    return losses, shares
+
+
+logit_loss = elementwise(
+    "bce_with_logits",
+    lambda x, target: F.maximum(x, 0) - x * target + F.log1p(F.exp(-1.0 * F.abs(x))),
+    [lambda g, x, target: g * (F.sigmoid(x) - target), lambda g, x: -g * x],
+    tex=r"-{target} \ln \sigma({x}) - (1 - {target}) \ln(1 - \sigma({x}))",
+    public=False,
+)
+
+
+@operation(method=False)
+def binary_cross_entropy_with_logits(
+    input: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+) -> Any:
+    """-t ln sigma(x) - (1 - t) ln(1 - sigma(x)), finite for logits of any size.
+
+    `weight` multiplies each loss, `pos_weight` the part of the positive class. Raises `ShapeError` unless input and
+    target have one shape.
+    """
+    if input.shape != target.shape:
+        raise ShapeError(
+            f"binary_cross_entropy_with_logits(): logits {input.shape} and targets {target.shape} differ in shape.",
+            fix="Reshape one of them: target.reshape(input.shape), or squeeze the last axis of the logits.",
+        )
+    if pos_weight is None:
+        losses = logit_loss(input, target)
+    else:
+        losses = (1 - target) * input - ((pos_weight - 1) * target + 1) * logsigmoid(input)
+    return reduce_loss(losses if weight is None else losses * weight, reduction)
+
+
+# The elements to keep are drawn by `microtrain.dropout`: the table has no random numbers.
+dropped = elementwise(
+    "dropout",
+    lambda x, keep, scale: F.where(keep, x * scale, 0),
+    [lambda g, keep, scale: F.where(keep, g * scale, 0), None, None],
+    tex=r"{scale} {x} \text{ where kept}",
+    public=False,
+)

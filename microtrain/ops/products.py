@@ -1,0 +1,94 @@
+"""Matrix products. Matrices are the last two axes; the axes before them are batches."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from .primitive import operation, primitive
+from .reductions import sum_to, total
+from .shapes import matrix_transpose, reshape
+
+
+def column(x: Any) -> Any:
+    return reshape(x, shape=(*x.shape, 1))
+
+
+def row(x: Any) -> Any:
+    return reshape(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
+
+
+def _rows(x: Any) -> Any:
+    """All axes but the last made one: a batch of matrices as one tall matrix."""
+    return reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _left_vjp(g: Any, a_shape: tuple[int, ...], b: Any) -> Any:
+    if b.ndim == 1:  # each row of a met the vector b
+        return column(g) * b if len(a_shape) > 1 else g * b
+    if len(a_shape) == 1:  # the vector a met each matrix of b
+        return sum_to(total(row(g) * b, dim=(g.ndim,), keepdim=False), a_shape)
+    return g @ b.mT
+
+
+def _right_vjp(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
+    if len(b_shape) == 1:  # the vector b met each row of a
+        return reshape(g, shape=(math.prod(g.shape),)) @ _rows(a) if a.ndim > 1 else g * a
+    if a.ndim == 1:
+        return column(a) * row(g)
+    if len(b_shape) == 2 and a.ndim > 2:  # one matrix for the whole batch: one product instead of a batch of them
+        a, g = _rows(a), _rows(g)
+    return a.mT @ g
+
+
+matmul = primitive("matmul", np.matmul, [_left_vjp, _right_vjp], inputs=("a", "b"), tex="{a} {b}")
+
+
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    y = np.matmul(x, weight.mT)
+    if y.dtype == bias.dtype and y.shape[-1:] == bias.shape:
+        y += bias
+        return y
+    return y + bias
+
+
+def _weight_vjp(g: Any, x: Any) -> Any:
+    return g.mT @ x if g.ndim == 2 else _rows(g).mT @ _rows(x)
+
+
+linear_map = primitive(
+    "linear", _affine, [lambda g, weight: g @ weight, _weight_vjp, lambda g: g], tex=r"{x} {weight}^T + {bias}"
+)
+
+
+@operation(method=False)
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """x W^T + b: input (..., n), weight (m, n), bias (m,); output (..., m). Raises `ShapeError` if they do not fit."""
+    if bias is None:
+        return matmul(input, matrix_transpose(weight))
+    return linear_map(input, weight, bias)
+
+
+@operation(name="matmul", aliases=["mm", "mv", "bmm"])
+def matmul_of(input: Any, other: Any) -> Any:
+    """The matrix product: vectors, matrices and batches of matrices, as `@`. Raises `ShapeError` if they do not fit."""
+    return matmul(input, other)
+
+
+@operation()
+def dot(input: Any, other: Any) -> Any:
+    """The inner product of two vectors of one length."""
+    if input.ndim != 1 or input.shape != other.shape:
+        raise ShapeError(f"dot() takes two vectors of one length, not shapes {input.shape} and {other.shape}.")
+    return matmul(input, other)
+
+
+@operation(aliases=["ger"])
+def outer(input: Any, vec2: Any) -> Any:
+    """All products of an element of one vector with an element of the other: shape (n, m)."""
+    if input.ndim != 1 or vec2.ndim != 1:
+        raise ShapeError(f"outer() takes two vectors, not shapes {input.shape} and {vec2.shape}.", fix="Flatten them.")
+    return column(input) * vec2

@@ -1,0 +1,50 @@
+"""Rows behind writing in place. The memory is written by `Tensor.overwrite`; these say where gradients go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .primitive import operation, primitive
+
+copy_over = primitive(
+    "copy_",
+    lambda x, value: np.broadcast_to(value, x.shape).astype(x.dtype),
+    [lambda g: g * 0, lambda g: g],
+)
+
+
+def _write_view(base: Any, piece: Any, *, view: Any, settings: dict[str, Any]) -> Any:
+    output = np.array(base, order="C")
+    view.forward(output, **settings)[...] = piece
+    return output
+
+
+# The whole after one of its views was written: outside the view the gradient is the whole's, inside it is the view's.
+write_view = primitive(
+    "write_view",
+    _write_view,
+    [
+        lambda g, view, settings: write_view(g, 0, view=view, settings=settings),
+        lambda g, view, settings: view(g, **settings),
+    ],
+)
+
+
+@operation(function=False)
+def copy_(self: Any, src: Any) -> Any:
+    """Write the values of `src`, broadcast to this shape."""
+    return self.overwrite(copy_over(self, src), "copy_")
+
+
+@operation(function=False)
+def fill_(self: Any, value: Any) -> Any:
+    """Write one value everywhere."""
+    return self.overwrite(copy_over(self, value), "fill_")
+
+
+@operation(function=False)
+def zero_(self: Any) -> Any:
+    """Write zeros everywhere."""
+    return self.overwrite(copy_over(self, 0), "zero_")

@@ -1,0 +1,76 @@
+"""Random numbers. Every draw comes from a `Generator`; without one, from the default that `manual_seed` sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError
+from .ops.primitive import operation
+from .ops.probability import dropped
+
+
+class Generator:
+    """A stream of random numbers (PCG64), independent of all others.
+
+    The same seed gives the same bits on every machine, whatever else draws random numbers.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start again from a seed, a non-negative integer."""
+        if not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ArgumentError(f"A seed is a non-negative integer, not {seed!r}.")
+        self._seed = int(seed)
+        self.numpy = np.random.Generator(np.random.PCG64(self._seed))
+        return self
+
+    def initial_seed(self) -> int:
+        return self._seed
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the stream stands, as plain numbers and strings (it can be written as JSON)."""
+        return {"seed": self._seed, **self.numpy.bit_generator.state}
+
+    def set_state(self, state: dict[str, Any]) -> Generator:
+        """Go on from where `get_state` was called."""
+        self._seed = int(state["seed"])
+        self.numpy.bit_generator.state = {key: value for key, value in state.items() if key != "seed"}
+        return self
+
+    def __repr__(self) -> str:
+        return f"Generator(seed={self._seed})"
+
+
+default_generator = Generator(0)
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator."""
+    return default_generator.manual_seed(seed)
+
+
+def stream(generator: Generator | None) -> np.random.Generator:
+    """NumPy's generator behind `generator`, or behind the default."""
+    return (generator or default_generator).numpy
+
+
+@operation(method=False)
+def dropout(
+    input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
+) -> Any:
+    """While training, zeroes each element with probability `p` and scales the others by 1 / (1 - p).
+
+    So the expected value stays the same, and nothing needs scaling afterwards (Srivastava et al. 2014). Raises
+    `ArgumentError` unless 0 <= p <= 1.
+    """
+    if not 0 <= p <= 1:
+        raise ArgumentError(f"dropout(): p is a probability, from 0 to 1, not {p}.")
+    if not training or p == 0:
+        return input
+    keep = stream(generator).random(input.shape) >= p
+    output = dropped(input, keep, 1 / (1 - p) if p < 1 else 0.0)
+    return input.overwrite(output, "dropout") if inplace else output

@@ -1,0 +1,153 @@
+"""Whether operations are recorded, and who listens to them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterator
+from contextvars import ContextVar
+from typing import Any, NamedTuple, TypeVar
+
+from .node import SMALL, Memory, Node, memory_of
+from .quiet import quiet, restore
+from .sites import Site, call_site, site_of
+
+__all__ = [
+    "MODE", "SMALL", "Memory", "Mode", "Node", "Site", "call_site", "enable_grad", "grad_mode", "is_grad_enabled",
+    "listen", "memory_of", "no_grad", "quiet", "restore", "set_grad_enabled", "site_of",
+]  # fmt: skip
+
+
+class Mode(NamedTuple):
+    """What `apply` does besides computing."""
+
+    grad: bool = True  # record the graph?
+    listeners: tuple[Any, ...] = ()  # whoever wants to know what happens (see `listen`)
+
+
+# A context variable, so that each thread (and each asyncio task) has its own mode.
+MODE: ContextVar[Mode] = ContextVar("microtrain_mode", default=Mode())
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class grad_mode:  # noqa: N801 (reads like PyTorch's)
+    """A context manager and decorator: inside, operations are recorded or not."""
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = bool(enabled)
+        self._before: list[Mode] = []  # one object may be entered several times
+
+    def __enter__(self) -> None:
+        before = MODE.get()
+        self._before.append(before)
+        MODE.set(Mode(self.enabled, before.listeners))
+
+    def __exit__(self, *_: object) -> None:
+        MODE.set(self._before.pop())
+
+    def __call__(self, function: Decorated) -> Decorated:
+        enabled = self.enabled
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def generate(*args: Any, **kwargs: Any) -> Any:
+                return (yield from _in_steps(function(*args, **kwargs), enabled))
+
+            return generate  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with grad_mode(enabled):
+                return function(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+
+def _in_steps(generator: Generator[Any, Any, Any], enabled: bool) -> Generator[Any, Any, Any]:
+    """Run a generator in a mode that does not leak to whoever consumes it."""
+    resume: Callable[[], Any] = functools.partial(next, generator)
+    try:
+        while True:
+            try:
+                with grad_mode(enabled):
+                    item = resume()
+            except StopIteration as stop:
+                return stop.value
+            try:
+                resume = functools.partial(generator.send, (yield item))
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                resume = functools.partial(generator.throw, error)
+    finally:
+        with grad_mode(enabled):
+            generator.close()
+
+
+class _Preset(grad_mode):
+    """`no_grad` and `enable_grad`: also decorators without parentheses."""
+
+    preset: bool
+
+    def __new__(cls, function: Any = None) -> Any:
+        return super().__new__(cls) if function is None else cls()(function)
+
+    def __init__(self) -> None:
+        super().__init__(self.preset)
+
+
+class no_grad(_Preset):  # noqa: N801
+    """Inside `with no_grad():` operations are computed but not recorded, and leaves may be changed in place.
+
+    Also a decorator: `@no_grad()` or `@no_grad`.
+    """
+
+    preset = False
+
+
+class enable_grad(_Preset):  # noqa: N801
+    """Records again inside a `no_grad` block. Also a decorator."""
+
+    preset = True
+
+
+class set_grad_enabled(grad_mode):  # noqa: N801
+    """Switches recording on or off from here on, or only for a `with` block or a decorated function."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(mode)
+        self._outside = MODE.get()
+        MODE.set(Mode(self.enabled, self._outside.listeners))
+
+    def __enter__(self) -> None:
+        self._before.append(self._outside)
+        MODE.set(Mode(self.enabled, self._outside.listeners))
+
+    def __call__(self, function: Decorated) -> Decorated:
+        MODE.set(self._outside)
+        return super().__call__(function)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded here."""
+    return MODE.get().grad
+
+
+@contextlib.contextmanager
+def listen(listener: Any) -> Iterator[Any]:
+    """Tell `listener` about every operation inside the block.
+
+    It has the methods `forward(primitive, inputs, params, output, node)`, called after each operation (`node` is None
+    when nothing is recorded), and `backward(node, slot, upstream, gradient)`, called for each edge of the backward pass.
+    If it also has `write(tensor, new, what)`, that is called when `tensor` was overwritten with the values and the
+    history of `new`, the result of an operation.
+    """
+    before = MODE.get()
+    MODE.set(Mode(before.grad, (*before.listeners, listener)))
+    try:
+        yield listener
+    finally:
+        # only the listener goes: the block may have called set_grad_enabled
+        MODE.set(Mode(MODE.get().grad, before.listeners))

@@ -1,0 +1,152 @@
+"""What a tensor has in common with an array: shape, dtype, and ways to get at the values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError, DtypeError, NotDifferentiableError, ShapeError
+from .formula import Operand
+from .show import short
+
+
+class Values(Operand):
+    """The part of `Tensor` that knows nothing of gradients, except that NumPy would lose them."""
+
+    # 0-dimensional results stay NumPy scalars (ten times faster than 0-d arrays) until somebody wants to share or
+    # write their memory; `_array` then makes them arrays.
+    _data: Any
+
+    @property
+    def requires_grad(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The kind of number, NumPy's dtype."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """How many axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        """The size in bytes."""
+        return self._data.nbytes  # type: ignore[no-any-return]
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one axis."""
+        return self._data.shape if dim is None else self._data.shape[dim]
+
+    def dim(self) -> int:
+        """How many axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    def numel(self) -> int:
+        """How many elements."""
+        return self._data.size  # type: ignore[no-any-return]
+
+    def element_size(self) -> int:
+        """The bytes of one element."""
+        return self._data.dtype.itemsize  # type: ignore[no-any-return]
+
+    def is_contiguous(self) -> bool:
+        """Do the elements lie in memory in the order of the axes?"""
+        return bool(self._data.flags.c_contiguous)
+
+    def is_floating_point(self) -> bool:
+        """Can it require grad?"""
+        return self._data.dtype.kind == "f"  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        if self._data.ndim == 0:
+            raise DtypeError("len() of a tensor without axes (shape ()).", fix="Use numel(), which is 1.")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._data.ndim == 0:
+            raise DtypeError("A tensor without axes (shape ()) can't be iterated over.", fix="Use item().")
+        return (self[i] for i in range(len(self)))  # type: ignore[index]
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self._data == (value._data if isinstance(value, Values) else value)).any())
+
+    # ---- the values --------------------------------------------------------------------------------------------------
+
+    def _array(self) -> np.ndarray[Any, Any]:
+        """The memory itself, as an array that may be shared and written."""
+        if not isinstance(self._data, np.ndarray):
+            self._data = np.array(self._data)
+        return self._data  # type: ignore[no-any-return]
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        if self._data.size != 1:
+            raise ShapeError(
+                f"item() takes the only element, but this tensor has {self._data.size} (shape {self.shape}).",
+                fix="Index it first, reduce it with sum() or mean(), or use tolist().",
+            )
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """Nested Python lists (or a number)."""
+        return self._data.tolist()
+
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """A read-only NumPy view of the values. `numpy().copy()` gives an array to write to.
+
+        Raises `NotDifferentiableError` if the tensor requires grad, unless `force`: NumPy would lose the gradient.
+        """
+        if self.requires_grad and not force:
+            raise self._cut("numpy()")
+        view = self._array().view()
+        view.flags.writeable = False  # a write through it would go past the graph, unseen
+        return view
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if self.requires_grad:
+            raise self._cut("NumPy")
+        if copy is False and dtype is not None and np.dtype(dtype) != self.dtype:
+            raise ArgumentError(f"A tensor of dtype {self.dtype} can't become {np.dtype(dtype)} without a copy.")
+        if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
+            return np.array(self._data, dtype=dtype)
+        return self.numpy()
+
+    def _cut(self, who: str) -> NotDifferentiableError:
+        return NotDifferentiableError(
+            f"{who} was given a tensor that requires grad ({short(self._data)}).",
+            "Its result would be a plain array, and the gradient would be lost without a word.",
+            "Use microtrain's function (mt.stack, mt.where, mt.cat ...) to stay differentiable, "
+            "or x.detach().numpy() if the gradient is not wanted.",
+        )
+
+    def _single(self) -> Any:
+        if self._data.size != 1:
+            raise ShapeError(
+                f"A tensor with {self._data.size} elements (shape {self.shape}) is not one number.",
+                fix="For a truth value use any() or all(); for a number index it or reduce it first.",
+            )
+        return self._data.item()
+
+    def __float__(self) -> float:
+        return float(self._single())
+
+    def __int__(self) -> int:
+        return int(self._single())
+
+    def __index__(self) -> int:
+        if self._data.dtype.kind not in "iu":
+            raise DtypeError(f"Only an integer tensor can be an index, not {short(self._data)}.", fix="Use int(x).")
+        return int(self._single())
+
+    def __bool__(self) -> bool:
+        return bool(self._single())

@@ -1,0 +1,136 @@
+"""Writing in place, and tensors that share memory.
+
+A write goes to the memory at once; the graph follows. Each piece of memory counts its writes (`Memory`), so that nodes
+notice that a value they kept is gone. A tensor that is a view remembers what it is a view of: writing to the view makes
+the whole the result of that write, and a view that was taken before a write is taken again when it is next used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .errors import DtypeError, InplaceError, ShapeError
+from .node import memory_of
+from .ops.primitive import Primitive
+from .ops.writing import write_view
+from .recording import MODE, grad_mode
+from .sites import call_site
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+class View(NamedTuple):
+    """How a tensor that shares another's memory was taken from it."""
+
+    base: Tensor
+    primitive: Primitive
+    params: dict[str, Any]
+    cut: bool  # taken from a tensor that requires grad, but under no_grad: it stays without a history
+
+
+def link(output: Tensor, base: Tensor, primitive: Primitive, params: dict[str, Any]) -> None:
+    """Note that `output` shares the memory of `base`, if it does."""
+    data, owner = base._data, output._data.base
+    if owner is not data and (owner is None or owner is not data.base) and output._data is not data:
+        return  # NumPy had to copy
+    output._memory = memory = memory_of(base)
+    output._view = View(base, primitive, params, base._tracked and not MODE.get().grad)
+    output._view_version = memory.version
+
+
+def refresh(tensor: Tensor) -> None:
+    """Take a view again if its memory was written since, so that it knows where its values came from."""
+    stale = []
+    while tensor._view is not None and tensor._memory is not None and tensor._view_version != tensor._memory.version:
+        stale.append(tensor)
+        tensor = tensor._view.base
+    for view in reversed(stale):
+        assert view._view is not None and view._memory is not None
+        view._view_version = view._memory.version
+        base, primitive, params, cut = view._view
+        if base._memory is not view._memory:  # the base was given other memory: this is a tensor of its own now
+            view._view = None
+        elif not cut:
+            with grad_mode(True):
+                take_history(view, base.apply(primitive, base, **params))
+
+
+def written(tensor: Tensor, what: str, depth: int = 4) -> None:
+    """Note a write, for the nodes that keep this memory and the views of it; for `depth` see `call_site`."""
+    memory = memory_of(tensor)
+    memory.version += 1
+    memory.writer = (what, call_site(depth))
+
+
+def writable(tensor: Tensor, what: str) -> np.ndarray[Any, Any]:
+    """The memory of a tensor, if it may be written here. Raises `InplaceError` if not."""
+    root = tensor
+    while root._view is not None and root._view.base._memory is root._memory:
+        root = root._view.base
+    if root._tracked and root._node is None and MODE.get().grad:
+        raise InplaceError(
+            f"'{what}' would change a leaf that requires grad{'' if root is tensor else ' (through a view of it)'}.",
+            "A leaf is where gradients end; its value can't also be the result of an operation.",
+            "To update a parameter write inside `with microtrain.no_grad():`; else make a new tensor.",
+        )
+    memory = tensor._array()
+    if not memory.flags.writeable:
+        raise InplaceError(
+            f"'{what}' can't write to this tensor of shape {tensor.shape}: its memory is read-only.",
+            "It is an expanded view, where one element stands for many, or a gradient inside a hook.",
+            "Write to x.clone().",
+        )
+    return memory
+
+
+def overwrite(tensor: Tensor, new: Tensor, what: str) -> Tensor:
+    """Put `new`, the result of an operation on `tensor`, in the tensor's place: values, graph and views."""
+    memory = writable(tensor, what)
+    if new.shape != tensor.shape:
+        raise ShapeError(
+            f"'{what}' has a result of shape {new.shape}, which does not fit into {tensor.shape}.",
+            "Writing in place can't change the shape.",
+            "Use the form that makes a new tensor.",
+        )
+    if not np.can_cast(new.dtype, tensor.dtype, "same_kind"):
+        raise DtypeError(
+            f"'{what}' has a result of dtype {new.dtype}, which can't be written into {tensor.dtype}.",
+            fix="Convert the tensor first (x.float()), or use the form that makes a new tensor.",
+        )
+    np.copyto(memory, new._data, casting="same_kind")
+    written(tensor, what)
+    mode = MODE.get()
+    if mode.grad and (new._tracked or tensor._tracked):
+        adopt(tensor, new if new.dtype == tensor.dtype else new.to(tensor.dtype))
+    for listener in mode.listeners:
+        if hasattr(listener, "write"):
+            listener.write(tensor, new, what)
+    return tensor
+
+
+def adopt(tensor: Tensor, new: Tensor) -> None:
+    """Take over the history of `new`, and hand it on to the tensors that this one is a view of."""
+    take_history(tensor, new)
+    piece = tensor
+    while piece._view is not None and piece._memory is not None and piece._view.base._memory is piece._memory:
+        base, primitive, params, _ = piece._view
+        version = piece._memory.version
+        piece._view, piece._view_version = View(base, primitive, params, False), version
+        base._view_version = version  # its history lacks this write alone, which follows
+        take_history(base, base.apply(write_view, base, piece, view=primitive, settings=params))
+        piece = base
+
+
+def take_history(tensor: Tensor, new: Tensor) -> None:
+    """Become the result of the operation that made `new`; the node now watches this tensor's memory."""
+    before = tensor._node
+    tensor._node, tensor._tracked = node, _ = new._node, new._tracked
+    if node is not None:
+        node._memory = memory = memory_of(tensor)
+        node._born = memory.version
+        if before is not None and before.keeper is not None:  # retain_grad() goes on with the new value
+            node.keeper, before.keeper = before.keeper, None
+            node.hooks = node.hooks or []

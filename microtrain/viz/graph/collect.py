@@ -1,0 +1,174 @@
+"""Finds the operations that led to a tensor, from the nodes that the engine keeps for backward()."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ...node import Node
+from ...ops.primitive import Primitive
+from ...sites import site_of
+from ...tensor import Tensor
+from .data import GraphNode
+from .names import Names
+from .values import Values
+
+
+class Input(NamedTuple):
+    """One input of an operation."""
+
+    slot: int  # which input it is
+    origin: Hashable  # the operation that made it, or what tells this leaf from others
+    made: bool  # by an operation of this graph?
+    leaf: Any  # else the tensor, array or number; None if it isn't known any more
+    needs_grad: bool
+    changed: bool = False  # was it overwritten after the operation had read it?
+
+
+class Source(Protocol):
+    """Where operations are read from: the engine's nodes, or a recording."""
+
+    operations: Sequence[Any]  # in the order in which they were done
+
+    def signature(self, operation: Any) -> Hashable:
+        """Equal for operations that are repetitions of each other."""
+
+    def name(self, operation: Any) -> str:
+        """What was done: "matmul"."""
+
+    def inputs(self, operation: Any) -> list[Input]:
+        """Where the inputs came from."""
+
+    def describe(self, operation: Any) -> GraphNode:
+        """The operation's box, without its key."""
+
+    def describe_leaf(self, leaf: Input) -> GraphNode:
+        """A leaf's box, without its key."""
+
+
+class Engine:
+    """The operations that led to some tensors, read from the graph they have anyway."""
+
+    def __init__(self, outputs: Iterable[Tensor], names: Names) -> None:
+        self.names = names
+        self.outputs = {t._node: t for t in outputs if t._node is not None}
+        found: dict[Node, None] = {}
+        stack = list(self.outputs)
+        while stack:
+            node = stack.pop()
+            if node not in found:
+                found[node] = None
+                stack.extend(parent for parent in node.parents if type(parent) is Node)
+        self.operations = sorted(found, key=lambda node: node.serial)
+
+    def signature(self, operation: Node) -> Hashable:
+        code, instruction = operation.where
+        return operation.primitive.name, id(code), instruction, operation.shape
+
+    def name(self, operation: Node) -> str:
+        return operation.primitive.name
+
+    def inputs(self, operation: Node) -> list[Input]:
+        inputs = [
+            Input(slot, parent, True, None, True)
+            if type(parent) is Node
+            else Input(slot, id(parent), False, parent, True, _changed(operation, place))
+            for place, (slot, parent) in enumerate(zip(operation.plan.wanted, operation.parents, strict=True))
+        ]
+        if operation.primitive.variadic or len(inputs) < len(operation.primitive.inputs):
+            known = {slot for slot, *_ in inputs}
+            inputs += [self._constant(operation, slot, x) for slot, x in constants(operation).items() if slot not in known]
+            inputs.sort(key=lambda x: x.slot)
+        return inputs
+
+    def _constant(self, operation: Node, slot: int, x: Any) -> Input:
+        x = self.names.of_array.get(id(x), x)
+        if isinstance(x, (Tensor, np.ndarray)):
+            return Input(slot, id(x), False, x, False)
+        return Input(slot, (operation, slot), False, x, False)
+
+    def describe(self, operation: Node) -> GraphNode:
+        tensor = self.outputs[operation] if operation in self.outputs else self.names.of_node.get(operation)
+        box = operation_box(operation.primitive, operation.params, operation.where)
+        box.name = operation.name or (self.names[tensor] if tensor is not None else "")
+        box.shape, box.dtype, box.needs_grad = operation.shape, str(operation.dtype), True
+        box.output = operation in self.outputs
+        memory = operation._memory
+        overwritten = memory is not None and memory.version != operation._born
+        if overwritten and not isinstance(operation.value, np.generic):  # a scalar can't have been written to
+            box.note = "overwritten since"
+        elif operation.value is not None:
+            box.value = Values.of(operation.value)
+        elif tensor is not None:
+            box.value = Values.of(tensor._data)
+        if operation.grad is not None:
+            box.grad = Values.of(operation.grad)
+        elif tensor is not None and tensor._grad is not None:
+            box.grad = Values.of(tensor._grad._data)
+        return box
+
+    def describe_leaf(self, leaf: Input) -> GraphNode:
+        return leaf_box(leaf, self.names)
+
+
+def _changed(node: Node, place: int) -> bool:
+    """Was a leaf written after the operation read it? Known only where the backward pass depends on it."""
+    memory = node.parents[place]._memory
+    if memory is None or place not in node.plan.watched:
+        return False
+    return bool(memory.version != (node._versions[place] if node._versions else 0))
+
+
+def constants(node: Node) -> dict[int, Any]:
+    """The inputs of an operation that want no gradient, as far as the engine still has them; else None."""
+    found: dict[int, Any] = {}
+    if not node.primitive.variadic:
+        found = dict.fromkeys(range(len(node.primitive.inputs)))
+    if node.kept is not None:
+        found.update({i: node.kept[place] for place, i in node.plan.constants})
+    for i, x in getattr(node, "constants", ()):
+        found[i] = x() if isinstance(x, weakref.ref) else x
+    return found
+
+
+def leaf_box(leaf: Input, names: Names) -> GraphNode:
+    """A parameter, a constant, a tensor from outside a recording, or something that nobody kept."""
+    x = leaf.leaf
+    made = isinstance(x, Tensor) and x._node is not None
+    box = GraphNode("", "parameter" if leaf.needs_grad and not made else "input", needs_grad=leaf.needs_grad)
+    if x is None:
+        box.note = "not kept"
+        return box
+    data = x._data if isinstance(x, Tensor) else np.asarray(x)
+    box.shape = data.shape
+    box.dtype = type(x).__name__ if isinstance(x, (bool, int, float)) else str(data.dtype)
+    box.value = Values.of(data)
+    if isinstance(x, Tensor):
+        box.name = names[x]
+        box.grad = None if x._grad is None else Values.of(x._grad._data)
+    return box
+
+
+def operation_box(primitive: Primitive, params: dict[str, Any], where: tuple[Any, int]) -> GraphNode:
+    """What is known of an operation without its output."""
+    site = site_of(where)
+    file = site.filename.replace("\\", "/").rpartition("/")[2]
+    _, _, text = str(site).partition(f":{site.lineno}: ")
+    return GraphNode(
+        "", "operation", operation=primitive.name, detail=settings(params), site=f"{file}:{site.lineno}", source=text
+    )
+
+
+def settings(params: dict[str, Any]) -> str:
+    """The settings that a reader can use: "dim=(1,), keepdim=True"."""
+    shown = []
+    for name, value in params.items():
+        if value is None or value is False or callable(value):
+            continue
+        text = str(value) if isinstance(value, (bool, int, float, str, tuple)) else ""
+        if text and len(text) <= 24 and "object at" not in text:
+            shown.append(f"{name}={text}")
+    return ", ".join(shown)

@@ -1,0 +1,76 @@
+"""How a graph shows itself: pictures in notebooks, a tree in terminals, files."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ...errors import ArgumentError
+from . import layout, text
+from .dot import to_dot
+
+if TYPE_CHECKING:
+    from .data import Graph
+
+PICTURES = ("svg", "png", "pdf")
+SUFFIXES = (*PICTURES, "dot", "json")
+
+
+class Display:
+    """The methods of `Graph` that show it. Showing never raises: without Graphviz there is the tree."""
+
+    @property
+    def dot(self) -> str:
+        """The graph in Graphviz's language; needs nothing installed."""
+        return to_dot(cast("Graph", self))
+
+    def svg(self) -> str:
+        """The picture as SVG text. Raises `LayoutError` if there is no Graphviz, or if it fails."""
+        return layout.render(self.dot, "svg").decode("utf-8")
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the graph to a file; its ending says how: .svg, .png, .pdf, .dot or .json.
+
+        Raises `ArgumentError` for another ending, `LayoutError` if a picture needs Graphviz and there is none.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower().lstrip(".")
+        if suffix not in SUFFIXES:
+            raise ArgumentError(
+                f"save({str(path)!r}): the ending does not name a format.",
+                fix="Use one of ." + ", .".join(SUFFIXES) + ".",
+            )
+        if suffix in PICTURES:
+            path.write_bytes(layout.render(self.dot, suffix))
+        elif suffix == "dot":
+            path.write_bytes(self.dot.encode("utf-8"))
+        else:
+            data = cast("Graph", self).to_dict()
+            path.write_bytes(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1).encode("utf-8"))
+        return path
+
+    def __str__(self) -> str:
+        return text.tree(cast("Graph", self))
+
+    def __repr__(self) -> str:
+        return f"<Graph: {text.summary(cast('Graph', self))}; print() shows it as a tree, save() writes a picture>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """For notebooks: the picture as an <img>, which untrusted notebooks show too, and the tree."""
+        tree = str(self)
+        try:
+            picture = base64.b64encode(layout.render(self.dot, "svg")).decode("ascii")
+        except Exception as error:  # noqa: BLE001 (a display never raises)
+            return {"text/plain": f"{tree}\n{_one_line(error)}"}
+        alt = html.escape(text.summary(cast("Graph", self)), quote=True)
+        image = f'<img alt="Graph: {alt}" style="max-width:100%;height:auto" src="data:image/svg+xml;base64,{picture}">'
+        return {"text/html": image, "text/plain": tree}
+
+
+def _one_line(error: Exception) -> str:
+    what, fix = getattr(error, "what", str(error)), getattr(error, "fix", "")
+    return " ".join(f"No picture: {what} {fix}".split())

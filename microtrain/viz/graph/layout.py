@@ -1,0 +1,119 @@
+"""The programs that turn DOT into a picture: the system's Graphviz, else the one inside pygraphviz.
+
+Both run in a child process with a time limit: a layout of a nasty graph takes minutes and can't be interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from ...errors import MicrotrainError
+
+SECONDS = 10.0  # for one picture, whatever is tried
+INSTALL = 'pip install "microtrain[graph]", or your system\'s package "graphviz"'
+
+# `python -c` puts the current directory first on the path, where a learner's own random.py may lie.
+_CHILD = """
+import sys
+sys.path = [folder for folder in sys.path if folder]
+import pygraphviz
+graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode("utf-8"))
+sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot", args=" ".join(sys.argv[2:])))
+"""
+
+
+class LayoutError(MicrotrainError):
+    """No picture could be made."""
+
+
+def engines() -> list[tuple[str, list[str]]]:
+    """(name, command) of the layout programs of this machine, the preferred one first."""
+    found = []
+    dot = shutil.which("dot")
+    if dot is not None:
+        found.append(("dot", [dot, "-T{format}"]))
+    if sys.executable and _has_pygraphviz():
+        found.append(("pygraphviz", [sys.executable, "-c", _CHILD, "{format}"]))
+    return found
+
+
+def _has_pygraphviz() -> bool:
+    """Is a pygraphviz with Graphviz inside installed? (Before version 2 it called the system's.)"""
+    try:
+        if importlib.util.find_spec("pygraphviz") is None:
+            return False
+        return int(importlib.metadata.version("pygraphviz").partition(".")[0]) >= 2
+    except (ImportError, ValueError):
+        return False
+
+
+@functools.lru_cache(maxsize=16)
+def render(dot: str, format: str) -> bytes:
+    """The picture ("svg", "png", "pdf"). Raises `LayoutError`, which says what to install or to try."""
+    available = engines()
+    if not available:
+        raise LayoutError(
+            f"A .{format} picture needs Graphviz, which is not installed.",
+            "Neither a `dot` program nor the package pygraphviz (2 or newer) was found.",
+            f"Install one: {INSTALL}.",
+        )
+    until = time.monotonic() + SECONDS
+    failures = []
+    for name, command in available:
+        arguments = [part.format(format=format) if part != _CHILD else part for part in command]
+        if format == "png":
+            arguments.append("-Gdpi=144")
+        try:
+            return _run(arguments, dot.encode("utf-8"), until - time.monotonic())
+        except subprocess.TimeoutExpired:
+            raise LayoutError(
+                f"Graphviz ({name}) did not finish within {SECONDS:g} seconds.",
+                "Its layout can take very long for graphs with many crossing edges.",
+                "Draw less: microtrain.graph(x, limit=100).",
+            ) from None
+        except (OSError, RuntimeError) as error:
+            failures.append(f"{name}: {error}")
+    raise LayoutError(
+        f"Graphviz failed to draw a .{format} picture.",
+        "; ".join(failures),
+        f"Is the installation damaged? Try the other one: {INSTALL}.",
+    )
+
+
+def _run(command: list[str], text: bytes, seconds: float) -> bytes:
+    """Standard output of a command, which is killed with all its children when the time is over."""
+    posix = os.name == "posix"
+    process = subprocess.Popen(  # noqa: S603 (a program found on PATH, or this Python)
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=posix,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+    try:
+        output, complaints = process.communicate(text, timeout=max(seconds, 0.01))
+    except BaseException:
+        if posix:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        raise
+    if process.returncode != 0 or not output:
+        lines = complaints.decode("utf-8", "replace").strip().splitlines()
+        raise RuntimeError(lines[-1] if lines else f"it ended with status {process.returncode} and no picture")
+    return output

@@ -1,0 +1,87 @@
+"""What the caller calls its tensors: the names of local variables, of modules' parameters, of list entries."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ...tensor import Tensor
+
+MANY = 1000  # containers longer than this are not searched
+NOT_SEARCHED = (types.ModuleType, type, types.FunctionType, types.MethodType, types.BuiltinFunctionType, str, bytes)
+
+
+class Names:
+    """The tensors that a caller can reach, with the names it has for them. The first name found counts."""
+
+    def __init__(self, variables: Iterable[dict[str, Any]] = ()) -> None:
+        self.of_tensor: dict[int, str] = {}
+        self.tensors: list[Tensor] = []  # keeps them alive, so that their ids stay theirs
+        for scope in variables:
+            for name, tensor in _found(scope):
+                if id(tensor) not in self.of_tensor:
+                    self.of_tensor[id(tensor)] = name
+                    self.tensors.append(tensor)
+        self.of_node = {t._node: t for t in reversed(self.tensors) if t._node is not None}
+        self.of_array = {id(t._data): t for t in reversed(self.tensors) if not t._tracked}
+
+    def __getitem__(self, tensor: Tensor) -> str:
+        """What `named()` said, else the caller's name, else nothing."""
+        return tensor._name or self.of_tensor.get(id(tensor), "")
+
+
+def caller() -> Names:
+    """The names in the innermost frame outside microtrain: its local variables, then its global ones."""
+    package = __name__.partition(".")[0]
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame = frame.f_back
+    if frame is None:
+        return Names()
+    scopes = [dict(frame.f_locals)]
+    if frame.f_globals is not frame.f_locals:
+        scopes.append(dict(frame.f_globals))
+    return Names(scopes)
+
+
+def _found(scope: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor): parameters of modules first, then variables, then what lists, dicts and objects hold."""
+    things = {name: thing for name, thing in scope.items() if not name.startswith("_") and name not in ("In", "Out")}
+    modules = {name: found for name, thing in things.items() if (found := _of_module(thing))}
+    for variable, found in modules.items():
+        for name, tensor in found:
+            yield (name if len(modules) == 1 else f"{variable}.{name}"), tensor
+    for name, thing in things.items():
+        if isinstance(thing, Tensor):
+            yield name, thing
+    for name, thing in things.items():
+        if isinstance(thing, (list, tuple)) and len(thing) <= MANY:
+            yield from ((f"{name}[{i}]", item) for i, item in enumerate(thing) if isinstance(item, Tensor))
+        elif isinstance(thing, dict) and len(thing) <= MANY:
+            keys = [key for key, item in thing.items() if isinstance(item, Tensor) and isinstance(key, (str, int))]
+            yield from ((f"{name}[{key!r}]", thing[key]) for key in keys)
+        elif not isinstance(thing, (Tensor, *NOT_SEARCHED)):
+            held = _attributes(thing)
+            if len(held) <= MANY:
+                yield from ((f"{name}.{key}", item) for key, item in held.items() if isinstance(item, Tensor))
+
+
+def _attributes(thing: Any) -> dict[str, Any]:
+    try:
+        held = vars(thing)
+    except Exception:  # noqa: BLE001 (none, or somebody else's proxy that refuses)
+        return {}
+    return dict(held)
+
+
+def _of_module(thing: Any) -> list[tuple[str, Tensor]]:
+    found = []
+    for method in ("named_parameters", "named_buffers"):
+        if not isinstance(thing, NOT_SEARCHED) and callable(getattr(type(thing), method, None)):
+            try:
+                found += [(name, item) for name, item in getattr(thing, method)() if isinstance(item, Tensor)]
+            except Exception:  # noqa: BLE001, S112 (somebody else's object: a picture without these names is fine)
+                continue
+    return found

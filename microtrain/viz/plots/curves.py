@@ -1,0 +1,27 @@
+"""Numbers over the epochs of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .axes import new_axes
+
+STYLES = {"train": {"color": "#1f5fa8", "linestyle": "-"}, "test": {"color": "#d1600f", "linestyle": "--"}}
+
+
+def learning_curves(history: Any, what: str = "loss", ax: Any = None) -> Any:
+    """Training and test curves of `what` ("loss", "accuracy" ...) over the epochs of a `History`."""
+    ax = ax or new_axes()
+    for part, style in STYLES.items():
+        name = f"{part}_{what}"
+        if name in history:
+            values = history[name]
+            marker = "o" if len(values) < 4 else None
+            ax.plot(history["epoch"], values, label=f"{part} ({values[-1]:.3g} at the end)", marker=marker, **style)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(what)
+    if what == "loss":
+        ax.set_yscale("log")
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax

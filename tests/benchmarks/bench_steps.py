@@ -1,0 +1,54 @@
+"""A whole training step (forward, backward, Adam, float32, cross-entropy) beside PyTorch's eager mode.
+
+    python tests/benchmarks/bench_steps.py [threads]
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from rounds import race, report
+
+import microtrain as mt
+from microtrain import nn, optim
+from microtrain.nn.functional import cross_entropy
+
+SIZES = [([2, 16, 16, 2], 100), ([64, 128, 64, 10], 64), ([784, 1024, 1024, 10], 256)]
+
+
+def ours(widths, batch):
+    model = nn.MLP(widths, dtype=mt.float32)
+    optimizer = optim.Adam(model.parameters())
+    x, y = mt.randn(batch, widths[0], dtype=mt.float32), mt.randint(widths[-1], (batch,))
+
+    def step():
+        optimizer.zero_grad()
+        cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def theirs(widths, batch):
+    layers = []
+    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+        layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.Adam(model.parameters())
+    x, y = torch.randn(batch, widths[0]), torch.randint(widths[-1], (batch,))
+
+    def step():
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        torch.set_num_threads(int(sys.argv[1]))
+    for widths, batch in SIZES:
+        title = "-".join(map(str, widths)) + f", batch {batch}"
+        report(title, race({"microtrain": ours(widths, batch), "torch": theirs(widths, batch)}, target=0.1))

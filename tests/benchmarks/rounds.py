@@ -1,0 +1,34 @@
+"""Timing side by side: all contestants in one process, one after the other in each round, medians over the rounds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def seconds(run: Callable[[], object], calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        run()
+    return (time.perf_counter() - start) / calls
+
+
+def race(contestants: dict[str, Callable[[], object]], *, rounds: int = 11, target: float = 0.05) -> dict[str, float]:
+    """The median seconds per call of each contestant; a turn lasts about `target` seconds."""
+    calls = {}
+    for name, run in contestants.items():
+        run()
+        calls[name] = max(1, int(target / max(seconds(run, 2), 1e-9)))
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            times[name].append(seconds(run, calls[name]))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def report(title: str, times: dict[str, float], ours: str = "microtrain") -> None:
+    """One line: the times, and how many times faster than each peer we are."""
+    texts = [f"{name} {1e6 * t:,.1f} us" for name, t in times.items()]
+    ratios = [f"{times[name] / times[ours]:.2f}x {name}" for name in times if name != ours]
+    print(f"{title:34} {'  '.join(texts):60} -> {', '.join(ratios)}")

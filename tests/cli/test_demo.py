@@ -1,0 +1,74 @@
+"""The demo, as a user runs it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain.cli.demo import train
+from microtrain.data import load_digits
+
+
+def run(*args, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "microtrain", *args], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_five_seeds_reach_96_percent():
+    digits = load_digits(mt.float32)
+    for seed in range(5):
+        trained = train(digits, seed, epochs=30, hidden=[128, 64], lr=1e-3, show=False)
+        assert trained.history["test_accuracy"][-1] >= 0.96, seed
+
+
+def test_demo_writes_everything(tmp_path):
+    done = run("demo", "--epochs", "3", "--seed", "4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "microtrain-demo"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "compute_graph.png", "compute_graph.svg", "confusion_matrix.png", "history.json", "learning_curves.png",
+        "report.html", "settings.json", "weights.safetensors", "wrong_digits.png",
+    }  # fmt: skip
+    for name in names:
+        if name.endswith(".png"):
+            assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 4
+    assert not re.search(r"""(src|href)=['"](?!data:)""", page), "the report needs something from outside"
+
+    settings = json.loads((folder / "settings.json").read_text())
+    model = mt.nn.MLP([64, *settings["hidden"], 10], dtype=mt.float32)
+    model.load_state_dict(mt.load(folder / "weights.safetensors"))
+    digits = load_digits(mt.float32)
+    with mt.no_grad():
+        predicted = model(digits.test_images).argmax(1).numpy()
+    assert np.mean(predicted == digits.test_labels.numpy()) == settings["test_accuracy"]
+
+
+def test_mistakes_end_with_one_clear_line(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    done = run("demo", "--out", "taken", cwd=tmp_path)
+    assert done.returncode == 1 and "is a file, not a folder" in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "taken").read_text() == "mine"
+    done = run("dmeo", cwd=tmp_path)
+    assert done.returncode == 2 and "demo" in done.stderr
+
+
+@pytest.mark.parametrize("args", [["--help"], ["version"], ["demo", "--help"]])
+def test_help_is_quick_to_load(args, tmp_path):
+    code = (
+        "import sys; sys.argv = ['microtrain', *%r]\n"
+        "from microtrain.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print({'numba', 'matplotlib', 'scipy', 'graphviz'} & set(sys.modules))" % (args,)
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.stdout.rstrip().endswith("set()"), done.stdout + done.stderr
