@@ -8,64 +8,85 @@
 tensor(8.)
 """
 
+# `x as x` says that x is public.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
 from . import operators as _operators
-from .anomaly import detect_anomaly
-from .calculus import grad, hessian, hvp, jacobian, jvp, vjp
+from .anomaly import detect_anomaly as detect_anomaly
+from .calculus import (
+    grad as grad,
+    hessian as hessian,
+    hvp as hvp,
+    jacobian as jacobian,
+    jvp as jvp,
+    vjp as vjp,
+)
 from .creation import (
-    arange,
-    as_tensor,
-    bernoulli,
-    empty,
-    empty_like,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    rand,
-    rand_like,
-    randint,
-    randint_like,
-    randn,
-    randn_like,
-    randperm,
-    tensor,
-    zeros,
-    zeros_like,
+    arange as arange,
+    as_tensor as as_tensor,
+    bernoulli as bernoulli,
+    empty as empty,
+    empty_like as empty_like,
+    eye as eye,
+    from_numpy as from_numpy,
+    full as full,
+    full_like as full_like,
+    linspace as linspace,
+    ones as ones,
+    ones_like as ones_like,
+    rand as rand,
+    rand_like as rand_like,
+    randint as randint,
+    randint_like as randint_like,
+    randn as randn,
+    randn_like as randn_like,
+    randperm as randperm,
+    tensor as tensor,
+    zeros as zeros,
+    zeros_like as zeros_like,
 )
-from .custom import elementwise
+from .custom import elementwise as elementwise
 from .dtypes import (
-    double,
-    float16,
-    float32,
-    float64,
-    get_default_dtype,
-    half,
-    int8,
-    int16,
-    int32,
-    int64,
-    long,
-    set_default_dtype,
-    short,
-    uint8,
+    double as double,
+    float16 as float16,
+    float32 as float32,
+    float64 as float64,
+    get_default_dtype as get_default_dtype,
+    half as half,
+    int8 as int8,
+    int16 as int16,
+    int32 as int32,
+    int64 as int64,
+    long as long,
+    set_default_dtype as set_default_dtype,
+    short as short,
+    uint8 as uint8,
 )
-from .errors import MicrotrainError
-from .formula import F
-from .function import Function
-from .recording import enable_grad, is_grad_enabled, listen, no_grad, set_grad_enabled
-from .random import Generator, default_generator, manual_seed
-from .tensor import Tensor
-from .weights import load, save
+from .errors import MicrotrainError as MicrotrainError
+from .formula import F as F
+from .function import Function as Function
+from .gradcheck import (
+    gradcheck as gradcheck,
+    gradgradcheck as gradgradcheck,
+)
+from .random import (
+    Generator as Generator,
+    default_generator as default_generator,
+    manual_seed as manual_seed,
+)
+from .recording import (
+    enable_grad as enable_grad,
+    is_grad_enabled as is_grad_enabled,
+    listen as listen,
+    no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled,
+)
+from .tensor import Tensor as Tensor
 
 __version__ = "0.1.0"
 
@@ -74,16 +95,19 @@ inf, nan, pi, e = _np.inf, _np.nan, _np.pi, _np.e
 newaxis = None
 
 globals().update(_operators.PUBLIC)  # exp, sum, matmul ...: every function of the operation table
+if TYPE_CHECKING:
+    from .table import *  # noqa: F403 (the same, written down by stubs.py)
+    from .viz import graph as graph
+    from .weights import load as load, save as save
 
 _LAZY = ("autograd", "nn", "optim", "data", "train", "viz", "kernels", "linalg", "cli")
+_LAZY_FUNCTIONS = {"graph": "viz", "load": "weights", "save": "weights"}
 
 
 def __getattr__(name: str) -> Any:
     """Load the upper floors when they are first used, so that `import microtrain` stays quick."""
     if name in _LAZY:
         return importlib.import_module(f".{name}", __name__)
-    if name == "graph":
-        from .viz import graph
-
-        return graph
+    if name in _LAZY_FUNCTIONS:
+        return getattr(importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__), name)
     raise AttributeError(f"module 'microtrain' has no attribute '{name}'")

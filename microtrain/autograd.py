@@ -2,16 +2,21 @@
 
 from . import calculus as functional
 from .anomaly import detect_anomaly
+from .backward import run_backward as backward
 from .calculus import grad, hessian, hvp, jacobian, jvp, vjp
 from .function import Function
+from .gradcheck import gradcheck, gradgradcheck
 from .recording import enable_grad, no_grad, set_grad_enabled
 
 __all__ = [
     "Function",
+    "backward",
     "detect_anomaly",
     "enable_grad",
     "functional",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "hessian",
     "hvp",
     "jacobian",

@@ -17,7 +17,7 @@ from .recording import grad_mode
 from .show import short
 from .tensor import Tensor, wrap
 from .views import written
-from .walk import own, walk
+from .walk import walk
 
 
 def backward(
@@ -50,7 +50,7 @@ def run_backward(
 ) -> None:
     """`backward` of several tensors at once: the gradients of their sum, weighted by `grad_tensors`."""
     ys = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    seeds = [None] * len(ys) if grad_tensors is None else _listed(grad_tensors)
+    seeds = [None] * len(ys) if grad_tensors is None else listed(grad_tensors)
     if len(seeds) != len(ys):
         raise ArgumentError(f"backward(): {len(ys)} tensors, but {len(seeds)} gradients for them.")
     targets = None
@@ -72,8 +72,9 @@ def run_backward(
             _accumulate(tensor, g, create_graph)
 
 
-def _listed(x: Any) -> list[Any]:
-    return [x] if x is None or isinstance(x, (Tensor, np.ndarray, int, float)) else list(x)
+def listed(x: Any) -> list[Any]:
+    """One thing or several, as a list."""
+    return [x] if x is None or isinstance(x, (Tensor, np.ndarray, np.generic, int, float)) else list(x)
 
 
 def require_grad(x: Any, who: str) -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .backward import differentiate, listed, require_grad
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
-from .backward import differentiate
 from .ops.joining import stack
 from .recording import grad_mode
 from .tensor import Tensor, wrap
-from .walk import own
 
 Tensors = Tensor | Sequence[Tensor]
-
-
-def _as_list(x: Any) -> list[Any]:
-    return [x] if isinstance(x, Tensor) or x is None else list(x)
 
 
 def grad(
@@ -30,20 +25,18 @@ def grad(
     allow_unused: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
-    """The gradients of `outputs` (their sum, weighted by `grad_outputs`) with respect to `inputs`; `.grad` stays as it is.
+    """The gradients of `outputs` (their sum, weighted by `grad_outputs`) with respect to `inputs`.
 
+    Unlike `backward` it leaves `.grad` as it is.
     Returns a tuple, one gradient for each input. Raises `GraphError` for an input that the outputs do not depend on,
     unless `allow_unused` (then None) or `materialize_grads` (then zeros).
     """
-    ys, xs = _as_list(outputs), _as_list(inputs)
-    seeds = [None] * len(ys) if grad_outputs is None else _as_list(grad_outputs)
+    ys, xs = listed(outputs), listed(inputs)
+    seeds = [None] * len(ys) if grad_outputs is None else listed(grad_outputs)
     if len(seeds) != len(ys):
         raise ArgumentError(f"grad(): {len(ys)} outputs, but {len(seeds)} grad_outputs.")
     for x in xs:
-        if not x.requires_grad:
-            raise GraphError(
-                "grad() with respect to a tensor that does not require grad.", fix="Mark it: x.requires_grad_()."
-            )
+        require_grad(x, "grad()")
     found = differentiate(ys, seeds, xs, retain_graph, create_graph)
     gradients: list[Any] = []
     for k, x in enumerate(xs):
@@ -51,28 +44,31 @@ def grad(
         if g is None and not (allow_unused or materialize_grads):
             raise GraphError(
                 f"grad(): the outputs do not depend on input {k} (shape {x.shape}).",
-                fix="Pass allow_unused=True to get None for it, or materialize_grads=True to get zeros.",
+                "It was not used, or only through detach() or an operation without a derivative.",
+                "Pass allow_unused=True to get None for it, or materialize_grads=True to get zeros.",
             )
         if g is None:
             gradients.append(wrap(np.zeros(x.shape, x.dtype)) if materialize_grads else None)
         else:
-            gradients.append(g if isinstance(g, Tensor) else wrap(own(g)))
+            g = g if isinstance(g, Tensor) else wrap(g)
+            gradients.append(g.clone() if any(x is before for before in xs[:k]) else g)  # never shared
     return tuple(gradients)
 
 
 class _Traced:
-    """A function called once on fresh leaves."""
+    """A function called once, on leaves of its own or (`connected`) on what still depends on the caller's tensors."""
 
     def __init__(self, func: Callable[..., Any], inputs: Tensors, connected: bool) -> None:
         self.single_input = isinstance(inputs, Tensor)
-        # `connected`: results can be differentiated with respect to the caller's own inputs
-        self.inputs = [
-            x * 1 if connected and x.requires_grad else x.detach().requires_grad_() for x in _as_list(inputs)
-        ]
+        xs = listed(inputs)
+        for x in xs:
+            if not isinstance(x, Tensor):
+                raise DtypeError(f"The inputs must be tensors, not {type(x).__name__}.")
         with grad_mode(True):
+            self.inputs = [x * 1 if connected and x.requires_grad else x.detach().requires_grad_() for x in xs]
             outputs = func(*self.inputs)
         self.single_output = isinstance(outputs, Tensor)
-        self.outputs = _as_list(outputs)
+        self.outputs: list[Tensor] = listed(outputs)
         for y in self.outputs:
             if not isinstance(y, Tensor):
                 raise DtypeError(f"The function returned {type(y).__name__}, not a tensor.")
@@ -80,53 +76,84 @@ class _Traced:
     def scalar(self, what: str) -> Tensor:
         if not self.single_output or self.outputs[0].numel() != 1:
             raise ShapeError(f"{what} needs a function with a single number as its value.")
-        return self.outputs[0]
+        y: Tensor = self.outputs[0].reshape(())
+        return y
+
+    def directions(self, v: Any, what: str) -> list[Any]:
+        """`v` as one tensor for each input, of its shape and dtype."""
+        vs = listed(v)
+        if len(vs) != len(self.inputs):
+            raise ArgumentError(f"{what}: {len(vs)} directions for {len(self.inputs)} inputs.")
+        return [_like(d, x, f"{what}: a direction") for d, x in zip(vs, self.inputs, strict=True)]
 
     def shape_result(self, nested: list[list[Any]]) -> Any:
         """nested[i][j] for output i and input j, without the levels that the caller does not have."""
         rows = [row[0] if self.single_input else tuple(row) for row in nested]
         return rows[0] if self.single_output else tuple(rows)
 
-    def output_values(self) -> Any:
-        values = [y.detach() for y in self.outputs]
+    def output_values(self, connected: bool) -> Any:
+        values = [y if connected else y.detach() for y in self.outputs]
         return values[0] if self.single_output else tuple(values)
 
 
-def _gradients(y: Tensor, xs: list[Tensor], seed: Any, create_graph: bool) -> list[Tensor]:
+def _like(v: Any, x: Tensor, what: str) -> Tensor:
+    v = v if isinstance(v, Tensor) else Tensor(v)
+    if v.shape != x.shape:
+        raise ShapeError(f"{what} has shape {v.shape}, but shape {x.shape} is needed.")
+    like: Tensor = v if v.dtype == x.dtype else v.to(x.dtype)
+    return like
+
+
+def _gradients(y: Tensor, xs: list[Tensor], seed: Any, create_graph: bool) -> list[Any]:
     """One row of the Jacobian; zeros where y does not depend on x."""
     if not y.requires_grad:
         return [wrap(np.zeros(x.shape, x.dtype)) for x in xs]
     return list(grad([y], xs, [seed], retain_graph=True, create_graph=create_graph, materialize_grads=True))
 
 
+def _inner(rows: Iterable[Any], directions: Iterable[Any]) -> Any:
+    """The sum of all products: one number."""
+    terms = [(row * d).sum() for row, d in zip(rows, directions, strict=True)]
+    return sum(terms[1:], start=terms[0])
+
+
 def vjp(func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False) -> tuple[Any, Any]:
     """(func(*inputs), v^T J): one backward pass. `v` has the shape of the output; 1 for a single number."""
     traced = _Traced(func, inputs, create_graph)
-    seeds = [None] * len(traced.outputs) if v is None else _as_list(v)
-    gradients = grad(
-        traced.outputs, traced.inputs, seeds, create_graph=create_graph, materialize_grads=True
-    )  # fmt: skip
-    return traced.output_values(), gradients[0] if traced.single_input else gradients
+    seeds = [None] * len(traced.outputs) if v is None else listed(v)
+    if len(seeds) != len(traced.outputs):
+        raise ArgumentError(f"vjp(): {len(seeds)} vectors for {len(traced.outputs)} outputs.")
+    pairs = [(y, s) for y, s in zip(traced.outputs, seeds, strict=True) if y.requires_grad]
+    if pairs:
+        gradients = grad(
+            [y for y, _ in pairs], traced.inputs, [s for _, s in pairs],
+            create_graph=create_graph, materialize_grads=True,
+        )  # fmt: skip
+    else:
+        gradients = tuple(wrap(np.zeros(x.shape, x.dtype)) for x in traced.inputs)
+    return traced.output_values(create_graph), gradients[0] if traced.single_input else gradients
 
 
 def jvp(func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False) -> tuple[Any, Any]:
     """(func(*inputs), J v): the derivative in the direction `v`, by two backward passes.
 
-    u -> u^T J is linear in u, and its derivative in the direction v is J v (Townsend 2017).
+    u -> u^T J is linear in u, and its derivative in the direction v is J v (Townsend 2017). Without `v` the input must
+    be a single number.
     """
     traced = _Traced(func, inputs, create_graph)
-    directions = [wrap(np.ones(x.shape, x.dtype)) for x in traced.inputs] if v is None else _as_list(v)
-    for x, direction in zip(traced.inputs, directions, strict=True):
-        if direction.shape != x.shape:
-            raise ShapeError(f"jvp(): a direction of shape {direction.shape} for an input of shape {x.shape}.")
-    products = []
+    if v is None:
+        if not traced.single_input or traced.inputs[0].numel() != 1:
+            raise ShapeError("jvp() without a direction needs an input that is a single number.")
+        v = wrap(np.ones(traced.inputs[0].shape, traced.inputs[0].dtype))
+    directions = traced.directions(v, "jvp()")
+    products: list[Any] = []
     for y in traced.outputs:
-        u = wrap(np.zeros(y.shape, y.dtype)).requires_grad_()
+        u = wrap(np.zeros(y.shape, y.dtype)).requires_grad_(y.is_floating_point())
         rows = _gradients(y, traced.inputs, u, create_graph=True)
         with grad_mode(True):
-            along = sum(((row * d).sum() for row, d in zip(rows, directions, strict=True)), start=wrap(np.float64(0)))
-        products.append(_gradients(along, [u], None, create_graph)[0] if along.requires_grad else u.detach())
-    return traced.output_values(), products[0] if traced.single_output else tuple(products)
+            along = _inner(rows, directions)
+        products.append(_gradients(along, [u], None, create_graph)[0])
+    return traced.output_values(create_graph), products[0] if traced.single_output else tuple(products)
 
 
 def jacobian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = False) -> Any:
@@ -139,13 +166,15 @@ def jacobian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = Fal
             seed = np.zeros(y.numel(), y.dtype)
             seed[k] = 1
             rows.append(_gradients(y, traced.inputs, wrap(seed.reshape(y.shape)), create_graph))
-        blocks = []
+        blocks: list[Any] = []
         for j, x in enumerate(traced.inputs):
+            shape = y.shape + x.shape
             if create_graph and rows:
-                blocks.append(stack([row[j] for row in rows]).reshape(y.shape + x.shape))
+                with grad_mode(True):
+                    blocks.append(stack([row[j] for row in rows]).reshape(shape))
             else:
-                data = [row[j]._data for row in rows]
-                blocks.append(wrap(np.array(data, dtype=x.dtype).reshape(y.shape + x.shape)))
+                data = np.array([row[j]._data for row in rows], dtype=x.dtype)
+                blocks.append(wrap(data.reshape(shape)))
         nested.append(blocks)
     return traced.shape_result(nested)
 
@@ -155,24 +184,22 @@ def hessian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = Fals
 
     For several inputs a tuple of tuples, [i][j] for inputs i and j. Raises `ShapeError` if the value is not one number.
     """
-    single = isinstance(inputs, Tensor)
 
     def gradient(*xs: Tensor) -> Any:
         traced = _Traced(func, xs, True)
-        y = traced.scalar("hessian()").reshape(())
-        return tuple(_gradients(y, traced.inputs, None, create_graph=True))
+        return tuple(_gradients(traced.scalar("hessian()"), traced.inputs, None, create_graph=True))
 
-    result = jacobian(gradient, _as_list(inputs), create_graph)
-    return result[0][0] if single else result
+    result = jacobian(gradient, listed(inputs), create_graph)
+    return result[0][0] if isinstance(inputs, Tensor) else result
 
 
 def hvp(func: Callable[..., Any], inputs: Tensors, v: Any, create_graph: bool = False) -> tuple[Any, Any]:
     """(func(*inputs), H v): the Hessian times a vector, at the price of two backward passes and without the Hessian."""
     traced = _Traced(func, inputs, create_graph)
-    y = traced.scalar("hvp()").reshape(())
-    directions = _as_list(v)
+    y = traced.scalar("hvp()")
+    directions = traced.directions(v, "hvp()")
     gradients = _gradients(y, traced.inputs, None, create_graph=True)
     with grad_mode(True):
-        along = sum(((g * d).sum() for g, d in zip(gradients, directions, strict=True)), start=wrap(np.float64(0)))
+        along = _inner(gradients, directions)
     products = tuple(_gradients(along, traced.inputs, None, create_graph))
-    return y.detach(), products[0] if traced.single_input else products
+    return traced.output_values(create_graph), products[0] if traced.single_input else products

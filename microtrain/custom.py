@@ -29,8 +29,8 @@ def elementwise(
     tensor([-0.        , -0.73575888])
 
     `forward` is written with operators and `F`'s functions. The derivative follows from it by the chain rule, or is
-    given as `vjps`, one lambda for each input: `[lambda g, y, x: g * (-2 * x * y)]`, whose parameters name what it needs
-    (see `microtrain.ops.primitive`). Raises `ArgumentError` if the formula branches or calls what `F` has not.
+    given as `vjps`, one lambda for each input: `[lambda g, y, x: g * (-2 * x * y)]`, whose parameters name what it
+    needs (see `microtrain.ops.primitive`). Raises `ArgumentError` if the formula branches or calls what `F` has not.
     """
     if vjps is None:
         try:
@@ -49,7 +49,8 @@ def elementwise(
 
     def operation(*inputs: Any) -> Any:
         if len(inputs) != len(row.inputs):
-            raise ArgumentError(f"{name}() takes {len(row.inputs)} inputs ({', '.join(row.inputs)}), not {len(inputs)}.")
+            names = ", ".join(row.inputs)
+            raise ArgumentError(f"{name}() takes {len(row.inputs)} inputs ({names}), not {len(inputs)}.")
         if not any(isinstance(x, Operand) for x in inputs):
             inputs = (Tensor(inputs[0]), *inputs[1:])
         return row(*inputs)  # also with symbols, inside another formula
@@ -84,14 +85,14 @@ def _checked(name: str, vjp: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(vjp)
     def call(g: Any, *rest: Any) -> Any:
         gradient = vjp(g, *rest)
-        if isinstance(gradient, Operand):
-            return gradient
+        if isinstance(g, Operand) or isinstance(gradient, Operand):
+            return gradient if isinstance(gradient, Operand) else g * 0 + gradient
         if np.shape(gradient) not in ((), g.shape):
             raise ShapeError(
                 f"A vjp of '{name}' returned shape {np.shape(gradient)} for an upstream gradient of shape {g.shape}.",
                 "The vjp of an elementwise operation is elementwise too; broadcasting is undone afterwards.",
             )
         # a new array, because what is kept for another walk must not become a gradient that is written to
-        return np.array(np.broadcast_to(gradient, g.shape), dtype=g.dtype)[()] if not isinstance(g, Operand) else g * 0 + gradient
+        return np.array(np.broadcast_to(gradient, g.shape), dtype=g.dtype)[()]
 
     return call

@@ -40,7 +40,7 @@ def parse(dtype: Any) -> np.dtype[Any] | None:
     if dtype is None:
         return None
     try:
-        parsed = np.dtype(dtype)
+        parsed: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         raise DtypeError(f"{dtype!r} is not a dtype.", fix="Use microtrain.float32, 'float64', int, bool ...") from None
     if parsed.kind not in "fiub":

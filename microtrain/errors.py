@@ -54,6 +54,12 @@ class AnomalyError(MicrotrainError):
     """The first NaN or infinity, found by `detect_anomaly`."""
 
 
+class GradcheckError(MicrotrainError):
+    """A gradient differs from the numeric one; `report` has the numbers."""
+
+    report: object = None
+
+
 class NotDifferentiableError(MicrotrainError, TypeError):
     """A gradient was asked through something that has none."""
 

@@ -26,17 +26,27 @@ def explain_failure(row: Primitive, arrays: list[Any], params: dict[str, Any], e
         )
     if row.name == "linear":
         return ShapeError(
-            f"linear(): an input of shape {shapes[0]} does not fit a weight of shape {shapes[1]} and a bias {shapes[2]}.",
+            f"linear(): an input of shape {shapes[0]} does not fit a weight {shapes[1]} and a bias {shapes[2]}.",
             f"A weight (m, n) maps vectors of length n to vectors of length m; this one takes length {shapes[1][-1:]}.",
             "The last axis of the input must be that long: reshape the input, or make the layer fit.",
         )
-    if row.name == "matmul" and all(len(s) >= 1 for s in shapes):
+    if row.name == "matmul" and () in shapes:
+        return ShapeError(
+            f"matmul(): shapes {shapes[0]} and {shapes[1]}; a tensor without axes is not a vector.",
+            fix="Multiply with *.",
+        )
+    if row.name == "matmul":
         inner = shapes[0][-1], shapes[1][-2 if len(shapes[1]) > 1 else -1]
         if inner[0] != inner[1]:
             return ShapeError(
                 f"{call}: a matrix of shape {shapes[0]} can't be multiplied by one of shape {shapes[1]}.",
-                f"The last axis of the first ({inner[0]}) must be as long as the rows of the second ({inner[1]}).",
+                f"The last axis of the first has length {inner[0]}, the one of the second that it meets {inner[1]}.",
                 "Transpose one of them (x.T), or swap them.",
+            )
+        if not _broadcastable([s[:-2] for s in shapes]):
+            return ShapeError(
+                f"matmul(): the batches of the shapes {shapes[0]} and {shapes[1]} do not go together.",
+                "Matrices are the last two axes; the axes before them must broadcast.",
             )
     message = str(error).rstrip(".")
     if isinstance(error, IndexError):  # NumPy's AxisError too

@@ -4,8 +4,9 @@
 that are not arrays what to do (`__array_ufunc__`), so the same call works on tensors and symbols. Where NumPy has
 none, `F.sigmoid` is the row of the operation table.
 
-Read with symbols, a formula becomes an expression (`trace`), which can be differentiated (`derive`) and printed as
-Python source (`python_function`).
+Read with symbols, a formula becomes an expression (`trace`): a tree whose equal parts are one object, with constant
+parts computed. It can be differentiated (`derive`) and printed as Python source (`python_function`), as text, LaTeX and
+MathML (`formula_print`), and as the source of a fused kernel (`kernels.source`).
 """
 
 from __future__ import annotations
@@ -71,6 +72,13 @@ class Expr(NDArrayOperatorsMixin, Operand):
     def apply(primitive: Any, *inputs: Any, **params: Any) -> Any:
         if not primitive.elementwise:
             raise ArgumentError(f"'{primitive.name}' is not elementwise, so a formula can't contain it.")
+        for x in inputs:
+            if not isinstance(x, (Expr, int, float, np.number, np.bool_)):
+                raise ArgumentError(
+                    f"A formula contains {'an array' if hasattr(x, 'dtype') else 'a ' + type(x).__name__}.",
+                    "It is the same for all elements, so it may contain its inputs and single numbers only.",
+                    "Make it an input of the formula.",
+                )
         return Expr(primitive.name, primitive, inputs)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -89,19 +97,22 @@ class Expr(NDArrayOperatorsMixin, Operand):
         )
 
     def __repr__(self) -> str:
-        if self.row is None:
-            return self.name
-        return f"{self.name}({', '.join(map(repr, self.args))})"
+        from .formula_print import text
+
+        return text(self)
 
 
 def trace(formula: Callable[..., Any]) -> tuple[list[Expr], Any]:
-    """Read a formula with symbols: (its symbols, the expression)."""
+    """Read a formula with symbols: (its symbols, the expression, or a tuple of them as the formula returns it)."""
     if isinstance(formula, np.ufunc):
         names = ["x"] if formula.nin == 1 else ["a", "b"]
     else:
         names = list(inspect.signature(formula).parameters)
     symbols = [Expr(name) for name in names]
-    return symbols, formula(*symbols)
+    traced = formula(*symbols)
+    if isinstance(traced, tuple):
+        return symbols, tuple(tidied(traced))
+    return symbols, tidied([traced])[0]
 
 
 def in_order(expressions: Iterable[Any]) -> list[Expr]:
@@ -120,10 +131,75 @@ def in_order(expressions: Iterable[Any]) -> list[Expr]:
     return list(order)
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Tidying: equal parts become one, and what follows from constants alone is done
+
+
+def tidied(expressions: Sequence[Any]) -> list[Any]:
+    """The same expressions with equal parts shared, also among each other, and with constants folded.
+
+    Only steps that change no bit of any result are taken: x ** 1 is x, but x + 0 is not (-0 + 0 is 0).
+    """
+    new: dict[Any, Any] = {}
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def replaced(e: Any) -> Any:
+        return new[e] if isinstance(e, Expr) else e
+
+    for e in in_order(expressions):
+        if e.row is None:
+            new[e] = e
+            continue
+        args = tuple(map(replaced, e.args))
+        key = (e.row, *(a if isinstance(a, Expr) else (type(a), repr(a)) for a in args))
+        if key not in known:
+            known[key] = folded(Expr(e.name, e.row, args))
+        new[e] = known[key]
+    return [replaced(e) for e in expressions]
+
+
+def folded(e: Expr) -> Any:
+    """The expression, or a simpler one of the same value."""
+    args = e.args
+    if not any(isinstance(a, Expr) for a in args):
+        with np.errstate(all="ignore"):
+            return e.row.forward(*args)
+    if e.name == "where" and isinstance(args[0], (bool, np.bool_)):
+        chosen = args[1] if args[0] else args[2]
+        return chosen if isinstance(chosen, Expr) else e
+    if e.name == "pow" and is_number(args[1], 1):
+        return args[0]
+    if e.name in ("mul", "div") and is_number(args[1], 1) and not is_boolean(args[0]):
+        return args[0]
+    if e.name == "mul" and is_number(args[0], 1) and not is_boolean(args[1]):
+        return args[1]
+    return e
+
+
+def is_number(x: Any, value: float) -> bool:
+    """Is this the constant `value`?"""
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and x == value
+
+
+BOOLEAN = frozenset(
+    ["eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not"]
+    + ["isnan", "isinf", "isfinite"]
+)  # rows whose result is true or false
+
+
+def is_boolean(e: Any) -> bool:
+    """Is the value of this expression true or false, as far as one can see?"""
+    return isinstance(e, Expr) and e.name in BOOLEAN
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Derivatives, and formulas as Python source
+
+
 def derive(formula: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The vjps of a formula, one for each of its inputs, by the chain rule over its expression."""
     symbols, output = trace(formula)
-    g = Expr("g")
+    g = Expr(_free("g", symbols))
     arrived: dict[Any, Any] = {output: g}
     for node in reversed(in_order([output])):
         upstream = arrived.get(node)
@@ -140,34 +216,56 @@ def derive(formula: Callable[..., Any]) -> list[Callable[..., Any]]:
         raise NotDifferentiableError(f"The formula has no derivative in {', '.join(unreached)}.")
     vjps = []
     for symbol in symbols:
-        used = set(in_order([arrived[symbol]]))
-        vjps.append(python_function("vjp", [g, *(s for s in symbols if s in used)], arrived[symbol]))
+        (gradient,) = tidied([arrived[symbol]])
+        used = set(in_order([gradient]))
+        vjps.append(python_function("vjp", [g, *(s for s in symbols if s in used)], gradient))
     return vjps
 
 
+def _free(name: str, symbols: Sequence[Expr]) -> str:
+    """A name like this one that no symbol has."""
+    taken = {s.name for s in symbols}
+    while name in taken:
+        name += "_"
+    return name
+
+
 def python_source(name: str, symbols: Sequence[Expr], output: Any) -> str:
-    """The expression as a Python function of the symbols; common subexpressions are computed once."""
-    texts: dict[Any, str] = {s: s.name for s in symbols}
-    known: dict[tuple[Any, ...], str] = {}
-    lines = []
-
-    def text(e: Any) -> str:
-        return texts[e] if isinstance(e, Expr) else repr(e)
-
-    for e in in_order([output]):
-        if e.row is None:
-            continue
-        key = (e.name, *map(text, e.args))
-        if key not in known:
-            known[key] = f"t{len(known) + 1}"
-            lines.append(f"    {known[key]} = F.{e.name}({', '.join(map(text, e.args))})")
-        texts[e] = known[key]
-    head = f"def {name}({', '.join(s.name for s in symbols)}):"
-    return "\n".join([head, *lines, f"    return {text(output)}"])
+    """The expression (or a tuple of them) as a Python function of the symbols; what is equal is computed once."""
+    return _written(name, symbols, output)[0]
 
 
 def python_function(name: str, symbols: Sequence[Expr], output: Any) -> Callable[..., Any]:
     """The function that `python_source` prints."""
-    namespace: dict[str, Any] = {"F": F, "inf": np.inf, "nan": np.nan}
-    exec(python_source(name, symbols, output), namespace)  # noqa: S102 (our own text, from traced operations)
+    source, namespace = _written(name, symbols, output)
+    exec(source, namespace)  # noqa: S102 (our own text, from traced operations)
     return namespace[name]  # type: ignore[no-any-return]
+
+
+def _written(name: str, symbols: Sequence[Expr], output: Any) -> tuple[str, dict[str, Any]]:
+    """(source, what it refers to)."""
+    functions, numpy = _free("F", symbols), _free("np", symbols)
+    namespace: dict[str, Any] = {functions: F, numpy: np}
+    texts: dict[Any, str] = {s: s.name for s in symbols}
+    lines = []
+
+    def text(e: Any) -> str:
+        if isinstance(e, Expr):
+            return texts[e]
+        if isinstance(e, np.generic):
+            return f"{numpy}.{type(e).__name__}({e.item()!r})" if np.isfinite(e) else f"{numpy}.{type(e).__name__}('{e}')"
+        return repr(e) if np.isfinite(e) else f"{numpy}.{e}" if e > 0 or e != e else f"-{numpy}.inf"
+
+    outputs = output if isinstance(output, tuple) else (output,)
+    for e in in_order(outputs):
+        if e.row is None:
+            continue
+        called = f"{functions}.{e.name}"
+        if F._rows.get(e.name) is not e.row:  # a row of the user's own
+            called = _free(f"own_{len(namespace)}", symbols)
+            namespace[called] = e.row
+        texts[e] = _free(f"t{len(lines) + 1}", symbols)
+        lines.append(f"    {texts[e]} = {called}({', '.join(map(text, e.args))})")
+    head = f"def {name}({', '.join(s.name for s in symbols)}):"
+    result = ", ".join(map(text, outputs)) + ("," if isinstance(output, tuple) else "")
+    return "\n".join([head, *lines, f"    return {result}"]), namespace

@@ -16,7 +16,7 @@ from .walk import NO_GRADIENT
 
 
 class Context:
-    """What `forward` leaves for `backward`. Plain numbers and settings may be set as attributes: `ctx.alpha = alpha`."""
+    """What `forward` leaves for `backward`. Numbers and settings may be set as attributes: `ctx.alpha = alpha`."""
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
@@ -27,9 +27,8 @@ class Context:
         """Keep inputs, outputs or intermediate tensors; they come back as `saved_tensors`."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise DtypeError(
-                    f"save_for_backward() takes tensors, not {type(t).__name__}.", fix="Use an attribute: ctx.alpha = alpha."
-                )
+                what = f"save_for_backward() takes tensors, not {type(t).__name__}."
+                raise DtypeError(what, fix="Use an attribute: ctx.alpha = alpha.")
         self._saved = tensors
 
     @property
@@ -140,8 +139,8 @@ def _apart(output: Any, inputs: list[Tensor]) -> Any:
 class _Call(Primitive):
     """One call of a Function, as a row of the table of its own.
 
-    A row has one output: several are laid end to end in one vector, and cut out of it again. What was saved goes through
-    the node like what any row keeps, so it is watched, freed, and given its place in the graph for second derivatives.
+    A row has one output: several are laid end to end in one vector, and cut out of it again. What was saved goes
+    through the node like what any row keeps, so it is watched, freed, and put into the graph for second derivatives.
     """
 
     def __init__(
@@ -151,8 +150,9 @@ class _Call(Primitive):
         names = names[:0] if kind.setup_context is not Function.setup_context else names[1:]
         self.name, self.tex, self.note = kind.__name__, "", ""
         self.elementwise = self.view = self.variadic = False
-        self.differentiable, self._vjps, self.params, self.plans = True, None, {}, {}
-        self.inputs = tuple(names[i] if i < len(names) else "x" for i, a in enumerate(args) if isinstance(a, Tensor))
+        self.differentiable, self._vjps, self.params, self.plans = True, (), {}, {}
+        named = enumerate([*names[: len(args)], *["x"] * (len(args) - len(names))])
+        self.inputs = tuple(name for i, name in named if isinstance(args[i], Tensor))
         self.kind, self.context, self.count = kind, context, len(args)
         self.places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         self.tensors = [a for a in args if isinstance(a, Tensor)]
@@ -160,7 +160,7 @@ class _Call(Primitive):
         self.raw, self.smooth = outputs, smooth
         self.shapes = [(y.shape, y.dtype) if isinstance(y, Tensor) else None for y in outputs]
         self.starts = np.cumsum([0, *(outputs[k].numel() for k in smooth)]).tolist()
-        self.constant = {id(a) for a in args}
+        self.constants = {id(a) for a in args if isinstance(a, np.ndarray)}  # arrays that may be kept: not results
         self._answer: dict[int, Any] = {}
         self._answer_to: Any = None
 
@@ -171,7 +171,7 @@ class _Call(Primitive):
         watched = [*saved, *(x for x in vars(self.context).values() if isinstance(x, Tensor))]
         extra: list[Tensor] = []
         self.keep: list[Keep] = []
-        self.saved: list[tuple[int, int] | None] = []  # (place in `kept`, which smooth output or -1) of each saved tensor
+        self.saved: list[tuple[int, int] | None] = []  # of each saved tensor: (place in `kept`, smooth output or -1)
         for t in watched:
             if t is None:
                 self.saved.append(None)
@@ -189,14 +189,15 @@ class _Call(Primitive):
                 self.keep.append(item)
             self.saved.append((self.keep.index(item), which))
         self.saved = self.saved[: len(saved)]
-        self.lost = [t for t in watched if t is not None and any(t is x for x in extra) and t.dtype.kind == "f"]
+        # how these intermediate results depend on the inputs is not recorded
+        self.lost = [t.shape for t in extra if t.dtype.kind == "f"]
 
         values = [self.raw[k]._data for k in self.smooth]
         value = values[0] if len(values) == 1 else np.concatenate([np.ravel(v) for v in values])
         self.forward = lambda *_: value
         tensors, raw, self.tensors, self.raw = self.tensors, self.raw, [], []
         whole = Tensor.apply(self, *tensors, *extra)
-        del self.forward, value  # the outputs are the graph's now
+        self.forward = self.kind.forward
         if len(values) == 1:
             whole._memory = memory_of(raw[self.smooth[0]])  # shared with what `forward` may have left in the context
             if whole._node is not None:
@@ -225,14 +226,15 @@ class _Call(Primitive):
             for item in self.keep
         )  # fmt: skip
         return Plan(
-            wanted,
-            tuple(self._vjp_of(i) for i in wanted),
-            keep,
-            lambda values: tuple(values[item.index] for item in keep),
-            tuple(item.slot for item in keep if item.slot >= 0),
-            tuple((k, item.index) for k, item in enumerate(keep) if item.kind == "input" and item.slot < 0),
-            any(item.kind == "output" for item in keep),
-            bool(keep),
+            wanted=wanted,
+            others=tuple(i for i in range(count) if i not in wanted),
+            vjps=tuple(self._vjp_of(i) for i in wanted),
+            keep=keep,
+            pick=lambda values: tuple(values[item.index] for item in keep),
+            watched=tuple(item.slot for item in keep if item.slot >= 0),
+            constants=tuple((k, item.index) for k, item in enumerate(keep) if item.kind == "input" and item.slot < 0),
+            keeps_output=any(item.kind == "output" for item in keep),
+            holds_memory=bool(keep),
         )
 
     def _vjp_of(self, i: int) -> Any:
@@ -256,8 +258,9 @@ class _Call(Primitive):
             whole, kept = g, list(kept)
         else:
             whole, kept = wrap(_frozen(g)), [wrap(_frozen(x)) for x in kept]
-        context, self.context._saved = self.context, tuple(
-            None if s is None else kept[s[0]] if s[1] < 0 else self._parts(kept[s[0]])[s[1]] for s in self.saved
+        context, self.context._saved = (
+            self.context,
+            tuple(None if s is None else kept[s[0]] if s[1] < 0 else self._parts(kept[s[0]])[s[1]] for s in self.saved),
         )
         gradients = [None if s is None else wrap(np.zeros(*s)) for s in self.shapes]
         for k, part in zip(self.smooth, self._parts(whole), strict=True):
@@ -270,14 +273,14 @@ class _Call(Primitive):
         return self._checked(answer if isinstance(answer, tuple) else (answer,), recording)
 
     def _refuse_lost(self) -> None:
-        arrays = [
-            x for x in vars(self.context).values()
-            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and id(x) not in self.constant
+        lost = self.lost + [
+            x.shape for x in vars(self.context).values()
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and id(x) not in self.constants
         ]  # fmt: skip
-        if self.lost or arrays:
+        if lost:
             raise NotDifferentiableError(
-                f"{self.name} kept an intermediate result of its forward (shape {(self.lost or arrays)[0].shape}), so its "
-                "backward can't be differentiated again.",
+                f"{self.name} kept an intermediate result of its forward (shape {lost[0]}), so its backward can't be "
+                "differentiated again.",
                 "How that value depends on the inputs is not in the graph; the second derivative would come out wrong.",
                 "Save the inputs, and compute it again in backward; or return it as an output and save that.",
             )

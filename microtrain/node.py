@@ -46,6 +46,15 @@ SMALL = 64  # nodes remember values and gradients up to this many elements, for 
 _serial = count(1).__next__
 
 
+def _lightly(x: Any, data: Any) -> Any:
+    """An input as pictures remember it: small ones by their values, large ones by a reference that keeps no memory."""
+    if type(x) is float or type(x) is int:
+        return x
+    if getattr(data, "size", 1) > SMALL:
+        return weakref.ref(x)
+    return x.copy() if isinstance(x, np.ndarray) else data  # the learner's own array may change
+
+
 class Node:
     """One operation that was done, with what its backward pass needs."""
 
@@ -54,24 +63,23 @@ class Node:
     name: str = ""
     value: Any = None  # the output, if small
     grad: Any = None  # the gradient that last arrived here, if small
+    constants: tuple[Any, ...] = ()  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
     _memory: Memory | None = None  # of the output
     _born = 0  # the version of that memory when this node made the output
-    _versions: tuple[int, ...] | None = None  # of what was kept, if some were not 0
+    _apart = False  # was the output copied into that memory, so that what is kept of it stays as it is?
+    _versions: tuple[int, ...] | None = None  # of what was kept, if some were not 0; -1 for what is a copy
     _constants: list[tuple[Memory, int, int]] | None = None  # (memory, version, place) of kept tensors without a parent
 
     def __init__(
-        self, primitive: Primitive, params: dict[str, Any], plan: Plan, inputs: Any, arrays: list[Any],
+        self, primitive: Primitive, params: dict[str, Any], plan: Plan, origins: list[Any], inputs: Any, arrays: list[Any],
         output: Any,
     ) -> None:  # fmt: skip
         self.primitive = primitive
         self.params = params
         self.plan = plan
-        # for each wanted input: the node it came from, or the leaf tensor itself
-        if len(plan.wanted) == 1:
-            x = inputs[plan.wanted[0]]
-            self.parents = parents = (x._node or x,)
-        else:
-            self.parents = parents = tuple([inputs[i]._node or inputs[i] for i in plan.wanted])
+        if len(origins) != len(plan.wanted):  # some inputs require grad, but there is no derivative in them
+            origins = [inputs[i]._node or inputs[i] for i in plan.wanted]
+        self.parents = parents = tuple(origins)  # for each wanted input: its node, or the leaf tensor itself
         for slot in plan.watched:
             memory = parents[slot]._memory
             if memory is not None and memory.version:
@@ -83,6 +91,12 @@ class Node:
                 self._constants = [*(self._constants or ()), (memory, memory.version, place)]
             elif isinstance(inputs[i], np.ndarray):
                 arrays[i] = arrays[i].copy()  # the learner's own array may change, and we would not hear of it
+        if plan.others:
+            if len(plan.others) == 1:
+                i = plan.others[0]
+                self.constants = (_lightly(inputs[i], arrays[i]),)
+            else:
+                self.constants = tuple([_lightly(inputs[i], arrays[i]) for i in plan.others])
         arrays.append(output)
         self.kept: Any = plan.pick(arrays)  # None once freed
         self.shape = output.shape
@@ -106,10 +120,19 @@ class Node:
         """PyTorch's view of the graph: (parent, 0) for each differentiated input."""
         return tuple((parent, 0) for parent in self.parents)
 
-    def free(self) -> None:
-        """Let go of what was kept. Where that is only shapes there is nothing to gain, and another walk may pass."""
-        if self.plan.holds_memory:
-            self.kept = None
+    def copy_kept(self, memory: Memory) -> None:
+        """Keep copies of what lies in this memory, because this very operation is about to be written over it."""
+        versions = list(self._versions or [p._memory.version if p._memory else 0 for p in self.parents])
+        ours = {place for owner, _, place in self._constants or () if owner is memory}
+        kept = list(self.kept)
+        for place, (kind, _, slot) in enumerate(self.plan.keep):
+            if kind == "input" and (place in ours or (slot >= 0 and self.parents[slot]._memory is memory)):
+                kept[place] = kept[place].copy()
+                if slot >= 0:
+                    versions[slot] = -1
+        self.kept, self._versions = tuple(kept), tuple(versions)
+        if ours:
+            self._constants = [c for c in self._constants or () if c[0] is not memory]
 
     def check(self) -> Any:
         """What was kept, after making sure that it still is what it was."""
@@ -123,9 +146,12 @@ class Node:
         for slot in self.plan.watched:
             memory = self.parents[slot]._memory
             if memory is not None and memory.version != (self._versions[slot] if self._versions else 0):
+                if self._versions and self._versions[slot] < 0:
+                    continue
                 raise self._overwritten(memory, self.plan.wanted[slot])
         if self.plan.keeps_output and self._memory is not None and self._memory.version != self._born:
-            raise self._overwritten(self._memory, -1)
+            if not self._apart:
+                raise self._overwritten(self._memory, -1)
         if self._constants is not None:
             for memory, version, place in self._constants:
                 if memory.version != version:

@@ -70,6 +70,13 @@ SAME: dict[Any, tuple[Callable[..., Any], int]] = {
 }
 
 
+# Functions that look at shapes, or answer yes or no: no gradient can be lost.
+HARMLESS = frozenset(
+    [np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shares_memory]
+    + [np.may_share_memory, np.result_type, np.array_equal, np.allclose, np.isclose, np.array2string]
+)
+
+
 def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """`np.sum(t)` and the like come here."""
     ours, positional = SAME.get(function, (None, 0))
@@ -78,14 +85,14 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
 
     def plain(x: Any) -> Any:
         if isinstance(x, Tensor):
-            if x.requires_grad:
+            if x.requires_grad and function not in HARMLESS:
                 known = function.__name__ in FUNCTIONS
                 raise NotDifferentiableError(
                     f"np.{function.__name__} was called with a tensor that requires grad.",
                     "NumPy would return a plain array, and the gradient would be lost without a word.",
                     f"Use mt.{function.__name__}." if known else "Use x.detach() if the gradient is not wanted.",
                 )
-            return x.numpy()
+            return x.numpy(force=True)
         if isinstance(x, (list, tuple)):
             return type(x)(plain(item) for item in x)
         return x

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import dtypes, views
-from . import ops as ops  # noqa: PLC0414 (loads every family, which fills the registries read below)
-from . import random as random  # noqa: PLC0414 (for dropout)
+from . import (
+    dtypes,
+    ops as ops,  # noqa: PLC0414 (loads every family, which fills the registries read below)
+    random as random,  # noqa: PLC0414 (for dropout)
+    views,
+)
 from .backward import backward, register_hook, retain_grad
 from .errors import DtypeError
 from .explain import explain_failure
@@ -39,8 +43,8 @@ BINARY = {
     "xor": comparison.bitwise_xor,
 }
 SYMBOLS = {
-    "add": "+=", "sub": "-=", "mul": "*=", "truediv": "/=", "floordiv": "//=", "mod": "%=", "pow": "**=", "matmul": "@=",
-    "and": "&=", "or": "|=", "xor": "^=",
+    "add": "+=", "sub": "-=", "mul": "*=", "truediv": "/=", "floordiv": "//=", "mod": "%=", "pow": "**=",
+    "matmul": "@=", "and": "&=", "or": "|=", "xor": "^=",
 }  # fmt: skip
 COMPARISON = {
     "eq": comparison.eq,
@@ -105,8 +109,10 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 def _public(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`microtrain.name`: like the method, but arrays, lists and numbers are made tensors first."""
 
+    takes_several = not isinstance(function, Primitive) and "tensors" in inspect.signature(function).parameters
+
     def call(*args: Any, **kwargs: Any) -> Any:
-        if args and not isinstance(args[0], Tensor):
+        if args and not isinstance(args[0], Tensor) and not (takes_several and not args[0]):
             args = _with_tensors(args)
         return function(*args, **kwargs)
 
@@ -161,7 +167,9 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
 
 
 def _same_memory(a: np.ndarray[Any, Any], b: Any) -> bool:
-    return isinstance(b, np.ndarray) and a.shape == b.shape and a.strides == b.strides and a.ctypes.data == b.ctypes.data
+    if not isinstance(b, np.ndarray) or (a.shape, a.strides) != (b.shape, b.strides):
+        return False
+    return a.ctypes.data == b.ctypes.data
 
 
 def _without_leading_ones(value: Any, part: Any) -> Any:

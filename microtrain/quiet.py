@@ -9,7 +9,7 @@ import numpy as np
 
 # `np.errstate` costs 0.7 us each time; its own context variable costs a tenth, so it is used where NumPy has it.
 try:
-    from numpy._core.umath import _extobj_contextvar, _make_extobj  # type: ignore[attr-defined]
+    from numpy._core.umath import _extobj_contextvar, _make_extobj
 
     _QUIET = _make_extobj(all="ignore")
 

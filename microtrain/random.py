@@ -25,10 +25,18 @@ class Generator:
         if not isinstance(seed, (int, np.integer)) or seed < 0:
             raise ArgumentError(f"A seed is a non-negative integer, not {seed!r}.")
         self._seed = int(seed)
-        self.numpy = np.random.Generator(np.random.PCG64(self._seed))
+        self._numpy: np.random.Generator | None = None
         return self
 
+    @property
+    def numpy(self) -> np.random.Generator:
+        """NumPy's generator, which does the work. Made when first used: `numpy.random` takes long to import."""
+        if self._numpy is None:
+            self._numpy = np.random.Generator(np.random.PCG64(self._seed))
+        return self._numpy
+
     def initial_seed(self) -> int:
+        """The seed that the stream began with."""
         return self._seed
 
     def get_state(self) -> dict[str, Any]:
@@ -36,9 +44,13 @@ class Generator:
         return {"seed": self._seed, **self.numpy.bit_generator.state}
 
     def set_state(self, state: dict[str, Any]) -> Generator:
-        """Go on from where `get_state` was called."""
-        self._seed = int(state["seed"])
-        self.numpy.bit_generator.state = {key: value for key, value in state.items() if key != "seed"}
+        """Go on from where `get_state` was called. Raises `ArgumentError` for anything else."""
+        try:
+            self.manual_seed(int(state["seed"]))
+            self.numpy.bit_generator.state = {key: value for key, value in state.items() if key != "seed"}
+        except (TypeError, KeyError, ValueError) as error:
+            what = f"This is not the state of a Generator: {error!r}."
+            raise ArgumentError(what, fix="Give what get_state() returned.") from None
         return self
 
     def __repr__(self) -> str:

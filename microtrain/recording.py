@@ -27,7 +27,7 @@ class Mode(NamedTuple):
 
 
 # A context variable, so that each thread (and each asyncio task) has its own mode.
-MODE: ContextVar[Mode] = ContextVar("microtrain_mode", default=Mode())
+MODE: ContextVar[Mode] = ContextVar("microtrain_mode", default=Mode())  # noqa: B039 (a tuple)
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -140,9 +140,9 @@ def listen(listener: Any) -> Iterator[Any]:
     """Tell `listener` about every operation inside the block.
 
     It has the methods `forward(primitive, inputs, params, output, node)`, called after each operation (`node` is None
-    when nothing is recorded), and `backward(node, slot, upstream, gradient)`, called for each edge of the backward pass.
-    If it also has `write(tensor, new, what)`, that is called when `tensor` was overwritten with the values and the
-    history of `new`, the result of an operation.
+    when nothing is recorded), and `backward(node, slot, upstream, gradient)`, called for each edge of the backward
+    pass. If it also has `write(tensor, new, what)`, that is called when `tensor` was overwritten with the values and
+    the history of `new`, the result of an operation.
     """
     before = MODE.get()
     MODE.set(Mode(before.grad, (*before.listeners, listener)))

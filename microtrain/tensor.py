@@ -3,8 +3,8 @@
 A `Tensor` is a NumPy array that may remember how it was made. `apply` computes an operation's value and, where a
 gradient is wanted, leaves a `Node` behind; nothing else adds to the graph.
 
-Where the rest is: `values` has what a tensor shares with arrays, `views` writing in place, `backward` the gradients, and
-`operators` gives the class its operators and the methods of the operation table.
+Where the rest is: `values` has what a tensor shares with arrays, `views` writing in place, `backward` the gradients,
+and `operators` gives the class its operators and the methods of the operation table.
 """
 
 from __future__ import annotations
@@ -71,12 +71,14 @@ class Tensor(Values, Methods):
         mode = MODE.get()
         arrays = []
         mask, bit = 0, 1  # which inputs want a gradient
+        origins = []  # and what made them
         for x in inputs:
             if isinstance(x, Tensor):
                 if x._view is not None and x._view_version != x._memory.version:  # type: ignore[union-attr]
                     views.refresh(x)
                 if x._tracked:
                     mask |= bit
+                    origins.append(x._node or x)
                 arrays.append(x._data)
             else:
                 arrays.append(x if type(x) in NUMBERS else dtypes.operand(x))
@@ -98,7 +100,7 @@ class Tensor(Values, Methods):
         if mask and mode.grad and primitive.differentiable and value.dtype.kind == "f":
             plan = primitive.plans.get(mask) or primitive.plan(mask, len(inputs))
             if plan.wanted:
-                output._node = node = Node(primitive, params, plan, inputs, arrays, value)
+                output._node = node = Node(primitive, params, plan, origins, inputs, arrays, value)
                 output._tracked = True
                 if output._memory is not None:
                     node._memory, node._born = output._memory, output._memory.version

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from opcode import opmap
 from typing import Any
 
 import numpy as np
@@ -86,7 +88,7 @@ class Values(Operand):
         """The memory itself, as an array that may be shared and written."""
         if not isinstance(self._data, np.ndarray):
             self._data = np.array(self._data)
-        return self._data  # type: ignore[no-any-return]
+        return self._data
 
     def item(self) -> Any:
         """The only element, as a Python number."""
@@ -108,7 +110,7 @@ class Values(Operand):
         """
         if self.requires_grad and not force:
             raise self._cut("numpy()")
-        view = self._array().view()
+        view: np.ndarray[Any, Any] = self._array().view()
         view.flags.writeable = False  # a write through it would go past the graph, unseen
         return view
 
@@ -138,6 +140,8 @@ class Values(Operand):
         return self._data.item()
 
     def __float__(self) -> float:
+        if self.requires_grad and _being_stored():
+            raise self._cut("A NumPy array")
         return float(self._single())
 
     def __int__(self) -> int:
@@ -150,3 +154,9 @@ class Values(Operand):
 
     def __bool__(self) -> bool:
         return bool(self._single())
+
+
+def _being_stored() -> bool:
+    """Is the statement that runs just now `something[...] = value`? Then NumPy is asking for a float to put there."""
+    frame = sys._getframe(2)
+    return frame.f_code.co_code[frame.f_lasti] == opmap["STORE_SUBSCR"]

@@ -100,6 +100,9 @@ def overwrite(tensor: Tensor, new: Tensor, what: str) -> Tensor:
             f"'{what}' has a result of dtype {new.dtype}, which can't be written into {tensor.dtype}.",
             fix="Convert the tensor first (x.float()), or use the form that makes a new tensor.",
         )
+    if new._node is not None:
+        new._node.copy_kept(memory_of(tensor))
+        new._node._apart = True
     np.copyto(memory, new._data, casting="same_kind")
     written(tensor, what)
     mode = MODE.get()

@@ -20,7 +20,6 @@ from .quiet import quiet, restore
 from .recording import MODE
 
 
-
 class _NoGradient:
     """What a vjp returns where no gradient flows at all (a Function's backward that returned None)."""
 
@@ -75,8 +74,9 @@ def walk(
                     g = hook(g)
                 if node.keeper is not None:
                     found[node] = g
-            if rebuild is None and g.size <= SMALL:
-                node.grad = g
+            raw = g if rebuild is None else g._data
+            if raw.size <= SMALL:
+                node.grad = raw
             if allowed is not None:
                 if node in wanted:  # type: ignore[operator]
                     found[node] = g
@@ -84,10 +84,10 @@ def walk(
                     continue
             kept = node.check() if rebuild is None else _as_tensors(node, rebuild)
             params, plan = node.params, node.plan
-            for slot, (parent, vjp) in enumerate(zip(node.parents, plan.vjps, strict=True)):
+            for slot, parent in enumerate(node.parents):
                 if allowed is not None and parent not in allowed:
                     continue
-                gradient = vjp(g, kept, params)
+                gradient = plan.vjps[slot](g, kept, params)
                 if gradient.shape != parent.shape:
                     if gradient is NO_GRADIENT:
                         continue

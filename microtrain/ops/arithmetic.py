@@ -29,7 +29,7 @@ mul = elementwise(
 div = elementwise(
     "div",
     operator.truediv,
-    [lambda g, b: g / b, lambda g, y, b: -g * (y / b)],
+    [lambda g, b: g / b, lambda g, a, b: -g * (a / b / b)],
     ufunc=np.true_divide,
     tex=r"\frac{{a}}{{b}}",
     public=False,
@@ -52,7 +52,7 @@ floor_divide = elementwise(
 remainder = elementwise(
     "remainder",
     np.remainder,
-    [lambda g: g, lambda g, a, b: -g * F.floor(a / b)],
+    [lambda g: g, lambda g, a, b: -g * F.floor_divide(a, b)],
     tex=r"{a} \bmod {b}",
     aliases=["mod"],
     note="has the sign of b, as Python's %",

@@ -9,7 +9,7 @@ import numpy as np
 from ..formula import F
 from .primitive import elementwise, operation, primitive
 
-eq = elementwise("eq", np.equal, [], tex="{a} = {b}", aliases=["equal_to"])
+eq = elementwise("eq", np.equal, [], tex="{a} = {b}")
 ne = elementwise("ne", np.not_equal, [], tex=r"{a} \ne {b}", aliases=["not_equal"])
 lt = elementwise("lt", np.less, [], tex="{a} < {b}", aliases=["less"])
 le = elementwise("le", np.less_equal, [], tex=r"{a} \le {b}", aliases=["less_equal"])

@@ -30,8 +30,8 @@ def _einsum_vjp(g: Any, xs: tuple[Any, ...], spec: str, i: int) -> Any:
     # A letter of this operand alone was summed away: all elements along it get the same.
     lengths = dict(zip(found, part.shape, strict=True))
     apart = reshape(part, shape=tuple(lengths.get(c, 1) for c in letters[i]))
-    alone = zip(letters[i], xs[i].shape, strict=True)
-    return broadcast_to(apart, shape=tuple(lengths.get(c, n) for c, n in alone))
+    shape = tuple(n if m == 1 else m for m, n in zip(apart.shape, xs[i].shape, strict=True))
+    return broadcast_to(apart, shape=shape)
 
 
 contract = primitive("einsum", _einsum, [_einsum_vjp])

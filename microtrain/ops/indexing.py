@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DtypeError, IndexingError, ShapeError
 from .comparison import choose
 from .primitive import operation, primitive
-from .shapes import broadcast_to, normalise_dim, reshape
+from .shapes import broadcast_to, common_shape, normalise_dim, reshape
 
 
 def is_view_index(index: Any) -> bool:
@@ -179,12 +179,8 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     def others(shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*shape[:axis], 1, *shape[axis + 1 :])
 
-    try:
-        common = np.broadcast_shapes(others(input.shape), others(indices.shape))
-    except ValueError:
-        raise ShapeError(
-            f"take_along_dim() along dim {dim}: indices {indices.shape} and input {input.shape} do not go together."
-        ) from None
+    what = f"take_along_dim() along dim {dim}, of shapes {input.shape} and {indices.shape}"
+    common = common_shape([others(input.shape), others(indices.shape)], what)
 
     def widened(x: Any) -> Any:
         return broadcast_to(x, shape=(*common[:axis], x.shape[axis], *common[axis + 1 :]))
@@ -229,10 +225,7 @@ def masked_select(input: Any, mask: Any) -> Any:
     raw = np.array(mask._data if hasattr(mask, "_data") else mask)
     if raw.dtype.kind != "b":
         raise DtypeError(f"masked_select(): the mask must be boolean, not {raw.dtype}.", fix="Compare: x[x > 0].")
-    try:
-        shape = np.broadcast_shapes(input.shape, raw.shape)
-    except ValueError:
-        raise ShapeError(f"masked_select(): a mask {raw.shape} does not fit an input {input.shape}.") from None
+    shape = common_shape([input.shape, raw.shape], "masked_select()")
     return get_copy(broadcast_to(input, shape=shape), index=np.broadcast_to(raw, shape))
 
 

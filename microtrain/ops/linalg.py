@@ -14,7 +14,7 @@ from .indexing import get_copy
 from .joining import joined
 from .primitive import operation, primitive
 from .products import column, linear, matmul, row
-from .shapes import reshape
+from .shapes import common_shape, reshape
 
 __all__ = ["linear", "matmul"]
 
@@ -66,9 +66,9 @@ solution = primitive(
 
 
 def _det_vjp(g: Any, y: Any, x: Any) -> Any:
-    if not (y == 0).any():
-        return _scale(g * y) * inverse(x).mT
-    return _scale(g) * cofactors(x)  # a singular matrix has no inverse, but its determinant has a derivative
+    if x.shape[-1] and (condition(x) > np.finfo(x.dtype).eps ** -0.5).any():
+        return _scale(g) * cofactors(x)  # a singular matrix has no inverse, but its determinant has a derivative
+    return _scale(g * y) * inverse(x).mT
 
 
 def cofactors(x: Any) -> Any:
@@ -88,6 +88,15 @@ def cofactors(x: Any) -> Any:
     return joined(*rows, dim=x.ndim - 2, starts=tuple(range(n + 1)))
 
 
+def _condition(x: Any) -> Any:
+    """The largest singular value over the smallest; NaN if some number is NaN."""
+    try:
+        return np.linalg.cond(x)
+    except np.linalg.LinAlgError:
+        return np.full(x.shape[:-2], np.nan)
+
+
+condition = primitive("cond", _condition)
 determinant = primitive("det", np.linalg.det, [_det_vjp], inputs=("x",), tex=r"\det {x}")
 sign_of_det = primitive("slogdet_sign", lambda x: np.linalg.slogdet(x)[0])
 log_of_det = primitive(
@@ -153,6 +162,7 @@ def solve(A: Any, B: Any) -> Any:  # noqa: N803 (PyTorch's names)
     vectors = B.ndim == 1 or B.shape == A.shape[:-1]
     if B.ndim == 0 or B.shape[-1 if vectors else -2] != A.shape[-1]:
         raise ShapeError(f"solve(): matrices of shape {A.shape} and right-hand sides of shape {B.shape}.")
+    common_shape([A.shape[:-2], B.shape[: -1 if vectors else -2]], f"solve() of shapes {A.shape} and {B.shape}")
     return solution(A, column(B)).squeeze(-1) if vectors else solution(A, B)
 
 

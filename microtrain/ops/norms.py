@@ -26,8 +26,8 @@ def _logsumexp(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
 
 
 def _logsumexp_vjp(g: Any, y: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool) -> Any:
-    """g times the softmax."""
-    finite = choose(absolute(y) == np.inf, 0, y)
+    """g times the softmax; where all elements are -inf, 0."""
+    finite = choose(y == -np.inf, 0, y)
     return spread(g, x_shape, dim, keepdim) * exp(x - restore(finite, x_shape, dim, keepdim))
 
 

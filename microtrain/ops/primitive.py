@@ -48,6 +48,7 @@ class Plan(NamedTuple):
     """What to keep and what to compute when the inputs of `mask` (bit i = input i) want a gradient."""
 
     wanted: tuple[int, ...]  # the inputs that get a gradient
+    others: tuple[int, ...]  # and those that do not
     vjps: tuple[Callable[[Any, Any, dict[str, Any]], Any], ...]  # (g, kept, params) -> gradient of a wanted input
     keep: tuple[Keep, ...]
     pick: Callable[[list[Any]], tuple[Any, ...]]  # [*inputs, output] -> what is kept
@@ -82,8 +83,9 @@ class Primitive:
         self.elementwise = elementwise
         self.view = view  # does the output share the memory of the first input?
         self.note = note  # the convention at kinks and ties
-        names, self.params, self.variadic = _signature(forward)
+        names, self.params, variadic = _signature(forward)
         self.inputs = tuple(inputs) if inputs is not None else names
+        self.variadic = variadic and inputs is None
         self.plans: dict[int, Plan] = {}
         for vjp in self._vjps or ():
             for wanted in _parameter_names(vjp) if vjp else ():
@@ -140,6 +142,7 @@ class Primitive:
             vjps.append(_reader(vjp, sources, {**self.params, "i": i}))
         return Plan(
             wanted,
+            tuple(i for i in range(count) if i not in wanted),
             tuple(vjps),
             tuple(keep),
             _picker(keep),
@@ -156,7 +159,7 @@ class Primitive:
 
     def _source(self, name: str) -> tuple[str, int]:
         """Where a vjp's parameter of this name comes from."""
-        if name == "y":
+        if name == "y" and "y" not in self.inputs:
             return "output", -1
         if name in self.inputs:
             return "input", self.inputs.index(name)

@@ -117,19 +117,21 @@ def reduce_loss(losses: Any, reduction: str) -> Any:
     raise ArgumentError(f"reduction is {reduction!r}.", fix='Use "mean", "sum" or "none".')
 
 
-def _check_labels(input: Any, target: Any, classes: int, ignore_index: int) -> tuple[Any, Any]:
+def _check_labels(
+    input: Any, target: Any, classes: int, ignore_index: int, who: str = "cross_entropy"
+) -> tuple[Any, Any]:
     """(labels, which of them count; None if all do). `input` has the classes last."""
     raw = target._data if hasattr(target, "_data") else np.asarray(target)
     if raw.dtype.kind not in "iu":
         raise DtypeError(
-            f"cross_entropy(): class labels have dtype {raw.dtype}.",
+            f"{who}(): class labels have dtype {raw.dtype}.",
             f"Labels are integers 0 ... {classes - 1}; floats are taken as probabilities where they have the shape of "
             f"the logits, but this is {raw.shape}.",
             "Convert the labels: target.long().",
         )
     if raw.shape != input.shape[:-1]:
         raise ShapeError(
-            f"cross_entropy(): {classes} logits for each of {input.shape[:-1]} need labels of that shape, not {raw.shape}.",
+            f"{who}(): {classes} logits for each of {input.shape[:-1]} need labels of that shape, not {raw.shape}.",
             "Axis 1 of the logits (the only one of a vector) is the class; the labels have the other axes.",
         )
     if raw.size and raw.min() >= 0 and raw.max() < classes and not 0 <= ignore_index < classes:
@@ -138,7 +140,7 @@ def _check_labels(input: Any, target: Any, classes: int, ignore_index: int) -> t
     wrong = counted & ((raw < 0) | (raw >= classes))
     if wrong.any():
         raise IndexingError(
-            f"cross_entropy(): label {raw[wrong].flat[0]} with {classes} classes.", f"Labels are 0 ... {classes - 1}."
+            f"{who}(): label {raw[wrong].flat[0]} with {classes} classes.", f"Labels are 0 ... {classes - 1}."
         )
     return np.where(counted, raw, 0), counted
 

@@ -55,6 +55,17 @@ def as_sizes(sizes: tuple[Any, ...], keyword: Any = None, what: str = "A shape")
     return whole_numbers(sizes, what)
 
 
+def common_shape(shapes: Sequence[tuple[int, ...]], what: str) -> tuple[int, ...]:
+    """What the shapes broadcast to; raises `ShapeError` if they do not."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"{what}: {' and '.join(map(str, shapes))} do not go together.",
+            "Compared from the last axis on, lengths must be equal or 1.",
+        ) from None
+
+
 reshape = primitive(
     "reshape", lambda x, *, shape: x.reshape(shape), [lambda g, x_shape: reshape(g, shape=x_shape)], view=True
 )

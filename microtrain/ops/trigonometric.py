@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..formula import F
@@ -17,10 +19,18 @@ acos = elementwise(
     "acos", np.arccos, [lambda g, x: -g / F.sqrt(1 - x * x)], tex=r"\arccos {x}", aliases=["arccos"]
 )
 atan = elementwise("atan", np.arctan, [lambda g, x: g / (1 + x * x)], tex=r"\arctan {x}", aliases=["arctan"])
+
+
+def _squared_radius(a: Any, b: Any) -> Any:
+    r = a * a + b * b
+    return F.where(r == 0, 1, r)
+
+
 atan2 = elementwise(
     "atan2",
     np.arctan2,
-    [lambda g, a, b: g * b / (a * a + b * b), lambda g, a, b: -g * a / (a * a + b * b)],
+    [lambda g, a, b: g * b / _squared_radius(a, b), lambda g, a, b: -g * a / _squared_radius(a, b)],
+    note="derivative 0 at (0, 0)",
     tex=r"\operatorname{atan2}({a}, {b})",
     aliases=["arctan2"],
 )

@@ -118,7 +118,7 @@ def laid_out(array: Any, layout: str) -> Any:
     """The same values in memory of another kind. (Only "broadcast" changes values: it repeats the first slice.)"""
     array = np.asarray(array)
     if layout == "F":
-        return np.asfortranarray(array)
+        return np.array(array, order="F")
     if layout == "steps" and array.ndim:
         wide = np.full(tuple(2 * n for n in array.shape), 7, dtype=array.dtype)
         wide[(slice(None, None, 2),) * array.ndim] = array

@@ -1,5 +1,6 @@
 """Large graphs: what is folded, and that nothing recurses or takes long."""
 
+import random
 import time
 
 import pytest
@@ -25,20 +26,21 @@ def test_stretches_cover_everything_once_and_keep_to_the_limit(signatures, limit
     assert [i for stretch in stretches for i in stretch] == list(range(len(signatures)))
     shown = {leaf for stretch in stretches if len(stretch) == 1 for leaf in leaves[stretch[0]]}
     if signatures:
-        assert len(stretches) + len(shown) <= max(limit, 4)
-        assert len(stretches[-1]) == 1 or len(signatures) > 1
+        assert len(stretches) + len(shown) <= max(limit, 6)  # two operations and their leaves are always drawn
+        assert len(stretches[-1]) == 1
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("abcabcabcabc", [(0, 3, 4)]),
-        ("xaaaaay", [(1, 1, 5)]),
-        ("aabaabaabaab", [(0, 3, 4)]),
+        ("abcabcabcabcabc", [(0, 3, 5)]),
+        ("xaaaaaaaaaaay", [(1, 1, 11)]),
+        ("aabaabaabaabaab", [(0, 3, 5)]),
         ("abcabcabc", []),
+        ("aaaa", []),
         ("", []),
-        ("aaaabbbb", [(0, 1, 4), (4, 1, 4)]),
-        ("zabababababz", [(1, 2, 5)]),
+        ("aaaaaaaaaabbbbbbbbbb", [(0, 1, 10), (10, 1, 10)]),
+        ("zababababababababz", [(1, 2, 8)]),
     ],
 )
 def test_repetitions(text, expected):
@@ -74,8 +76,9 @@ def test_without_repetitions_the_nearest_are_kept():
     w = mt.tensor(0.5, requires_grad=True).named("w")
     y = w
     functions = [lambda y: y.sin(), lambda y: y * w, lambda y: y + 1, lambda y: y.exp(), lambda y: y.tanh()]
-    for i in range(300):
-        y = functions[(i * i // 7) % 5](y)
+    choose = random.Random(3)
+    for _ in range(300):
+        y = choose.choice(functions)(y)
     graph = mt.graph(y, limit=50)
     assert 40 <= len(graph.nodes) <= 50
     (folded,) = [node for node in graph.nodes if node.kind == "folded"]
@@ -83,8 +86,8 @@ def test_without_repetitions_the_nearest_are_kept():
     assert folded.count + len(shown) == 300
     assert shown[-1].output
     assert f"{folded.count} more operations" in str(graph)
-    everything = mt.graph(y, limit=1000)
-    assert [n.operation for n in everything.nodes if n.kind == "operation"][-len(shown) :] == [n.operation for n in shown]
+    everything = [node.operation for node in mt.graph(y, limit=1000).nodes if node.kind == "operation"]
+    assert everything[-len(shown) :] == [node.operation for node in shown]
 
 
 @settings(deadline=None, max_examples=30)
@@ -117,10 +120,8 @@ def test_each_box_is_in_the_tree_once():
     for _ in range(30):
         x = x + x * x.exp()
     graph = mt.graph(x)
-    text = str(graph)
-    for node in graph.nodes:
-        full = [line for line in text.splitlines() if f"{node.key} " in line.replace("- ", "") + " " and "value" in line]
-        assert sum(line.lstrip("|' -").startswith(f"{node.key} ") for line in full) == 1
+    starts = [line.lstrip("|' -").split()[0] for line in str(graph).splitlines() if "value" in line]
+    assert sorted(starts) == sorted(node.key for node in graph.nodes)
 
 
 def test_far_arrows_from_one_box_become_stubs():

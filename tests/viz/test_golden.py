@@ -1,6 +1,7 @@
 """The DOT and the tree of small programs, byte for byte.
 
-After a wanted change write the files anew and look at the difference: MICROTRAIN_GOLDEN=write pytest tests/viz/test_golden.py
+After a wanted change write the files anew, and look at the difference:
+    MICROTRAIN_GOLDEN=write pytest tests/viz/test_golden.py
 """
 
 import os

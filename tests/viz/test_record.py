@@ -9,6 +9,11 @@ import microtrain as mt
 from microtrain.viz import record
 
 
+def draw(recording):
+    """In a frame of its own: until Python 3.12 looking at variables keeps them alive until the function returns."""
+    return mt.graph(recording)
+
+
 def operations(graph):
     return [node.operation for node in graph.nodes if node.kind == "operation"]
 
@@ -16,7 +21,7 @@ def operations(graph):
 def test_constants_and_operations_without_gradient():
     with record() as recording:
         x = mt.tensor([1.0, 2.0])
-        y = 2 * x + 1
+        y = 2 * x + 1  # noqa: F841 (its name is drawn)
     graph = mt.graph(recording)
     assert operations(graph) == ["mul", "add"]
     assert [node.value.entries for node in graph.nodes if node.kind == "input"] == [2, [1.0, 2.0], 1]
@@ -47,7 +52,7 @@ def test_values_are_those_of_the_moment():
     data = np.array([1.0, 2.0])
     w = mt.tensor([1.0, 1.0], requires_grad=True)
     with record() as recording:
-        y = (w * data).sum()
+        y = (w * data).sum()  # noqa: F841
     data[:] = 7.0
     with mt.no_grad():
         w += 5.0
@@ -61,20 +66,21 @@ def test_writing_in_place_is_followed():
     with record() as recording:
         y = x * 2
         y += 1
-        z = y * 3
+        z = y * 3  # noqa: F841
     graph = mt.graph(recording)
     assert operations(graph) == ["mul", "add", "mul"]
     assert [(n.name, n.value.entries) for n in graph.outputs] == [("z", [9.0, 15.0])]
     assert len(graph.edges) == 6
     by_key = {node.key: node.operation for node in graph.nodes}
-    assert [(by_key[e.source], by_key[e.target]) for e in graph.edges if by_key[e.source]] == [("mul", "add"), ("add", "mul")]
+    steps = [(by_key[edge.source], by_key[edge.target]) for edge in graph.edges if by_key[edge.source]]
+    assert steps == [("mul", "add"), ("add", "mul")]
 
 
 def test_results_from_before_the_recording_are_inputs():
     w = mt.tensor(2.0, requires_grad=True)
     h = w.exp()
     with record() as recording:
-        y = h * 3
+        y = h * 3  # noqa: F841
     graph = mt.graph(recording)
     assert [(node.kind, node.name) for node in graph.nodes] == [("input", "h"), ("input", ""), ("operation", "y")]
 
@@ -93,7 +99,7 @@ def test_a_recording_is_freed_without_the_garbage_collector():
     try:
         with record() as recording:
             y = mt.tensor([1.0], requires_grad=True) * 2
-        mt.graph(recording)
+        draw(recording)
         watched = weakref.ref(y)
         del recording, y
         assert watched() is None

@@ -27,15 +27,13 @@ from .values import Values
 __all__ = ["Edge", "Graph", "GraphNode", "Group", "LayoutError", "Recording", "Values", "graph", "record"]
 
 
-def graph(
-    *sources: Tensor | Recording, limit: int = 400, direction: Literal["TB", "LR"] | None = None
-) -> Graph:
+def graph(*sources: Tensor | Recording, limit: int = 400, direction: Literal["TB", "LR"] | None = None) -> Graph:
     """The compute graph that led to some tensors, or everything that a recording saw.
 
-    Boxes show names, shapes, values and gradients ("-" until backward() has run): cylinders are parameters, sheets with
-    a corner folded are inputs and constants, rounded boxes are operations with their output, the double frame is what
-    the graph was drawn of. No gradient flows along dashed arrows. Names come from `tensor.named("h")`, from modules'
-    parameters, and from the caller's variables.
+    Boxes show names, shapes, values and gradients ("-" until backward() has run). Those with a thick frame are
+    parameters, sheets with a folded corner are inputs and constants, rounded ones are operations with their output, and
+    a double frame marks what the graph was drawn of. No gradient comes back along dashed arrows. Names come from
+    `tensor.named("h")`, from modules' parameters, and from the caller's variables.
 
     Args:
         sources: tensors, or one recording made by `microtrain.viz.record()`.
@@ -49,8 +47,10 @@ def graph(
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 2:
         raise ArgumentError(f"limit is {limit!r}.", fix="Give the number of boxes to draw, 2 or more.")
     names = caller()
-    if len(sources) == 1 and isinstance(sources[0], Recording):
-        return build(sources[0].named(names), [], names, limit, direction)
+    recording = sources[0] if len(sources) == 1 else None
+    if isinstance(recording, Recording):
+        recording.names = names
+        return build(recording, [], names, limit, direction)
     tensors = [_tensor(source) for source in sources]
     if not tensors:
         raise ArgumentError("graph() was called without a tensor.", fix="Give it a result: microtrain.graph(loss).")

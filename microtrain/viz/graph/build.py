@@ -51,7 +51,8 @@ class Builder:
         for x in inputs:
             if x.origin in shown:
                 self.leaf(x)
-        box = GraphNode("", "folded", operation=_pattern([self.source.name(o) for o in operations]), count=len(operations))
+        pattern = _pattern([self.source.name(operation) for operation in operations])
+        box = GraphNode("", "folded", operation=pattern, count=len(operations))
         self.add(box, *operations)
         for x in inputs:
             if x.origin in self.of and self.of[x.origin] is not box:

@@ -31,7 +31,9 @@ class Input(NamedTuple):
 class Source(Protocol):
     """Where operations are read from: the engine's nodes, or a recording."""
 
-    operations: Sequence[Any]  # in the order in which they were done
+    @property
+    def operations(self) -> Sequence[Any]:
+        """In the order in which they were done."""
 
     def signature(self, operation: Any) -> Hashable:
         """Equal for operations that are repetitions of each other."""
@@ -80,7 +82,8 @@ class Engine:
         ]
         if operation.primitive.variadic or len(inputs) < len(operation.primitive.inputs):
             known = {slot for slot, *_ in inputs}
-            inputs += [self._constant(operation, slot, x) for slot, x in constants(operation).items() if slot not in known]
+            others = {slot: x for slot, x in constants(operation).items() if slot not in known}
+            inputs += [self._constant(operation, slot, x) for slot, x in others.items()]
             inputs.sort(key=lambda x: x.slot)
         return inputs
 
@@ -123,14 +126,16 @@ def _changed(node: Node, place: int) -> bool:
 
 
 def constants(node: Node) -> dict[int, Any]:
-    """The inputs of an operation that want no gradient, as far as the engine still has them; else None."""
-    found: dict[int, Any] = {}
-    if not node.primitive.variadic:
-        found = dict.fromkeys(range(len(node.primitive.inputs)))
+    """The inputs of an operation that want no gradient: what the engine still has of them, else None."""
+    wanted = node.plan.wanted
+    remembered = getattr(node, "constants", ())  # small ones themselves, large ones as weak references
+    count = len(wanted) + len(remembered) if remembered or node.primitive.variadic else len(node.primitive.inputs)
+    found: dict[int, Any] = dict.fromkeys(i for i in range(count) if i not in wanted)
     if node.kept is not None:
         found.update({i: node.kept[place] for place, i in node.plan.constants})
-    for i, x in getattr(node, "constants", ()):
-        found[i] = x() if isinstance(x, weakref.ref) else x
+    for i, x in zip([i for i in range(count) if i not in wanted], remembered, strict=False):
+        thing = x() if isinstance(x, weakref.ref) else x
+        found[i] = found.get(i) if thing is None else thing
     return found
 
 
@@ -144,7 +149,7 @@ def leaf_box(leaf: Input, names: Names) -> GraphNode:
         return box
     data = x._data if isinstance(x, Tensor) else np.asarray(x)
     box.shape = data.shape
-    box.dtype = type(x).__name__ if isinstance(x, (bool, int, float)) else str(data.dtype)
+    box.dtype = f"Python {type(x).__name__}" if isinstance(x, (bool, int, float)) else str(data.dtype)
     box.value = Values.of(data)
     if isinstance(x, Tensor):
         box.name = names[x]

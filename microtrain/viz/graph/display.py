@@ -64,7 +64,7 @@ class Display:
         tree = str(self)
         try:
             picture = base64.b64encode(layout.render(self.dot, "svg")).decode("ascii")
-        except Exception as error:  # noqa: BLE001 (a display never raises)
+        except Exception as error:  # a display never raises
             return {"text/plain": f"{tree}\n{_one_line(error)}"}
         alt = html.escape(text.summary(cast("Graph", self)), quote=True)
         image = f'<img alt="Graph: {alt}" style="max-width:100%;height:auto" src="data:image/svg+xml;base64,{picture}">'

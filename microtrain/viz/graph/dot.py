@@ -7,7 +7,7 @@ colour of its own, and the colours differ in lightness too.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .stubs import far_edges
 from .text import clean, gradient_lines, kind_of, title
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FONT = "Helvetica,Arial,sans-serif"
 STYLES: dict[str, dict[str, str]] = {
-    "parameter": {"shape": "record", "fillcolor": "#f2b866", "penwidth": "2"},
+    "parameter": {"shape": "record", "fillcolor": "#eda64f", "penwidth": "2"},
     "input": {"shape": "note", "fillcolor": "#f4f4f0"},
     "operation": {"shape": "Mrecord", "fillcolor": "#d5e5f7"},
     "output": {"shape": "box", "peripheries": "2", "fillcolor": "#9fd39b", "penwidth": "1.6"},
@@ -35,7 +35,8 @@ def to_dot(graph: Graph) -> str:
     if len(graph.edges) > BIG:
         settings |= {"nslimit": "1", "nslimit1": "1", "mclimit": "0.2", "splines": "polyline"}
     if graph.caption:
-        settings |= {"label": "\\n".join(_escape(clean(part, 200)) for part in _wrapped(graph.caption)), "labelloc": "b"}
+        sentences = re.split(r"(?<=[.]) ", graph.caption)
+        settings |= {"label": "\\n".join(_escape(clean(sentence, 200)) for sentence in sentences), "labelloc": "b"}
     dot = graphviz.Digraph(
         "compute_graph",
         graph_attr=settings,
@@ -115,8 +116,3 @@ def _tooltip(node: GraphNode) -> str:
 def _escape(text: str) -> str:
     """Characters that mean something in DOT, as entities; the backslash doubled."""
     return re.sub(r'[{}|<>"&]', lambda match: f"&#{ord(match[0])};", text.replace("\\", "\\\\"))
-
-
-def _wrapped(caption: str) -> list[str]:
-    """One sentence a line."""
-    return re.split(r"(?<=[.]) ", caption)

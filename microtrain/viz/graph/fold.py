@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 LONGEST = 64  # operations in one repetition
+WORTH = 8  # operations to be folded at least
 TRIES = 4  # how many lengths of a repetition are tried at each place
 
 
@@ -34,7 +35,7 @@ def fold(signatures: Sequence[Hashable], leaves: Sequence[Sequence[Hashable]], l
 
 
 def repetitions(signatures: Sequence[Hashable]) -> list[tuple[int, int, int]]:
-    """(start, operations in one repetition, number of repetitions), where there are at least 4, in order."""
+    """(start, operations in one repetition, number of repetitions), in order, where folding is worth it."""
     count = len(signatures)
     following: list[int] = [count] * count  # where the same signature comes next
     seen: dict[Hashable, int] = {}
@@ -56,7 +57,7 @@ def repetitions(signatures: Sequence[Hashable]) -> list[tuple[int, int, int]]:
                 end += 1
             best = max(best, ((end - at) // period * period, period), key=lambda b: b[0])
         length, period = best
-        if length >= 4 * period:
+        if length - 2 * period >= max(WORTH, 2 * period):  # the first and the last are drawn
             found.append((at, period, length // period))
             at += length
         else:
@@ -70,14 +71,12 @@ def _boxes(stretches: Sequence[range], leaves: Sequence[Sequence[Hashable]]) -> 
 
 
 def _latest(stretches: list[range], leaves: Sequence[Sequence[Hashable]], limit: int) -> list[range]:
-    """Keep the latest, and fold all before them."""
+    """Keep the latest, at least the very last, and fold all before them."""
     shown: set[Hashable] = set()
-    first = len(stretches)
-    while first > 1:
-        stretch = stretches[first - 1]
-        new = shown.union(leaves[stretch[0]]) if len(stretch) == 1 else shown
-        if len(stretches) - first + 1 + len(new) > limit - 1 and first < len(stretches):
+    for at in range(len(stretches) - 1, -1, -1):
+        if len(stretches[at]) == 1:
+            shown.update(leaves[stretches[at][0]])
+        if len(stretches) - at + len(shown) >= limit:
+            first = min(at + 1, len(stretches) - 1)  # it is too much with this one and the box for the rest
             break
-        shown = new
-        first -= 1
-    return [range(stretches[first].start), *stretches[first:]]
+    return [*([range(stretches[first].start)] if first else []), *stretches[first:]]

@@ -92,7 +92,7 @@ def render(dot: str, format: str) -> bytes:
 def _run(command: list[str], text: bytes, seconds: float) -> bytes:
     """Standard output of a command, which is killed with all its children when the time is over."""
     posix = os.name == "posix"
-    process = subprocess.Popen(  # noqa: S603 (a program found on PATH, or this Python)
+    process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -10,6 +10,7 @@ from typing import Any
 from ...tensor import Tensor
 
 MANY = 1000  # containers longer than this are not searched
+LEVELS = 3  # lists in lists in lists: a network of scalars by layer, neuron and weight
 NOT_SEARCHED = (types.ModuleType, type, types.FunctionType, types.MethodType, types.BuiltinFunctionType, str, bytes)
 
 
@@ -33,7 +34,10 @@ class Names:
 
 
 def caller() -> Names:
-    """The names in the innermost frame outside microtrain: its local variables, then its global ones."""
+    """The names in the innermost frame outside microtrain: its local variables, then its global ones.
+
+    (Until Python 3.12, looking at a function's variables keeps what they are now alive until it returns.)
+    """
     package = __name__.partition(".")[0]
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
@@ -54,34 +58,45 @@ def _found(scope: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
         for name, tensor in found:
             yield (name if len(modules) == 1 else f"{variable}.{name}"), tensor
     for name, thing in things.items():
-        if isinstance(thing, Tensor):
+        if _is(thing, Tensor):
             yield name, thing
     for name, thing in things.items():
-        if isinstance(thing, (list, tuple)) and len(thing) <= MANY:
-            yield from ((f"{name}[{i}]", item) for i, item in enumerate(thing) if isinstance(item, Tensor))
-        elif isinstance(thing, dict) and len(thing) <= MANY:
-            keys = [key for key, item in thing.items() if isinstance(item, Tensor) and isinstance(key, (str, int))]
-            yield from ((f"{name}[{key!r}]", thing[key]) for key in keys)
-        elif not isinstance(thing, (Tensor, *NOT_SEARCHED)):
-            held = _attributes(thing)
-            if len(held) <= MANY:
-                yield from ((f"{name}.{key}", item) for key, item in held.items() if isinstance(item, Tensor))
+        yield from ((f"{name}{place}", item) for place, item in _held(thing) if _is(item, Tensor))
 
 
-def _attributes(thing: Any) -> dict[str, Any]:
+def _is(thing: Any, *kinds: type) -> bool:
+    """isinstance() for things that may lie about their class, or refuse to tell."""
+    return issubclass(type(thing), kinds)
+
+
+def _held(thing: Any, levels: int = LEVELS) -> Iterator[tuple[str, Any]]:
+    """What a container (of containers) or an object holds, with the text that follows its name."""
+    if _is(thing, Tensor, *NOT_SEARCHED):
+        return
+    if _is(thing, list, tuple, dict):
+        if len(thing) > MANY:
+            return
+        items = thing.items() if _is(thing, dict) else enumerate(thing)
+        for key, item in items:
+            if _is(key, str, int):
+                yield f"[{key!r}]", item
+                if levels > 1 and _is(item, list, tuple, dict):
+                    yield from ((f"[{key!r}]{place}", inner) for place, inner in _held(item, levels - 1))
+        return
     try:
-        held = vars(thing)
-    except Exception:  # noqa: BLE001 (none, or somebody else's proxy that refuses)
-        return {}
-    return dict(held)
+        held = dict(vars(thing))
+    except Exception:  # none, or somebody else's proxy that refuses
+        return
+    if len(held) <= MANY:
+        yield from ((f".{key}", item) for key, item in held.items())
 
 
 def _of_module(thing: Any) -> list[tuple[str, Tensor]]:
     found = []
     for method in ("named_parameters", "named_buffers"):
-        if not isinstance(thing, NOT_SEARCHED) and callable(getattr(type(thing), method, None)):
+        if not _is(thing, *NOT_SEARCHED) and callable(getattr(type(thing), method, None)):
             try:
-                found += [(name, item) for name, item in getattr(thing, method)() if isinstance(item, Tensor)]
-            except Exception:  # noqa: BLE001, S112 (somebody else's object: a picture without these names is fine)
+                found += [(name, item) for name, item in getattr(thing, method)() if _is(item, Tensor)]
+            except Exception:  # somebody else's object: a picture without these names is fine
                 continue
     return found

@@ -39,7 +39,7 @@ class Recording:
 
     def __init__(self) -> None:
         self.operations: list[Call] = []
-        self.names = Names()
+        self.names = Names()  # the caller's, when a graph is made of it
         self._made_by: dict[Hashable, Call] = {}  # by node, or by tensor and version of its memory
         self._alive: list[Tensor] = []  # so that their ids stay theirs
         self._leaves: dict[Hashable, Values] = {}
@@ -81,11 +81,6 @@ class Recording:
         return Input(slot, origin, False, x, isinstance(x, Tensor) and x._tracked)
 
     # ---- being read --------------------------------------------------------------------------------------------------
-
-    def named(self, names: Names) -> Recording:
-        """Use these names; returns the recording itself."""
-        self.names = names
-        return self
 
     def signature(self, operation: Call) -> Hashable:
         code, instruction = operation.where

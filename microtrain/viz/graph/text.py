@@ -22,9 +22,9 @@ def title(node: GraphNode) -> str:
     """The first line of a box: "h = matmul", the name of a leaf, or what was folded."""
     if node.kind == "folded":
         if not node.operation:
-            return f"… {node.count:,} more operations"
+            return f"… {node.count:,} more operation{'' if node.count == 1 else 's'}"
         repeats = node.count // (node.operation.count(",") + 1)
-        return f"… {repeats:,} × {node.operation}" if "," not in node.operation else f"… {repeats:,} × ({node.operation})"
+        return f"… {repeats:,} × " + (f"({node.operation})" if "," in node.operation else node.operation)
     name = clean(node.name)
     if node.kind != "operation":
         return name
@@ -36,7 +36,7 @@ def kind_of(node: GraphNode) -> str:
     """ "(4, 3) float64"; operations have their inputs' dtype nearly always, so that only the shape is told."""
     if node.shape is None:
         return ""
-    if node.dtype in ("int", "float", "bool"):  # a Python number
+    if node.dtype.startswith("Python"):  # a number: the value says it all
         return ""
     return str(node.shape) if node.kind == "operation" else f"{node.shape} {node.dtype}"
 
@@ -54,7 +54,7 @@ def gradient_lines(node: GraphNode) -> list[str] | None:
 
 def summary(graph: Graph) -> str:
     """ "5 operations, 2 parameters, 1 input"."""
-    count = {kind: 0 for kind in ("operation", "parameter", "input")}
+    count = dict.fromkeys(("operation", "parameter", "input"), 0)
     for node in graph.nodes:
         count["operation" if node.kind == "folded" else node.kind] += node.count
     return ", ".join(f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in count.items() if n or kind == "operation")
@@ -62,14 +62,14 @@ def summary(graph: Graph) -> str:
 
 def line(node: GraphNode) -> str:
     """A node in one line."""
-    words = [title(node).replace("…", "...").replace("×", "x"), kind_of(node)]
+    words = [_ascii(title(node)), kind_of(node)]
     if node.kind in ("parameter", "input"):
         words.insert(1, node.kind)
     if node.note:
         words.append(f"({node.note})")
     if node.value is not None:
         words.append(f"value {node.value.line()}")
-    if (gradient := gradient_lines(node)) is not None:
+    if gradient_lines(node) is not None:
         words.append("grad -" if node.grad is None else f"grad {node.grad.line()}")
     return "  ".join(word for word in words if word)
 
@@ -86,23 +86,30 @@ def tree(graph: Graph) -> str:
     written: set[str] = set()
     starts = [node.key for node in graph.nodes if node.key not in used]  # where trees begin
     while starts:
-        stack = [(starts.pop(0), "", "", 0)]
+        stack = [(starts.pop(0), "", "", 0)]  # (node, what stands before it, what before those below it, how deep)
         while stack:
-            key, first, others, depth = stack.pop()
-            node = nodes[key]
-            again = key in written
-            later = not again and depth == DEEPEST and bool(inputs.get(key))
-            if later:
+            key, before, below, depth = stack.pop()
+            if key in written:
+                lines.append(f"{before}{key} {_short(nodes[key])}  (see above)")
+                continue
+            if depth == DEEPEST and key in inputs:
+                lines.append(f"{before}{key} {_short(nodes[key])}  (continued below)")
                 starts.insert(0, key)
-            if again or later:
-                lines.append(f"{first}{key} {title(node) or node.kind}  ({'see above' if again else 'continued below'})")
                 continue
             written.add(key)
-            lines.append(f"{first}{key} {line(node)}")
-            below = inputs.get(key, [])
-            for i, source in reversed(list(enumerate(below))):
-                last = i == len(below) - 1
-                stack.append((source, f"{others}{chr(39) if last else '|'}- ", f"{others}{'   ' if last else '|  '}", depth + 1))
+            lines.append(f"{before}{key} {line(nodes[key])}")
+            branches = [("|- ", "|  ")] * (len(inputs.get(key, [])) - 1) + [("'- ", "   ")]
+            for source, (mark, indent) in reversed(list(zip(inputs.get(key, []), branches, strict=False))):
+                stack.append((source, below + mark, below + indent, depth + 1))
     if graph.caption:
         lines.append(graph.caption)
     return "\n".join(lines)
+
+
+def _short(node: GraphNode) -> str:
+    return _ascii(title(node)) or node.kind
+
+
+def _ascii(text: str) -> str:
+    """For consoles that have few characters."""
+    return text.replace("…", "...").replace("×", "x")

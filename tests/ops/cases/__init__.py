@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from ..case import Case
-from . import elementwise, indexing, joining, linear_algebra, probability, reductions, shapes
+from . import (
+    activations,
+    arithmetic,
+    comparison,
+    exponential,
+    indexing,
+    joining,
+    linear_algebra,
+    probability,
+    reductions,
+    shapes,
+)
 
-FAMILIES: dict[str, list[Case]] = {
-    "elementwise": elementwise.CASES,
-    "reductions": reductions.CASES,
-    "shapes": shapes.CASES,
-    "joining": joining.CASES,
-    "indexing": indexing.CASES,
-    "linear_algebra": linear_algebra.CASES,
-    "probability": probability.CASES,
-}
-CASES = [case for cases in FAMILIES.values() for case in cases]
+CASES: list[Case] = [
+    *arithmetic.CASES,
+    *exponential.CASES,
+    *activations.CASES,
+    *comparison.CASES,
+    *reductions.CASES,
+    *shapes.CASES,
+    *joining.CASES,
+    *indexing.CASES,
+    *linear_algebra.CASES,
+    *probability.CASES,
+]

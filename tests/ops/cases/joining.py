@@ -53,19 +53,40 @@ def _pad(dice: Dice) -> Drawn:
 
 
 CASES = [
-    Case("cat", lambda *xs, dim: mt.cat(xs, dim), lambda t, *xs, dim: t.cat(xs, dim), _cat, lambda *xs, dim: np.concatenate(xs, dim)),
-    Case("stack", lambda *xs, dim: mt.stack(xs, dim), lambda t, *xs, dim: t.stack(xs, dim), _same, lambda *xs, dim: np.stack(xs, dim)),
+    Case(
+        "cat",
+        lambda *xs, dim: mt.cat(xs, dim),
+        lambda t, *xs, dim: t.cat(xs, dim),
+        _cat,
+        lambda *xs, dim: np.concatenate(xs, dim),
+    ),
+    Case(
+        "stack",
+        lambda *xs, dim: mt.stack(xs, dim),
+        lambda t, *xs, dim: t.stack(xs, dim),
+        _same,
+        lambda *xs, dim: np.stack(xs, dim),
+    ),
     Case("vstack", lambda *xs: mt.vstack(xs), lambda t, *xs: t.vstack(xs), _stacked, lambda *xs: np.vstack(xs)),
     Case("hstack", lambda *xs: mt.hstack(xs), lambda t, *xs: t.hstack(xs), _stacked, lambda *xs: np.hstack(xs)),
     Case(
-        "split", lambda x, dim, size: mt.split(x, size, dim), lambda t, x, dim, size: t.split(x, size, dim),
+        "split",
+        lambda x, dim, size: mt.split(x, size, dim),
+        lambda t, x, dim, size: t.split(x, size, dim),
         _along(lambda dice, n: {"size": dice.integer(1, 5)}),
     ),
     Case(
-        "split into sections", lambda x, dim, sections: mt.split(x, sections, dim),
-        lambda t, x, dim, sections: t.split(x, sections, dim), _along(_sections),
+        "split into sections",
+        lambda x, dim, sections: mt.split(x, sections, dim),
+        lambda t, x, dim, sections: t.split(x, sections, dim),
+        _along(_sections),
     ),
-    Case("chunk", mt.chunk, lambda t, x, dim, chunks: t.chunk(x, chunks, dim), _along(lambda dice, n: {"chunks": dice.integer(1, 5)})),
+    Case(
+        "chunk",
+        mt.chunk,
+        lambda t, x, dim, chunks: t.chunk(x, chunks, dim),
+        _along(lambda dice, n: {"chunks": dice.integer(1, 5)}),
+    ),
     Case("unbind", mt.unbind, "unbind", _along(lambda dice, n: {})),
     Case("pad", mt.pad, "nn.functional.pad", _pad),
-]  # fmt: skip
+]

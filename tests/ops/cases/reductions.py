@@ -1,5 +1,7 @@
 """Sums, means, variances, extremes, norms, running sums and products, sorting."""
 
+# ruff: noqa: PLW0108 (lambdas whose parameter names matter)
+
 from __future__ import annotations
 
 import math
@@ -13,7 +15,15 @@ import microtrain as mt
 from ..case import Case, Dice, Drawn, Maker, distinct, off_zero, positive, real, with_zeros
 
 
-def reduced(name: str, make: Maker = real, numpy: Any = True, smallest: int = 0, ours: Any = None, torch: Any = None, **options: Any) -> Case:
+def reduced(
+    name: str,
+    make: Maker = real,
+    numpy: Any = True,
+    smallest: int = 0,
+    ours: Any = None,
+    torch: Any = None,
+    **options: Any,
+) -> Case:
     """A reduction over drawn axes."""
 
     def draw(dice: Dice) -> Drawn:
@@ -25,9 +35,7 @@ def reduced(name: str, make: Maker = real, numpy: Any = True, smallest: int = 0,
 
     def theirs(t: Any, x: Any, dim: Any, keepdim: bool) -> Any:
         axes = tuple(range(x.ndim)) if dim is None else dim
-        if torch is not None:
-            return torch(t, x, axes, keepdim)
-        return getattr(t, name)(x, axes, keepdim) if x.ndim else getattr(t, name)(x)
+        return torch(t, x, axes, keepdim) if torch else getattr(t, name)(x, axes, keepdim)
 
     def in_numpy(x: Any, dim: Any, keepdim: bool) -> Any:
         f = getattr(np, name) if numpy is True else numpy
@@ -54,9 +62,14 @@ def _norm(p: float) -> Any:
 
 def norm(name: str, p: Any, make: Maker = off_zero, smallest: int = 0, **options: Any) -> Case:
     return reduced(
-        f"norm with p = {p}", make, lambda x, axis, keepdims: _numpy_norm(x, p, axis, keepdims), smallest,
-        lambda x, dim, keepdim: mt.norm(x, p, dim, keepdim), _norm(float(p)), **options,
-    )  # fmt: skip
+        f"norm with p = {p}",
+        make,
+        lambda x, axis, keepdims: _numpy_norm(x, p, axis, keepdims),
+        smallest,
+        lambda x, dim, keepdim: mt.norm(x, p, dim, keepdim),
+        _norm(float(p)),
+        **options,
+    )
 
 
 def _numpy_norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
@@ -69,9 +82,13 @@ def _numpy_norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
 
 def _spread_out(f: str, correction: float) -> Case:
     return reduced(
-        f, real, None, 2, lambda x, dim, keepdim: getattr(mt, f)(x, dim, correction=correction, keepdim=keepdim),
+        f,
+        real,
+        None,
+        2,
+        lambda x, dim, keepdim: getattr(mt, f)(x, dim, correction=correction, keepdim=keepdim),
         lambda t, x, dim, keepdim: getattr(t, f)(x, dim if x.ndim else None, correction=correction, keepdim=keepdim),
-    )  # fmt: skip
+    )
 
 
 def _several(dice: Dice) -> Drawn:
@@ -90,7 +107,15 @@ def variance(name: str, correction: float) -> Case:
     )
 
 
-def along(name: str, make: Maker = real, ours: Any = None, torch: Any = None, numpy: Any = None, smallest: int = 0, **options: Any) -> Case:
+def along(
+    name: str,
+    make: Maker = real,
+    ours: Any = None,
+    torch: Any = None,
+    numpy: Any = None,
+    smallest: int = 0,
+    **options: Any,
+) -> Case:
     """Something along one axis."""
 
     def draw(dice: Dice) -> Drawn:
@@ -138,8 +163,11 @@ CASES = [
     reduced("sum"),
     Case("sum of all", mt.sum, "sum", lambda dice: Drawn([real(dice.rng(), dice.shape())]), np.sum),
     Case(
-        "sum over axis", lambda x: mt.sum(x, axis=-1, keepdims=True), lambda t, x: t.sum(x, -1, keepdim=True),
-        lambda dice: Drawn([real(dice.rng(), dice.shape(1))]), lambda x: np.sum(x, axis=-1, keepdims=True),
+        "sum over axis",
+        lambda x: mt.sum(x, axis=-1, keepdims=True),
+        lambda t, x: t.sum(x, -1, keepdim=True),
+        lambda dice: Drawn([real(dice.rng(), dice.shape(1))]),
+        lambda x: np.sum(x, axis=-1, keepdims=True),
     ),
     reduced("mean", smallest=1),
     variance("var", 1),
@@ -162,20 +190,30 @@ CASES = [
     Case("min of two", mt.min, "min", _pair, np.minimum),
     along("argmax", distinct, smallest=1, order=0),
     along("argmin", distinct, smallest=1, order=0),
-    reduced("any", with_zeros, order=0, torch=lambda t, x, dim, keepdim: t.any(x, dim, keepdim) if x.ndim else t.any(x)),
-    reduced("all", with_zeros, order=0, torch=lambda t, x, dim, keepdim: t.all(x, dim, keepdim) if x.ndim else t.all(x)),
+    reduced(
+        "any", with_zeros, order=0, torch=lambda t, x, dim, keepdim: t.any(x, dim, keepdim) if x.ndim else t.any(x)
+    ),
+    reduced(
+        "all", with_zeros, order=0, torch=lambda t, x, dim, keepdim: t.all(x, dim, keepdim) if x.ndim else t.all(x)
+    ),
     reduced(
         "logsumexp", real, lambda x, axis, keepdims: np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims)), smallest=1
     ),
     norm("norm", 2),
     norm("norm", 1),
     norm("norm", 0, order=0),
-    norm("norm", 3),
-    norm("norm", 1.5),
+    norm("norm", 3, smallest=1),
+    norm("norm", 1.5, smallest=1),
     norm("norm", 0.5, positive),
     norm("norm", math.inf, distinct, smallest=1),
     norm("norm", -math.inf, distinct, smallest=1),
-    Case("norm of all", mt.norm, "norm", lambda dice: Drawn([off_zero(dice.rng(), dice.shape())]), lambda x: np.sqrt(np.sum(x * x))),
+    Case(
+        "norm of all",
+        mt.norm,
+        "norm",
+        lambda dice: Drawn([off_zero(dice.rng(), dice.shape())]),
+        lambda x: np.sqrt(np.sum(x * x)),
+    ),
     reduced("prod", torch=_prod),
     reduced("prod", with_zeros, torch=_prod),
     _whole("prod", with_zeros, numpy=np.prod),
@@ -183,7 +221,12 @@ CASES = [
     along("cumprod", off_zero, numpy=_along_axis(np.cumprod)),
     along("cumprod with zeros", with_zeros, mt.cumprod, numpy=_along_axis(np.cumprod)),
     along("sort", distinct),
-    along("sort descending", distinct, lambda x, dim: mt.sort(x, dim, descending=True), lambda t, x, dim: t.sort(x, dim, descending=True)),
+    along(
+        "sort descending",
+        distinct,
+        lambda x, dim: mt.sort(x, dim, descending=True),
+        lambda t, x, dim: t.sort(x, dim, descending=True),
+    ),
     along("argsort", distinct, order=0),
     Case("topk", mt.topk, "topk", _topk),
-]  # fmt: skip
+]

@@ -1,5 +1,7 @@
 """Shapes: nothing is computed, elements only move."""
 
+# ruff: noqa: PLW0108 (lambdas whose parameter names matter)
+
 from __future__ import annotations
 
 import math
@@ -12,7 +14,15 @@ import microtrain as mt
 from ..case import Case, Dice, Drawn, real
 
 
-def one(name: str, ours: Any = None, torch: Any = None, params: Any = None, numpy: Any = None, min_ndim: int = 0, **options: Any) -> Case:
+def one(
+    name: str,
+    ours: Any = None,
+    torch: Any = None,
+    params: Any = None,
+    numpy: Any = None,
+    min_ndim: int = 0,
+    **options: Any,
+) -> Case:
     """One input of any shape; `params(dice, shape)` draws the rest."""
 
     def draw(dice: Dice) -> Drawn:
@@ -90,33 +100,62 @@ CASES = [
     one("permute", params=_permutation, numpy=lambda x, dims: np.transpose(x, dims)),
     one("transpose", params=_two_dims),
     one("movedim", params=_move),
-    one("T", lambda x: x.T, lambda t, x: x.permute(*reversed(range(x.ndim))), numpy=lambda x: x.T),
+    one("T", lambda x: x.T, lambda t, x: x.permute(tuple(reversed(range(x.ndim)))), numpy=lambda x: x.T),
     one("mT", lambda x: x.mT, lambda t, x: x.mT, min_ndim=2),
     one("expand", mt.expand, lambda t, x, size: x.expand(size), _expand),
     one("broadcast_to", mt.broadcast_to, "broadcast_to", _expand, lambda x, size: np.broadcast_to(x, size)),
-    one("expand_as", lambda x, size: x.expand_as(mt.zeros(size)), lambda t, x, size: x.expand_as(t.zeros(size)), _expand),
+    one(
+        "expand_as", lambda x, size: x.expand_as(mt.zeros(size)), lambda t, x, size: x.expand_as(t.zeros(size)), _expand
+    ),
     one("flip", params=_some_dims, numpy=lambda x, dims: np.flip(x, dims)),
     one("roll", params=_roll, numpy=lambda x, shifts, dims: np.roll(x, shifts, dims)),
-    one("repeat", lambda x, sizes: x.repeat(sizes), lambda t, x, sizes: x.repeat(sizes), _repeat, lambda x, sizes: np.tile(x, sizes)),
+    one(
+        "repeat",
+        lambda x, sizes: x.repeat(sizes),
+        lambda t, x, sizes: x.repeat(sizes),
+        _repeat,
+        lambda x, sizes: np.tile(x, sizes),
+    ),
     one("tile", lambda x: mt.tile(x, (2,)), lambda t, x: t.tile(x, (2,)), numpy=lambda x: np.tile(x, 2)),
     one(
-        "repeat_interleave", params=lambda dice, shape: {"repeats": dice.integer(0, 3), "dim": dice.dim(len(shape)) if shape else None},
-        torch=lambda t, x, repeats, dim: t.repeat_interleave(x, repeats, dim=dim), numpy=np.repeat and (lambda x, repeats, dim: np.repeat(x, repeats, dim)),
+        "repeat_interleave",
+        params=lambda dice, shape: {"repeats": dice.integer(0, 3), "dim": dice.dim(len(shape)) if shape else None},
+        torch=lambda t, x, repeats, dim: t.repeat_interleave(x, repeats, dim=dim),
+        numpy=lambda x, repeats, dim: np.repeat(x, repeats, dim),
     ),
-    one("repeat_interleave flat", lambda x: mt.repeat_interleave(x, 2), lambda t, x: t.repeat_interleave(x, 2), numpy=lambda x: np.repeat(x, 2)),
-    one("contiguous", lambda x: x.T.contiguous(), lambda t, x: x.permute(*reversed(range(x.ndim))).contiguous()),
+    one(
+        "repeat_interleave flat",
+        lambda x: mt.repeat_interleave(x, 2),
+        lambda t, x: t.repeat_interleave(x, 2),
+        numpy=lambda x: np.repeat(x, 2),
+    ),
+    one("contiguous", lambda x: x.T.contiguous(), lambda t, x: x.permute(tuple(reversed(range(x.ndim)))).contiguous()),
     one("diagonal", params=_diagonal, min_ndim=2),
     Case(
-        "diag of a vector", mt.diag, "diag",
+        "diag of a vector",
+        mt.diag,
+        "diag",
         lambda dice: Drawn([real(dice.rng(), dice.shape(1, 1))], {"diagonal": dice.integer(-2, 2)}),
         lambda x, diagonal: np.diag(x, diagonal),
     ),
     Case(
-        "diag of a matrix", mt.diag, "diag",
+        "diag of a matrix",
+        mt.diag,
+        "diag",
         lambda dice: Drawn([real(dice.rng(), dice.shape(2, 2, smallest=1))], {"diagonal": dice.integer(-1, 1)}),
         lambda x, diagonal: np.diag(x, diagonal),
     ),
-    one("tril", params=lambda dice, shape: {"diagonal": dice.integer(-2, 2)}, min_ndim=2, numpy=lambda x, diagonal: np.tril(x, diagonal)),
-    one("triu", params=lambda dice, shape: {"diagonal": dice.integer(-2, 2)}, min_ndim=2, numpy=lambda x, diagonal: np.triu(x, diagonal)),
+    one(
+        "tril",
+        params=lambda dice, shape: {"diagonal": dice.integer(-2, 2)},
+        min_ndim=2,
+        numpy=lambda x, diagonal: np.tril(x, diagonal),
+    ),
+    one(
+        "triu",
+        params=lambda dice, shape: {"diagonal": dice.integer(-2, 2)},
+        min_ndim=2,
+        numpy=lambda x, diagonal: np.triu(x, diagonal),
+    ),
     Case("trace", mt.trace, "trace", lambda dice: Drawn([real(dice.rng(), dice.shape(2, 2))]), np.trace),
-]  # fmt: skip
+]

@@ -1,0 +1,279 @@
+"""Expressions printed for people: one line of text, LaTeX, and MathML.
+
+LaTeX is put together from the `tex` of the table's rows ("{a} + {b}", r"\\tanh {x}"); brackets follow from what stands
+beside an input in that template, so a new row needs nothing but its template. MathML is made from the LaTeX.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .formula import Expr, in_order, is_number
+from .formula_mathml import mathml_of_latex
+
+# How tightly things bind, for text and LaTeX alike: an argument of a lower level than its place needs gets brackets.
+CHOICE, LOGIC, RELATION, SUM, PRODUCT, APPLICATION, POWER, ATOM = range(8)
+
+# Rows that Python has an operator for: (operator, its level, level needed on the left, and on the right).
+OPERATORS = {
+    "add": ("+", SUM, SUM, SUM),
+    "sub": ("-", SUM, SUM, PRODUCT),
+    "mul": ("*", PRODUCT, PRODUCT, PRODUCT),
+    "div": ("/", PRODUCT, PRODUCT, APPLICATION),
+    "pow": ("**", POWER, ATOM, POWER),
+    "eq": ("==", RELATION, SUM, SUM),
+    "ne": ("!=", RELATION, SUM, SUM),
+    "lt": ("<", RELATION, SUM, SUM),
+    "le": ("<=", RELATION, SUM, SUM),
+    "gt": (">", RELATION, SUM, SUM),
+    "ge": (">=", RELATION, SUM, SUM),
+    "logical_and": ("and", LOGIC, RELATION, RELATION),
+    "logical_or": ("or", LOGIC, RELATION, RELATION),
+}
+
+# Numbers that formulas spell out because Python has no exact name for them.
+CONSTANTS = {
+    math.pi: r"\pi",
+    math.e: "e",
+    math.log(2): r"\ln 2",
+    math.log(10): r"\ln 10",
+    math.sqrt(2): r"\sqrt{2}",
+    math.sqrt(0.5): r"\frac{1}{\sqrt{2}}",
+    math.sqrt(2 / math.pi): r"\sqrt{\frac{2}{\pi}}",
+    2 / math.sqrt(math.pi): r"\frac{2}{\sqrt{\pi}}",
+    1 / math.sqrt(2 * math.pi): r"\frac{1}{\sqrt{2 \pi}}",
+}
+GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
+).split()
+SYMBOLS = {"lr": r"\eta", "eps": r"\epsilon", "weight_decay": r"\lambda", "momentum": r"\mu", "weight": "w"}
+
+
+def text(expression: Any, names: Mapping[Any, str] | None = None) -> str:
+    """One line: `g * (1 - y * y)`. `names` gives parts of the expression a name to be printed instead of them."""
+    return _all(expression, names or {}, _text_of)[0]
+
+
+def latex(expression: Any, names: Mapping[Any, str] | None = None) -> str:
+    r"""The expression in LaTeX: `g \cdot (1 - y \cdot y)`."""
+    return _all(expression, names or {}, _latex_of)[0]
+
+
+def mathml(expression: Any, names: Mapping[Any, str] | None = None) -> str:
+    """The expression as a `<math>` element."""
+    return mathml_of_latex(latex(expression, names))
+
+
+Printed = tuple[str, int]  # (text, how tightly it binds)
+
+
+def _all(expression: Any, names: Mapping[Any, str], one: Any) -> Printed:
+    """Print an expression from its leaves up (no recursion: formulas may be long)."""
+    done: dict[Any, Printed] = {part: (name, ATOM) for part, name in names.items()}
+    for e in in_order([expression]):
+        if e not in done:
+            done[e] = one(e, [done[a] if isinstance(a, Expr) else _number(a, one is _latex_of) for a in e.args])
+    return done[expression] if isinstance(expression, Expr) else _number(expression, one is _latex_of)
+
+
+def _number(x: Any, tex: bool) -> Printed:
+    if isinstance(x, (bool, np.bool_)):
+        return str(bool(x)), ATOM
+    value = float(x)
+    if tex:
+        for known, name in CONSTANTS.items():
+            if abs(value) == known:
+                return (name, ATOM) if value > 0 else (f"-{name}", PRODUCT)
+        if math.isinf(value):
+            return (r"\infty", ATOM) if value > 0 else (r"-\infty", PRODUCT)
+    short = f"{value:.6g}"
+    if tex and "e" in short:
+        digits, _, exponent = short.partition("e")
+        power = rf"10^{{{int(exponent)}}}"
+        return (power, POWER) if digits == "1" else (rf"{digits} \cdot {power}", PRODUCT)
+    return short, ATOM if value >= 0 else PRODUCT
+
+
+def _in_brackets(printed: Printed, needed: int) -> str:
+    shown, level = printed
+    return shown if level >= needed else f"({shown})"
+
+
+def _negated(e: Expr, args: Sequence[Printed]) -> Printed | None:
+    """x, if the expression is -x or -1 * x."""
+    if e.name == "neg":
+        return args[0]
+    return args[1] if e.name == "mul" and is_number(e.args[0], -1) else None
+
+
+def _text_of(e: Expr, args: Sequence[Printed]) -> Printed:
+    if e.row is None:
+        return e.name, ATOM
+    negated = _negated(e, args)
+    if negated:
+        return f"-{_in_brackets(negated, PRODUCT)}", PRODUCT
+    if e.name in OPERATORS:
+        sign, level, left, right = OPERATORS[e.name]
+        divided = e.name == "mul" and isinstance(e.args[1], Expr) and e.args[1].name == "div"
+        if divided or args[1][0].startswith("-"):
+            right = ATOM
+        a, b = _in_brackets(args[0], left), _in_brackets(args[1], right)
+        return f"{a} {sign} {b}", level
+    if e.name == "logical_not":
+        return f"not {_in_brackets(args[0], RELATION)}", LOGIC
+    if e.name == "where":
+        condition, a, b = (_in_brackets(arg, LOGIC) for arg in args)
+        return f"{a} if {condition} else {b}", CHOICE
+    return f"{e.name}({', '.join(shown for shown, _ in args)})", ATOM
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# LaTeX
+
+
+def symbol_latex(name: str) -> str:
+    r"""A name as a symbol: beta1 is \beta_{1}, weight is w, momentum_buffer stays upright."""
+    if name in SYMBOLS:
+        return SYMBOLS[name]
+    stem, digits = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]
+    index = f"_{{{digits}}}" if digits else ""
+    if stem in GREEK:
+        return rf"\{stem}{index}"
+    if len(stem) == 1:
+        return stem + index
+    return rf"\mathrm{{{name}}}".replace("_", r"\_")
+
+
+def _latex_of(e: Expr, args: Sequence[Printed]) -> Printed:
+    if e.row is None:
+        return symbol_latex(e.name), ATOM
+    negated = _negated(e, args)
+    if negated:
+        return f"-{_in_brackets(negated, PRODUCT)}", PRODUCT
+    if e.name == "mul" and e.args[0] is e.args[1]:
+        return f"{_in_brackets(args[0], ATOM)}^2", POWER
+    if not e.row.tex:
+        return rf"\operatorname{{{e.name}}}({', '.join(shown for shown, _ in args)})".replace("_", r"\_"), ATOM
+    pieces, level = _template(e.row.tex, e.row.inputs)
+    shown = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            shown.append(piece)
+            continue
+        which, needed, inside = piece
+        arg = args[which]
+        shown.append(_in_brackets(arg, ATOM if inside and arg[0].startswith("-") else needed))
+    return "".join(shown), level
+
+
+@cache
+def _template(tex: str, inputs: tuple[str, ...]) -> tuple[tuple[Any, ...], int]:
+    """A row's template taken apart: (text and (input, level it needs, does something stand before it?), its level)."""
+    holes = "|".join(rf"\{{{name}\}}" for name in sorted(inputs, key=len, reverse=True))
+    tokens = re.findall(rf"{holes}|\\text\{{[^}}]*\}}|\\[A-Za-z]+|\\.|\s+|.", tex) if inputs else [tex]
+    solid = [(k, token) for k, token in enumerate(tokens) if not token.isspace()]
+    pieces: list[Any] = list(tokens)
+    level, depth, bars = ATOM, 0, 0
+    for at, (k, token) in enumerate(solid):
+        before = solid[at - 1][1] if at else ""
+        after = solid[at + 1][1] if at + 1 < len(solid) else ""
+        name = token[1:-1]
+        is_hole = name in inputs and token == f"{{{name}}}"
+        if is_hole:
+            needed = max(_needed(before, left=True), _needed(after, left=False))
+            pieces[k] = (inputs.index(name), needed, before not in _OPENING and before[:5] != r"\text")
+        if token in "{([" or token == r"\lfloor" or token == r"\lceil":
+            depth += 1
+        elif token in "})]" or token in (r"\rfloor", r"\rceil"):
+            depth -= 1
+        elif token == "|":
+            bars = 1 - bars
+        elif depth == 0 and not bars:
+            level = min(level, _level_of(token, before, is_hole))
+    return tuple(pieces), level
+
+
+_RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne")
+_LOGIC = (r"\land", r"\lor", r"\lnot", r"\oplus", r"\mathbin")
+_OPENING = ("", "{", "(", "[", ",", "|", r"\lfloor", r"\lceil", r"\,")
+_CLOSING = ("", "}", ")", "]", ",", "|", r"\rfloor", r"\rceil", r"\,")
+
+
+def _needed(neighbour: str, left: bool) -> int:
+    """How tightly an input must bind beside this token."""
+    if neighbour in (_OPENING if left else _CLOSING) or neighbour.startswith(r"\text"):
+        return CHOICE
+    if neighbour in _LOGIC:
+        return RELATION
+    if neighbour in _RELATIONS:
+        return SUM
+    if neighbour in "+-":
+        return PRODUCT if left and neighbour == "-" else SUM
+    if neighbour in (r"\cdot", r"\bmod"):
+        return PRODUCT
+    if neighbour == "/":
+        return PRODUCT if not left else APPLICATION
+    if neighbour in ("^", "_") and not left:
+        return ATOM
+    if left and neighbour == "}":  # \operatorname{sign} {x}
+        return POWER
+    if left and neighbour.startswith("\\"):  # \tanh {x}
+        return POWER
+    return PRODUCT  # 2 {x}
+
+
+def _level_of(token: str, before: str, is_hole: bool) -> int:
+    """How tightly a template binds that has this token outside of brackets."""
+    if token in _RELATIONS:
+        return RELATION
+    if token in _LOGIC:
+        return LOGIC
+    if token in "+-":
+        return SUM
+    if token in (r"\cdot", r"\bmod", "/"):
+        return PRODUCT
+    if token == "^":
+        return POWER
+    if is_hole and before and before not in ("+", "-"):
+        return PRODUCT if not before.startswith("\\") and before != "}" else APPLICATION
+    return ATOM
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Several formulas that are computed together, as in an optimizer's rule
+
+
+def assignments(named: Sequence[tuple[str, Any]], style: str = "text") -> list[str]:
+    """`name <- expression` for each, in an order in which a name may stand for its new value in those that follow.
+
+    `style` is "text", "latex" or "mathml".
+    """
+    lines = []
+    new: dict[Any, str] = {}
+    for k, (name, expression) in enumerate(named):
+        if style == "text":
+            lines.append(f"{name} <- {text(expression, new)}")
+        else:
+            tex = rf"{symbol_latex(name)} \leftarrow {latex(expression, new)}"
+            lines.append(tex if style == "latex" else mathml_of_latex(tex))
+        if isinstance(expression, Expr) and expression.row is not None:
+            later = in_order([e for _, e in named[k + 1 :]])
+            old_needed = any(e.row is None and e.name == name for e in _without(later, expression, named[k + 1 :]))
+            if not old_needed:
+                new[expression] = name if style == "text" else symbol_latex(name)
+    return lines
+
+
+def _without(order: list[Expr], part: Expr, named: Sequence[tuple[str, Any]]) -> list[Expr]:
+    """What is read when `part` is known already."""
+    needed: set[Expr] = {e for _, e in named if isinstance(e, Expr) and e is not part}
+    for e in reversed(order):
+        if e in needed:
+            needed.update(a for a in e.args if isinstance(a, Expr) and a is not part)
+    return [e for e in order if e in needed]
