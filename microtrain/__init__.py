@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
-from . import operators as _operators
+from . import dtypes as _dtypes, operators as _operators
 from .anomaly import detect_anomaly as detect_anomaly
 from .calculus import (
     grad as grad,
@@ -51,6 +51,14 @@ from .creation import (
     zeros_like as zeros_like,
 )
 from .custom import elementwise as elementwise
+from .devices import (
+    accelerator as accelerator,
+    backends as backends,
+    cuda as cuda,
+    device as device,
+    mps as mps,
+    xpu as xpu,
+)
 from .dtypes import (
     double as double,
     float16 as float16,
@@ -74,6 +82,7 @@ from .gradcheck import (
     gradcheck as gradcheck,
     gradgradcheck as gradgradcheck,
 )
+from .missing import refuse as _refuse
 from .random import (
     Generator as Generator,
     default_generator as default_generator,
@@ -81,27 +90,43 @@ from .random import (
 )
 from .recording import (
     enable_grad as enable_grad,
+    inference_mode as inference_mode,
     is_grad_enabled as is_grad_enabled,
     listen as listen,
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
 )
+from .sampling import normal as normal
 from .tensor import Tensor as Tensor
+from .typed import (
+    TYPES as _TYPES,
+    Size as Size,
+    is_floating_point as is_floating_point,
+    is_tensor as is_tensor,
+    numel as numel,
+)
 
 __version__ = "0.1.0"
 
 dtype = _np.dtype
+bool, float, int = _dtypes.bool_, _dtypes.float_, _dtypes.int_  # PyTorch's names
 inf, nan, pi, e = _np.inf, _np.nan, _np.pi, _np.e
 newaxis = None
 
+globals().update(_TYPES)  # FloatTensor, LongTensor ...
 globals().update(_operators.PUBLIC)  # exp, sum, matmul ...: every function of the operation table
 if TYPE_CHECKING:
     from .table import *  # noqa: F403 (the same, written down by stubs.py)
     from .viz import graph as graph
     from .weights import load as load, save as save
 
-_LAZY = ("autograd", "nn", "optim", "data", "train", "viz", "kernels", "linalg", "cli")
+_LAZY = ("autograd", "nn", "optim", "data", "train", "viz", "kernels", "linalg", "cli", "utils")
 _LAZY_FUNCTIONS = {"graph": "viz", "load": "weights", "save": "weights"}
+
+
+def explain(thing: Any) -> Any:
+    """What became of the formula behind a tensor, an operation or an optimizer's rule: see `kernels.report.explain`."""
+    return importlib.import_module(".kernels.report", __name__).explain(thing)
 
 
 def __getattr__(name: str) -> Any:
@@ -110,4 +135,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name in _LAZY_FUNCTIONS:
         return getattr(importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__), name)
-    raise AttributeError(f"module 'microtrain' has no attribute '{name}'")
+    return _refuse(__name__, name, [*globals(), *_LAZY, *_LAZY_FUNCTIONS])

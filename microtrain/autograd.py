@@ -6,10 +6,12 @@ from .backward import run_backward as backward
 from .calculus import grad, hessian, hvp, jacobian, jvp, vjp
 from .function import Function
 from .gradcheck import gradcheck, gradgradcheck
-from .recording import enable_grad, no_grad, set_grad_enabled
+from .recording import enable_grad, inference_mode, no_grad, set_grad_enabled
+from .typed import variable as Variable
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
@@ -19,6 +21,7 @@ __all__ = [
     "gradgradcheck",
     "hessian",
     "hvp",
+    "inference_mode",
     "jacobian",
     "jvp",
     "no_grad",

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
-from .node import Memory, Node
-from .recording import grad_mode
+from .node import SMALL, Memory, Node
+from .recording import MODE, Mode
 from .show import short
 from .tensor import Tensor, wrap
 from .views import written
@@ -61,7 +61,7 @@ def run_backward(
         for x in targets:
             require_grad(x, "backward(inputs=...)")
     found = differentiate(ys, seeds, targets, retain_graph, create_graph)
-    tensor_of = {x.grad_fn: x for x in targets or () if x.grad_fn is not None}
+    tensor_of = {x.grad_fn: x for x in targets if x.grad_fn is not None} if targets else {}
     for at, g in found.items():
         if isinstance(at, Tensor):
             _accumulate(at, g, create_graph)
@@ -116,7 +116,9 @@ def differentiate(
 ) -> dict[Any, Any]:
     """The walk from `outputs`: {leaf tensor or node: a gradient that nothing else shares}, after the leaves' hooks."""
     seeds = [_seed(y, g, create_graph) for y, g in zip(outputs, gradients, strict=True)]
-    with grad_mode(create_graph):
+    before = MODE.get()
+    MODE.set(Mode(create_graph, before.listeners))
+    try:
         found = walk(
             [y._node or y for y in outputs],
             seeds,
@@ -130,7 +132,9 @@ def differentiate(
             elif at._hooks:
                 for hook in tuple(at._hooks):
                     g = hook(g)  # noqa: PLW2901
-                found[at] = g
+                found[at] = g.clone() if isinstance(g, Tensor) else np.array(g)[()]  # the hook may have kept it
+    finally:
+        MODE.set(before)
     return found
 
 
@@ -146,6 +150,8 @@ def _seed(output: Any, gradient: Any, create_graph: bool) -> Any:
             "Mark the parameters: w = mt.tensor(..., requires_grad=True).",
         )
     if gradient is None:
+        if not create_graph and output._data.ndim == 0:
+            return output._data.dtype.type(1)
         if output.numel() != 1:
             raise ShapeError(
                 f"backward() without a gradient needs a single number, but this tensor has shape {output.shape}.",
@@ -159,7 +165,10 @@ def _seed(output: Any, gradient: Any, create_graph: bool) -> Any:
     if create_graph:
         return tensor if tensor.dtype == output.dtype else tensor.to(output.dtype)
     data = tensor._data
-    return data.astype(output.dtype) if data.ndim else np.asarray(data).astype(output.dtype)[()]
+    if not data.ndim:
+        return np.asarray(data).astype(output.dtype)[()]
+    # Nothing writes to a gradient on its way, and what arrives at a leaf is copied; but nodes remember small ones.
+    return data.astype(output.dtype, copy=data.size <= SMALL)
 
 
 def _rebuild(data: Any, origin: Any, memory: Memory | None) -> Any:

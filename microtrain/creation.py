@@ -41,7 +41,9 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False, device:
     rows of unequal length, `DtypeError` for what is not a number.
     """
     check_device(device)
-    return Tensor(data, dtype, requires_grad)
+    if isinstance(data, Tensor):
+        return Tensor(data, dtype, requires_grad)
+    return _finish(dtypes.to_array(data, dtype), requires_grad)
 
 
 def as_tensor(data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -49,7 +51,7 @@ def as_tensor(data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     check_device(device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    return Tensor(data, dtype)
+    return wrap(dtypes.to_array(data, dtype))
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .dtypes import to_array
 from .errors import ArgumentError, MicrotrainError, ShapeError
 from .formula import Operand, derive
 from .ops.primitive import Primitive
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 
 def elementwise(
@@ -52,7 +53,7 @@ def elementwise(
             names = ", ".join(row.inputs)
             raise ArgumentError(f"{name}() takes {len(row.inputs)} inputs ({names}), not {len(inputs)}.")
         if not any(isinstance(x, Operand) for x in inputs):
-            inputs = (Tensor(inputs[0]), *inputs[1:])
+            inputs = (wrap(to_array(inputs[0])), *inputs[1:])
         return row(*inputs)  # also with symbols, inside another formula
 
     operation.__name__ = name

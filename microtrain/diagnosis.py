@@ -164,15 +164,16 @@ def diagnose(blocks: list[Block], single: bool) -> str:
                 f"Only one of the {rows} rows of the output reaches the gradient of '{b.input_name}', which was "
                 "broadcast: sum its gradient over the broadcast axis."
             )
-    if wrong.all():
+    counted = (np.abs(ours) > 1e-9) | (np.abs(numeric) > 1e-9)  # most are 0 where operations are elementwise
+    if wrong[counted].all():
         hint = ""
         if good and all(len(b.input_shape) < max(len(o.input_shape) for o in blocks) for b in bad):
             hint = "; it was broadcast: is the sum over the broadcast axes missing?"
         return f"Every entry of {who} is wrong, with no common factor{hint or ': compare the formula on paper.'}"
     first = next(b for b in bad).entries()[0]
-    count = f"{wrong.sum()} of {wrong.size} entries" if wrong.sum() > 1 else f"1 of {wrong.size} entries"
+    differ = "differ" if wrong.sum() > 1 else "differs"
     return (
-        f"In {who} {count} differ{'s' if wrong.sum() == 1 else ''}, first at index {_index(first.index)}: look for a "
+        f"In {who} {wrong.sum()} of {wrong.size} entries {differ}, first at index {_index(first.index)}: look for a "
         "special case (an index, an edge, a branch) rather than a wrong formula."
     )
 

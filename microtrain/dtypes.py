@@ -55,13 +55,20 @@ def operand(x: Any) -> Any:
     """
     if x is None:
         return None
-    array = x if isinstance(x, (np.ndarray, np.generic)) else np.array(x)
-    if array.dtype.kind not in "fiub":
+    if not isinstance(x, (np.ndarray, np.generic)):
+        return to_array(x)
+    if x.dtype.kind not in "fiub":
         raise DtypeError(
-            f"A {type(x).__name__} of dtype {array.dtype} can't take part in an operation.",
+            f"A {type(x).__name__} of dtype {x.dtype} can't take part in an operation.",
             "Tensors hold floats, integers and booleans.",
         )
-    return array
+    if isinstance(x, np.ma.MaskedArray):
+        raise DtypeError(
+            "A masked array can't take part in an operation.",
+            "Its mask would be heeded in some places and lost in others.",
+            "Fill it first (x.filled(0)), and keep the mask as a boolean tensor.",
+        )
+    return np.asarray(x) if type(x) is not np.ndarray and isinstance(x, np.ndarray) else x  # no np.matrix: its * is @
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray[Any, Any]:

@@ -63,7 +63,7 @@ F = Functions()
 class Expr(NDArrayOperatorsMixin, Operand):
     """A symbol, or an operation on expressions and numbers. Operators and `F` build it; nothing is computed."""
 
-    __slots__ = ("row", "args", "name")
+    __slots__ = ("args", "name", "row")
 
     def __init__(self, name: str, row: Any = None, args: tuple[Any, ...] = ()) -> None:
         self.name, self.row, self.args = name, row, args
@@ -238,7 +238,7 @@ def python_source(name: str, symbols: Sequence[Expr], output: Any) -> str:
 def python_function(name: str, symbols: Sequence[Expr], output: Any) -> Callable[..., Any]:
     """The function that `python_source` prints."""
     source, namespace = _written(name, symbols, output)
-    exec(source, namespace)  # noqa: S102 (our own text, from traced operations)
+    exec(source, namespace)
     return namespace[name]  # type: ignore[no-any-return]
 
 
@@ -247,13 +247,15 @@ def _written(name: str, symbols: Sequence[Expr], output: Any) -> tuple[str, dict
     functions, numpy = _free("F", symbols), _free("np", symbols)
     namespace: dict[str, Any] = {functions: F, numpy: np}
     texts: dict[Any, str] = {s: s.name for s in symbols}
-    lines = []
+    lines: list[str] = []
 
     def text(e: Any) -> str:
         if isinstance(e, Expr):
             return texts[e]
         if isinstance(e, np.generic):
-            return f"{numpy}.{type(e).__name__}({e.item()!r})" if np.isfinite(e) else f"{numpy}.{type(e).__name__}('{e}')"
+            return (
+                f"{numpy}.{type(e).__name__}({e.item()!r})" if np.isfinite(e) else f"{numpy}.{type(e).__name__}('{e}')"
+            )
         return repr(e) if np.isfinite(e) else f"{numpy}.{e}" if e > 0 or e != e else f"-{numpy}.inf"
 
     outputs = output if isinstance(output, tuple) else (output,)

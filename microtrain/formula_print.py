@@ -50,7 +50,8 @@ CONSTANTS = {
     1 / math.sqrt(2 * math.pi): r"\frac{1}{\sqrt{2 \pi}}",
 }
 GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+    "omega"
 ).split()
 SYMBOLS = {"lr": r"\eta", "eps": r"\epsilon", "weight_decay": r"\lambda", "momentum": r"\mu", "weight": "w"}
 
@@ -139,6 +140,8 @@ def _text_of(e: Expr, args: Sequence[Printed]) -> Printed:
 
 def symbol_latex(name: str) -> str:
     r"""A name as a symbol: beta1 is \beta_{1}, weight is w, momentum_buffer stays upright."""
+    if name.endswith("'"):
+        return symbol_latex(name[:-1]) + "'"
     if name in SYMBOLS:
         return SYMBOLS[name]
     stem, digits = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]
@@ -188,7 +191,7 @@ def _template(tex: str, inputs: tuple[str, ...]) -> tuple[tuple[Any, ...], int]:
         if is_hole:
             needed = max(_needed(before, left=True), _needed(after, left=False))
             pieces[k] = (inputs.index(name), needed, before not in _OPENING and before[:5] != r"\text")
-        if token in "{([" or token == r"\lfloor" or token == r"\lceil":
+        if token in "{([" or token in (r"\lfloor", r"\lceil"):
             depth += 1
         elif token in "})]" or token in (r"\rfloor", r"\rceil"):
             depth -= 1
@@ -250,30 +253,39 @@ def _level_of(token: str, before: str, is_hole: bool) -> int:
 
 
 def assignments(named: Sequence[tuple[str, Any]], style: str = "text") -> list[str]:
-    """`name <- expression` for each, in an order in which a name may stand for its new value in those that follow.
+    """`name <- expression` for each of these, which all happen at once, in an order in which one may do them in turn.
 
+    A name stands for its new value in the lines below its own, so nothing that needs the old value comes later.
     `style` is "text", "latex" or "mathml".
     """
+    left = list(named)
+    known: dict[Any, str] = {}  # new values that have a name by now
     lines = []
-    new: dict[Any, str] = {}
-    for k, (name, expression) in enumerate(named):
+    while left:
+        for at, (name, expression) in enumerate(left):
+            rest = left[:at] + left[at + 1 :]
+            if not any(e.row is None and e.name == name for e in _read([e for _, e in rest], {expression, *known})):
+                break
+        else:  # a circle: the first gets a prime
+            at, name = 0, left[0][0] + "'"
+        expression = left.pop(at)[1]
         if style == "text":
-            lines.append(f"{name} <- {text(expression, new)}")
+            lines.append(f"{name} <- {text(expression, known)}")
         else:
-            tex = rf"{symbol_latex(name)} \leftarrow {latex(expression, new)}"
+            tex = rf"{symbol_latex(name)} \leftarrow {latex(expression, known)}"
             lines.append(tex if style == "latex" else mathml_of_latex(tex))
         if isinstance(expression, Expr) and expression.row is not None:
-            later = in_order([e for _, e in named[k + 1 :]])
-            old_needed = any(e.row is None and e.name == name for e in _without(later, expression, named[k + 1 :]))
-            if not old_needed:
-                new[expression] = name if style == "text" else symbol_latex(name)
+            known[expression] = name if style == "text" else symbol_latex(name)
     return lines
 
 
-def _without(order: list[Expr], part: Expr, named: Sequence[tuple[str, Any]]) -> list[Expr]:
-    """What is read when `part` is known already."""
-    needed: set[Expr] = {e for _, e in named if isinstance(e, Expr) and e is not part}
-    for e in reversed(order):
-        if e in needed:
-            needed.update(a for a in e.args if isinstance(a, Expr) and a is not part)
-    return [e for e in order if e in needed]
+def _read(expressions: Sequence[Any], known: set[Any]) -> list[Expr]:
+    """The parts of the expressions that have to be computed or read when some are known already."""
+    found: dict[Expr, None] = {}
+    stack = [e for e in expressions if isinstance(e, Expr)]
+    while stack:
+        e = stack.pop()
+        if e not in found and e not in known:
+            found[e] = None
+            stack.extend(a for a in e.args if isinstance(a, Expr))
+    return list(found)

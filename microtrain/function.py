@@ -6,48 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, DtypeError, GraphError, InplaceError, NotDifferentiableError, ShapeError
+from .errors import ArgumentError, InplaceError, NotDifferentiableError
+from .function_call import Call, Context, contents
 from .node import memory_of
-from .ops.primitive import Keep, Plan, Primitive
 from .recording import MODE, grad_mode
 from .sites import site_of
-from .tensor import Tensor, wrap
-from .walk import NO_GRADIENT
-
-
-class Context:
-    """What `forward` leaves for `backward`. Numbers and settings may be set as attributes: `ctx.alpha = alpha`."""
-
-    def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
-        self.needs_input_grad = needs_input_grad
-        self._saved: tuple[Any, ...] = ()
-        self._plain_outputs: tuple[Any, ...] = ()
-
-    def save_for_backward(self, *tensors: Any) -> None:
-        """Keep inputs, outputs or intermediate tensors; they come back as `saved_tensors`."""
-        for t in tensors:
-            if t is not None and not isinstance(t, Tensor):
-                what = f"save_for_backward() takes tensors, not {type(t).__name__}."
-                raise DtypeError(what, fix="Use an attribute: ctx.alpha = alpha.")
-        self._saved = tensors
-
-    @property
-    def saved_tensors(self) -> tuple[Any, ...]:
-        """What was saved, in the same order."""
-        return self._saved
-
-    def mark_non_differentiable(self, *outputs: Tensor) -> None:
-        """These outputs have no gradient (indices, say)."""
-        self._plain_outputs = outputs
-
-    def set_materialize_grads(self, value: bool) -> None:
-        """Accepted for PyTorch's sake: gradients are always given as tensors, zeros where nothing arrived."""
-
-    def mark_dirty(self, *tensors: Tensor) -> None:
-        """Raises: a Function can't change its inputs in place."""
-        raise GraphError(
-            "mark_dirty() is not supported.", "A Function can't change its inputs in place.", "Return a new tensor."
-        )
+from .tensor import Tensor
 
 
 class Function:
@@ -91,6 +55,11 @@ class Function:
         raise NotImplementedError("Define backward(ctx, ...) as a staticmethod.")
 
     @classmethod
+    def separate_context(cls) -> bool:
+        """Is the context filled by `setup_context` instead of `forward`?"""
+        return cls.setup_context is not Function.setup_context
+
+    @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Call `forward` and record that `backward` belongs to it."""
         hidden = [*kwargs.values(), *(x for a in args if isinstance(a, (list, tuple)) for x in a)]
@@ -104,7 +73,7 @@ class Function:
         context = Context(tuple(isinstance(a, Tensor) and a.requires_grad for a in args))
         before = [memory_of(x).version for x in inputs]
         with grad_mode(False):
-            if cls.setup_context is not Function.setup_context:
+            if cls.separate_context():
                 result = cls.forward(*args, **kwargs)
                 cls.setup_context(context, args, result)
             else:
@@ -123,7 +92,7 @@ class Function:
             if isinstance(y, Tensor) and y.dtype.kind == "f" and not any(y is p for p in context._plain_outputs)
         ]  # fmt: skip
         if smooth and MODE.get().grad and any(context.needs_input_grad):
-            outputs = _Call(cls, args, context, outputs, smooth).outputs()
+            outputs = Call(cls, args, contents((*args, *kwargs.values())), context, outputs, smooth).outputs()
         elif not isinstance(result, tuple) and not isinstance(result, Tensor):
             raise NotDifferentiableError(f"{cls.__name__}.forward returned {type(result).__name__}, not a tensor.")
         return tuple(outputs) if isinstance(result, tuple) else outputs[0]
@@ -134,196 +103,3 @@ def _apart(output: Any, inputs: list[Tensor]) -> Any:
     if isinstance(output, Tensor) and any(np.may_share_memory(output._data, x._data) for x in inputs):
         return output.clone()
     return output
-
-
-class _Call(Primitive):
-    """One call of a Function, as a row of the table of its own.
-
-    A row has one output: several are laid end to end in one vector, and cut out of it again. What was saved goes
-    through the node like what any row keeps, so it is watched, freed, and put into the graph for second derivatives.
-    """
-
-    def __init__(
-        self, kind: type[Function], args: tuple[Any, ...], context: Context, outputs: list[Any], smooth: list[int]
-    ) -> None:
-        names = getattr(kind.forward, "__code__", _Call.__init__.__code__).co_varnames
-        names = names[:0] if kind.setup_context is not Function.setup_context else names[1:]
-        self.name, self.tex, self.note = kind.__name__, "", ""
-        self.elementwise = self.view = self.variadic = False
-        self.differentiable, self._vjps, self.params, self.plans = True, (), {}, {}
-        named = enumerate([*names[: len(args)], *["x"] * (len(args) - len(names))])
-        self.inputs = tuple(name for i, name in named if isinstance(args[i], Tensor))
-        self.kind, self.context, self.count = kind, context, len(args)
-        self.places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
-        self.tensors = [a for a in args if isinstance(a, Tensor)]
-        self.input_shapes = [x.shape for x in self.tensors]
-        self.raw, self.smooth = outputs, smooth
-        self.shapes = [(y.shape, y.dtype) if isinstance(y, Tensor) else None for y in outputs]
-        self.starts = np.cumsum([0, *(outputs[k].numel() for k in smooth)]).tolist()
-        self.constants = {id(a) for a in args if isinstance(a, np.ndarray)}  # arrays that may be kept: not results
-        self._answer: dict[int, Any] = {}
-        self._answer_to: Any = None
-
-    def outputs(self) -> list[Any]:
-        """Put the call into the graph; returns its outputs."""
-        saved, self.context._saved = self.context._saved, ()
-        # attributes too are watched for writes, although they are read from the context itself
-        watched = [*saved, *(x for x in vars(self.context).values() if isinstance(x, Tensor))]
-        extra: list[Tensor] = []
-        self.keep: list[Keep] = []
-        self.saved: list[tuple[int, int] | None] = []  # of each saved tensor: (place in `kept`, smooth output or -1)
-        for t in watched:
-            if t is None:
-                self.saved.append(None)
-                continue
-            which = next((n for n, k in enumerate(self.smooth) if self.raw[k] is t), -1)
-            mine = next((i for i, x in enumerate(self.tensors) if x is t), -1)
-            if which >= 0:
-                item = Keep("output", -1, -1)
-            elif mine >= 0:
-                item = Keep("input", mine, -1)
-            else:
-                item = Keep("input", len(self.tensors) + len(extra), -1)
-                extra.append(t)
-            if item not in self.keep:
-                self.keep.append(item)
-            self.saved.append((self.keep.index(item), which))
-        self.saved = self.saved[: len(saved)]
-        # how these intermediate results depend on the inputs is not recorded
-        self.lost = [t.shape for t in extra if t.dtype.kind == "f"]
-
-        values = [self.raw[k]._data for k in self.smooth]
-        value = values[0] if len(values) == 1 else np.concatenate([np.ravel(v) for v in values])
-        self.forward = lambda *_: value
-        tensors, raw, self.tensors, self.raw = self.tensors, self.raw, [], []
-        whole = Tensor.apply(self, *tensors, *extra)
-        self.forward = self.kind.forward
-        if len(values) == 1:
-            whole._memory = memory_of(raw[self.smooth[0]])  # shared with what `forward` may have left in the context
-            if whole._node is not None:
-                whole._node._memory, whole._node._born = whole._memory, whole._memory.version
-            raw[self.smooth[0]] = whole
-        else:
-            for k, part in zip(self.smooth, self._parts(whole), strict=True):
-                raw[k] = part.clone()
-        return raw
-
-    def _parts(self, whole: Any) -> list[Any]:
-        """The differentiable outputs (or their gradients), cut out of the vector they were laid in."""
-        if len(self.smooth) == 1:
-            return [whole]
-        return [
-            whole[start:end].reshape(self.shapes[k][0]).to(self.shapes[k][1])  # type: ignore[index]
-            for k, start, end in zip(self.smooth, self.starts[:-1], self.starts[1:], strict=True)
-        ]
-
-    def plan(self, mask: int, count: int) -> Plan:
-        """What to keep: what was saved."""
-        wanted = tuple(i for i in range(len(self.inputs)) if mask >> i & 1)
-        keep = tuple(
-            item if item.kind == "output" else Keep("input", item.index, wanted.index(item.index))
-            if item.index in wanted else item
-            for item in self.keep
-        )  # fmt: skip
-        return Plan(
-            wanted=wanted,
-            others=tuple(i for i in range(count) if i not in wanted),
-            vjps=tuple(self._vjp_of(i) for i in wanted),
-            keep=keep,
-            pick=lambda values: tuple(values[item.index] for item in keep),
-            watched=tuple(item.slot for item in keep if item.slot >= 0),
-            constants=tuple((k, item.index) for k, item in enumerate(keep) if item.kind == "input" and item.slot < 0),
-            keeps_output=any(item.kind == "output" for item in keep),
-            holds_memory=bool(keep),
-        )
-
-    def _vjp_of(self, i: int) -> Any:
-        return lambda g, kept, params: self._gradient(i, g, kept)
-
-    def _gradient(self, i: int, g: Any, kept: Any) -> Any:
-        """The gradient of input i; `backward` is asked once for all inputs of one upstream gradient."""
-        if self._answer_to is not g or i not in self._answer:
-            self._answer, self._answer_to = self._ask(g, kept), g
-        gradient = self._answer.pop(i)
-        if not self._answer:
-            self._answer_to = None
-        return gradient
-
-    def _ask(self, g: Any, kept: Any) -> dict[int, Any]:
-        recording = isinstance(g, Tensor)
-        if recording:
-            self._refuse_lost()
-            # so that what `backward` computes outside of tensors shows: its result does not depend on g any more
-            g = g if g.requires_grad else g.detach().requires_grad_()
-            whole, kept = g, list(kept)
-        else:
-            whole, kept = wrap(_frozen(g)), [wrap(_frozen(x)) for x in kept]
-        context, self.context._saved = (
-            self.context,
-            tuple(None if s is None else kept[s[0]] if s[1] < 0 else self._parts(kept[s[0]])[s[1]] for s in self.saved),
-        )
-        gradients = [None if s is None else wrap(np.zeros(*s)) for s in self.shapes]
-        for k, part in zip(self.smooth, self._parts(whole), strict=True):
-            gradients[k] = part
-        try:
-            with grad_mode(recording):
-                answer = self.kind.backward(context, *gradients)
-        finally:
-            context._saved = ()
-        return self._checked(answer if isinstance(answer, tuple) else (answer,), recording)
-
-    def _refuse_lost(self) -> None:
-        lost = self.lost + [
-            x.shape for x in vars(self.context).values()
-            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and id(x) not in self.constants
-        ]  # fmt: skip
-        if lost:
-            raise NotDifferentiableError(
-                f"{self.name} kept an intermediate result of its forward (shape {lost[0]}), so its backward can't be "
-                "differentiated again.",
-                "How that value depends on the inputs is not in the graph; the second derivative would come out wrong.",
-                "Save the inputs, and compute it again in backward; or return it as an output and save that.",
-            )
-
-    def _checked(self, answer: tuple[Any, ...], recording: bool) -> dict[int, Any]:
-        name = f"{self.name}.backward"
-        if len(answer) < self.count or any(a is not None for a in answer[self.count :]):
-            raise ArgumentError(
-                f"{name} returned {len(answer)} gradients for {self.count} inputs.",
-                fix="Return one for each argument of forward, None where there is none.",
-            )
-        for i, gradient in enumerate(answer):
-            if gradient is not None and i not in self.places:
-                raise ArgumentError(
-                    f"{name} returned a gradient for argument {i}, which is not a tensor.", fix="Return None for it."
-                )
-        checked: dict[int, Any] = {}
-        for slot, (place, shape) in enumerate(zip(self.places, self.input_shapes, strict=True)):
-            gradient = answer[place]
-            if gradient is None or not self.context.needs_input_grad[place]:
-                checked[slot] = NO_GRADIENT
-                continue
-            tensor = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
-            if tensor.shape != shape:
-                raise ShapeError(
-                    f"{name} returned a gradient of shape {tensor.shape} for an input of shape {shape}.",
-                    "The gradient of a tensor has the shape of that tensor.",
-                    "If the input was broadcast, sum over the broadcast axes.",
-                )
-            if recording and not tensor.requires_grad and tensor._data.any():
-                raise NotDifferentiableError(
-                    f"{name} computed its gradient outside of tensors, so it can't be differentiated again.",
-                    "With create_graph=True it must depend on the gradient it was given, by tensor operations.",
-                    "Use microtrain's functions instead of NumPy's, and no detach(), item() or no_grad() on the way.",
-                )
-            checked[slot] = tensor if recording else np.array(tensor._data, order="C")[()]
-        return checked
-
-
-def _frozen(x: Any) -> Any:
-    """Without the permission to write."""
-    if not isinstance(x, np.ndarray):
-        return x
-    view = x.view()
-    view.flags.writeable = False
-    return view

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
@@ -47,6 +48,7 @@ NN = _reasons(
         _LARGE,
         "Use SelfAttention or functional.scaled_dot_product_attention and LayerNorm; or PyTorch.",
     ),
+    ("CosineSimilarity", "A module without parameters is a function.", "Use functional.cosine_similarity."),
     ("DataParallel parallel", "There is one process on one CPU.", ""),
     (
         """CTCLoss CosineEmbeddingLoss MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss TripletMarginLoss
@@ -84,6 +86,11 @@ FUNCTIONAL = _reasons(
 
 TOP = _reasons(
     (
+        "compile",
+        "Operations run one by one, as the program comes to them; large ones as fused kernels.",
+        "Leave it out: the program computes the same without.",
+    ),
+    (
         "jit export fx package _dynamo compiler",
         "Programs run as they are written; there is no graph format to export to.",
         "Save weights with microtrain.save(model.state_dict(), path).",
@@ -113,7 +120,11 @@ TOP = _reasons(
         "Transformations of functions are left to JAX and PyTorch.",
         "Use grad, vjp, jvp, jacobian, hessian and hvp; write the batch axis out.",
     ),
-    ("distributions", "Only the likelihoods that losses need are here.", "Use nn.losses (gaussian_nll ...); or PyTorch."),
+    (
+        "distributions",
+        "Only the likelihoods that losses need are here.",
+        "Use nn.losses (gaussian_nll ...); or PyTorch.",
+    ),
     ("conv1d conv2d conv3d max_pool1d max_pool2d avg_pool1d batch_norm", _IMAGES, ""),
     ("hub profiler", "It belongs to PyTorch's own tools.", ""),
     (
@@ -123,7 +134,21 @@ TOP = _reasons(
     ),
 )
 
-OF_MODULE = {"microtrain": TOP, "microtrain.nn": NN, "microtrain.nn.functional": FUNCTIONAL}
+LINALG = _reasons(
+    (
+        """eigh eig eigvals svd svdvals qr pinv lstsq matrix_rank matrix_exp matrix_power lu lu_factor cond cross
+        multi_dot""",
+        "Their derivatives are not needed by anything here.",
+        "Use NumPy on x.detach().numpy() where no gradient is wanted; or PyTorch.",
+    ),
+)
+
+OF_MODULE = {
+    "microtrain": TOP,
+    "microtrain.nn": NN,
+    "microtrain.nn.functional": FUNCTIONAL,
+    "microtrain.linalg": LINALG,
+}
 
 
 class UnknownNameError(MicrotrainError, AttributeError):
@@ -152,6 +177,7 @@ def refuse(module: str, name: str, known: Iterable[str] = ()) -> NoReturn:
         fix = f"Did you mean {' or '.join(close)}?" if close else ""
         message = (f"{module} has no '{name}'.", "", fix)
         kind = UnknownNameError
-    if sys._getframe(2).f_code.co_name == "_handle_fromlist":
+    importing = sys._getframe(2).f_code.co_name == "_handle_fromlist"
+    if importing and (left_out or importlib.util.find_spec(f"{module}.{name}") is None):
         kind = ImportNameError
     raise kind(*message)

@@ -43,7 +43,7 @@ def memory_of(tensor: Any) -> Memory:
 
 
 SMALL = 64  # nodes remember values and gradients up to this many elements, for pictures and messages
-_serial = count(1).__next__
+serial = count(1).__next__  # later operations have higher numbers
 
 
 def _lightly(x: Any, data: Any) -> Any:
@@ -71,9 +71,15 @@ class Node:
     _constants: list[tuple[Memory, int, int]] | None = None  # (memory, version, place) of kept tensors without a parent
 
     def __init__(
-        self, primitive: Primitive, params: dict[str, Any], plan: Plan, origins: list[Any], inputs: Any, arrays: list[Any],
+        self,
+        primitive: Primitive,
+        params: dict[str, Any],
+        plan: Plan,
+        origins: list[Any],
+        inputs: Any,
+        arrays: list[Any],
         output: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.primitive = primitive
         self.params = params
         self.plan = plan
@@ -101,7 +107,7 @@ class Node:
         self.kept: Any = plan.pick(arrays)  # None once freed
         self.shape = output.shape
         self.dtype = output.dtype
-        self.serial = _serial()  # later operations have higher numbers
+        self.serial = serial()
         self._code, self._instruction = call_site()
         if output.size <= SMALL:
             self.value = output
@@ -149,9 +155,13 @@ class Node:
                 if self._versions and self._versions[slot] < 0:
                     continue
                 raise self._overwritten(memory, self.plan.wanted[slot])
-        if self.plan.keeps_output and self._memory is not None and self._memory.version != self._born:
-            if not self._apart:
-                raise self._overwritten(self._memory, -1)
+        if (
+            self.plan.keeps_output
+            and self._memory is not None
+            and self._memory.version != self._born
+            and not self._apart
+        ):
+            raise self._overwritten(self._memory, -1)
         if self._constants is not None:
             for memory, version, place in self._constants:
                 if memory.version != version:
@@ -163,7 +173,8 @@ class Node:
         if which < 0:
             what = "its output"
         else:
-            what = "its input" if len(inputs) == 1 else f"its input '{inputs[min(which, len(inputs) - 1)]}'"
+            alone = len(inputs) == 1 or len(set(self.parents)) < len(self.parents)  # in x * x both are the same
+            what = "its input" if alone else f"its input '{inputs[min(which, len(inputs) - 1)]}'"
         writer, where = memory.writer
         return InplaceError(
             f"'{self.primitive.name}' kept {what} for the backward pass, and '{writer}' overwrote it.\n"

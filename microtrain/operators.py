@@ -11,21 +11,25 @@ from typing import Any
 import numpy as np
 
 from . import (
+    composed as composed,  # noqa: PLC0414
     dtypes,
-    ops as ops,  # noqa: PLC0414 (loads every family, which fills the registries read below)
-    random as random,  # noqa: PLC0414 (for dropout)
+    ops as ops,  # noqa: PLC0414
+    random as random,  # noqa: PLC0414
+    sampling as sampling,  # noqa: PLC0414
+    typed as typed,  # noqa: PLC0414
     views,
 )
 from .backward import backward, register_hook, retain_grad
 from .errors import DtypeError
 from .explain import explain_failure
 from .formula import Operand
+from .node import serial
 from .numpy_protocol import array_function, array_ufunc
 from .ops import arithmetic, comparison, indexing, linalg, shapes
 from .ops.primitive import FUNCTIONS, INPLACE, METHODS, Primitive
 from .recording import MODE
 from .show import short
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 NUMBERS = (Tensor, int, float, np.ndarray, np.generic)
 
@@ -88,7 +92,8 @@ def _inplace(row: Primitive, symbol: str) -> Callable[[Tensor, Any], Any]:
 
 def _inplace_method(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return self.overwrite(function(self, *args, **kwargs), name)
+        since = serial()
+        return self.overwrite(function(self, *args, **kwargs), name, since)
 
     method.__doc__ = f"`{name[:-1]}`, written into this tensor's own memory."
     return method
@@ -108,12 +113,11 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _public(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`microtrain.name`: like the method, but arrays, lists and numbers are made tensors first."""
-
-    takes_several = not isinstance(function, Primitive) and "tensors" in inspect.signature(function).parameters
+    first = "input" if isinstance(function, Primitive) else next(iter(inspect.signature(function).parameters))
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if args and not isinstance(args[0], Tensor) and not (takes_several and not args[0]):
-            args = _with_tensors(args)
+        if args and not isinstance(args[0], Tensor):
+            args = _with_tensors(args, first)
         return function(*args, **kwargs)
 
     if isinstance(function, Primitive):
@@ -125,14 +129,17 @@ def _public(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _with_tensors(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Arguments with a tensor among them, for `mt.exp([1.0, 2.0])` and `mt.cat([array, array])`."""
+def _with_tensors(args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+    """Arguments with a tensor among them, for `mt.exp([1.0, 2.0])` and `mt.cat([array, array])`.
+
+    `name` is what the function calls its first argument.
+    """
     first, *rest = args
-    if isinstance(first, (list, tuple)) and any(isinstance(x, (Operand, np.ndarray)) for x in first):
-        return ([Tensor(x) if isinstance(x, np.ndarray) else x for x in first], *rest)
-    if first is None or isinstance(first, str) or any(isinstance(x, Operand) for x in args):
+    if name == "tensors" and isinstance(first, (list, tuple)):
+        return ([x if isinstance(x, Operand) else wrap(dtypes.to_array(x)) for x in first], *rest)
+    if first is None or name == "equation" or any(isinstance(x, Operand) for x in args):
         return args
-    return (Tensor(first), *rest)
+    return (wrap(dtypes.to_array(first)), *rest)
 
 
 def _getitem(self: Tensor, index: Any) -> Any:

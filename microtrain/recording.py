@@ -14,8 +14,24 @@ from .quiet import quiet, restore
 from .sites import Site, call_site, site_of
 
 __all__ = [
-    "MODE", "SMALL", "Memory", "Mode", "Node", "Site", "call_site", "enable_grad", "grad_mode", "is_grad_enabled",
-    "listen", "memory_of", "no_grad", "quiet", "restore", "set_grad_enabled", "site_of",
+    "MODE",
+    "SMALL",
+    "Memory",
+    "Mode",
+    "Node",
+    "Site",
+    "call_site",
+    "enable_grad",
+    "grad_mode",
+    "inference_mode",
+    "is_grad_enabled",
+    "listen",
+    "memory_of",
+    "no_grad",
+    "quiet",
+    "restore",
+    "set_grad_enabled",
+    "site_of",
 ]  # fmt: skip
 
 
@@ -27,12 +43,12 @@ class Mode(NamedTuple):
 
 
 # A context variable, so that each thread (and each asyncio task) has its own mode.
-MODE: ContextVar[Mode] = ContextVar("microtrain_mode", default=Mode())  # noqa: B039 (a tuple)
+MODE: ContextVar[Mode] = ContextVar("microtrain_mode", default=Mode())  # noqa: B039
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class grad_mode:  # noqa: N801 (reads like PyTorch's)
+class grad_mode:  # noqa: N801
     """A context manager and decorator: inside, operations are recorded or not."""
 
     def __init__(self, enabled: bool) -> None:
@@ -128,6 +144,13 @@ class set_grad_enabled(grad_mode):  # noqa: N801
     def __call__(self, function: Decorated) -> Decorated:
         MODE.set(self._outside)
         return super().__call__(function)
+
+
+class inference_mode(grad_mode):  # noqa: N801
+    """PyTorch's stricter `no_grad`; here it is the same. `inference_mode(False)` changes nothing."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__(not mode and MODE.get().grad)
 
 
 def is_grad_enabled() -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from . import dtypes, views
 from .errors import DtypeError, GraphError, NotDifferentiableError, ShapeError
 from .explain import explain_failure
+from .kernels import tier
 from .node import Memory, Node, memory_of
 from .ops.primitive import Primitive
 from .quiet import quiet, restore
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # what operators.py installs, for type checkers and completio
 else:
     Methods = object
 
+_ndarray = np.ndarray
 NUMBERS = frozenset([float, int, bool, np.float64, np.float32, np.int64, np.bool_])
 
 
@@ -50,7 +52,10 @@ class Tensor(Values, Methods):
     _hooks: list[Callable[[Any], Any]] | None = None  # of leaves; those of other tensors are with their node
     _name: str = ""
 
-    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
+    def __init__(self, data: Any = (), dtype: Any = None, requires_grad: bool = False, *more: int) -> None:
+        if type(dtype) is int:  # PyTorch's Tensor(2, 3): a shape, to be filled
+            sizes = (data, dtype, requires_grad, *more) if type(requires_grad) is int else (data, dtype)
+            data, dtype, requires_grad = np.zeros(sizes), dtypes.get_default_dtype(), False
         if isinstance(data, Tensor):
             if data.requires_grad:
                 raise NotDifferentiableError(
@@ -60,6 +65,8 @@ class Tensor(Values, Methods):
                 )
             data = data._data
         self._data = dtypes.to_array(data, dtype)
+        if dtype is None and self._data.dtype.kind != "f" and isinstance(data, (list, tuple)):
+            self._data = self._data.astype(dtypes.get_default_dtype())  # as PyTorch's; `tensor` keeps integers
         if requires_grad:
             self.requires_grad_()
 
@@ -85,9 +92,16 @@ class Tensor(Values, Methods):
             bit <<= 1
         if primitive.view:
             arrays[0] = inputs[0]._array()
+        value = None
+        if primitive.kernel is not None and (
+            (arrays[0].__class__ is _ndarray and arrays[0].size >= tier.large)
+            or (arrays[-1].__class__ is _ndarray and arrays[-1].size >= tier.large)
+        ):
+            value = primitive.kernel(arrays, params)
         token = quiet()
         try:
-            value = primitive.forward(*arrays, **params)
+            if value is None:
+                value = primitive.forward(*arrays, **params)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise explain_failure(primitive, arrays, params, error) from None
         finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .devices import CPU, device
 from .errors import ArgumentError, DtypeError, NotDifferentiableError, ShapeError
 from .formula import Operand
 from .show import short
@@ -56,6 +57,13 @@ class Values(Operand):
     def numel(self) -> int:
         """How many elements."""
         return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> device:
+        """Where it lives: always the CPU."""
+        return CPU
+
+    is_cuda = False
 
     def element_size(self) -> int:
         """The bytes of one element."""
@@ -110,9 +118,8 @@ class Values(Operand):
         """
         if self.requires_grad and not force:
             raise self._cut("numpy()")
-        view: np.ndarray[Any, Any] = self._array().view()
-        view.flags.writeable = False  # a write through it would go past the graph, unseen
-        return view
+        # A write through it would go past the graph, unseen; unlike an array's flag, a memoryview's can't be reset.
+        return np.asarray(memoryview(self._array()).toreadonly())  # type: ignore[arg-type]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if self.requires_grad:

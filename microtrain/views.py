@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .errors import DtypeError, InplaceError, ShapeError
-from .node import memory_of
+from .node import Node, memory_of
 from .ops.primitive import Primitive
 from .ops.writing import write_view
 from .recording import MODE, grad_mode
@@ -86,8 +86,11 @@ def writable(tensor: Tensor, what: str) -> np.ndarray[Any, Any]:
     return memory
 
 
-def overwrite(tensor: Tensor, new: Tensor, what: str) -> Tensor:
-    """Put `new`, the result of an operation on `tensor`, in the tensor's place: values, graph and views."""
+def overwrite(tensor: Tensor, new: Tensor, what: str, since: int | None = None) -> Tensor:
+    """Put `new`, the result of an operation on `tensor`, in the tensor's place: values, graph and views.
+
+    If `new` took several operations, `since` is a serial number from before them.
+    """
     memory = writable(tensor, what)
     if new.shape != tensor.shape:
         raise ShapeError(
@@ -101,8 +104,13 @@ def overwrite(tensor: Tensor, new: Tensor, what: str) -> Tensor:
             fix="Convert the tensor first (x.float()), or use the form that makes a new tensor.",
         )
     if new._node is not None:
-        new._node.copy_kept(memory_of(tensor))
         new._node._apart = True
+        nodes = {new._node}
+        while nodes:  # what was made for this write must not lose its operands to it
+            node = nodes.pop()
+            node.copy_kept(memory_of(tensor))
+            if since is not None:
+                nodes.update(p for p in node.parents if type(p) is Node and p.serial > since)
     np.copyto(memory, new._data, casting="same_kind")
     written(tensor, what)
     mode = MODE.get()

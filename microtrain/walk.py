@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import GraphError
+from .kernels import tier
 from .node import SMALL, Node
+from .ops.arithmetic import add
 from .ops.reductions import sum_to
 from .quiet import quiet, restore
 from .recording import MODE
@@ -97,7 +98,10 @@ def walk(
                 for listener in listeners:
                     listener.backward(node, slot, g, gradient)
                 if parent in gradients:
-                    gradients[parent] = gradients[parent] + gradient
+                    total = None
+                    if gradient.__class__ is np.ndarray and gradient.size >= tier.large:
+                        total = add.kernel((gradients[parent], gradient), {})  # type: ignore[misc]
+                    gradients[parent] = gradients[parent] + gradient if total is None else total
                 elif type(parent) is Node:
                     gradients[parent] = gradient
                     heappush(heap, (-parent.serial, parent))
@@ -105,11 +109,6 @@ def walk(
                     gradients[parent] = own(gradient, g)
             if not retain_graph and plan.holds_memory:
                 node.kept = None  # where only shapes are kept there is nothing to free, and another walk may pass
-    except np.linalg.LinAlgError as error:
-        raise GraphError(
-            f"The derivative of '{node.primitive.name}' does not exist here: {error}.\n  made at: {node.site}",
-            "The forward value exists, but its derivative needs an inverse that does not.",
-        ) from error
     finally:
         restore(token)
     found.update(gradients)

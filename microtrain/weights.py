@@ -1,7 +1,8 @@
-"""Saving and loading tensors by name, as safetensors: plain numbers, nothing that could run code."""
+"""Saving and loading: safetensors with a description in JSON. Plain numbers and text, nothing that could run code."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,45 +10,179 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataFileError, DtypeError
+from .devices import device
+from .dtypes import parse
+from .errors import DataFileError, DtypeError, MicrotrainError
 from .files import atomically
-from .tensor import Tensor
+from .ops.conversion import check_device
+from .tensor import Tensor, wrap
+
+KEY = "microtrain"  # of the description, in the file's metadata
 
 
-def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write {name: tensor}, such as `model.state_dict()`, to a safetensors file.
+class MissingFileError(DataFileError, FileNotFoundError):
+    """A file that is not there."""
 
-    Raises `DtypeError` for values that are not tensors or arrays.
+
+def save(obj: Any, f: Any) -> None:
+    """Write tensors to a safetensors file: `model.state_dict()`, or a checkpoint of nested dicts and lists.
+
+    Every program for safetensors reads the tensors: those of a dict under their names, those of anything else, such as
+    {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, under dotted ones. What is around
+    them (dicts, lists, tuples, numbers, texts, booleans, None and dtypes) is described in the file's metadata, in JSON.
+
+    Args:
+        obj: what to save.
+        f: a path, or a file opened for writing bytes. A file on disk is replaced as a whole, or not at all.
+
+    Raises `DtypeError` for anything else inside, with the place where it is; nothing is written then.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as to_bytes, save_file
 
-    arrays = {}
-    for name, value in state_dict.items():
-        if not isinstance(value, (Tensor, np.ndarray)):
-            raise DtypeError(
-                f"save() writes tensors, but '{name}' is a {type(value).__name__}.", fix="Save model.state_dict()."
-            )
-        raw = value.detach().numpy() if isinstance(value, Tensor) else value
-        arrays[name] = np.ascontiguousarray(raw).reshape(raw.shape)  # other layouts would be written scrambled
-    with atomically(path) as temporary:
-        save_file(arrays, temporary)
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    try:
+        metadata = {KEY: json.dumps({"version": 1, "object": _described(obj, "", arrays)})}
+    except RecursionError:
+        raise DtypeError("save(): the object contains itself, or is nested too deeply.") from None
+    if hasattr(f, "write"):
+        f.write(to_bytes(arrays, metadata))
+        return
+    with atomically(f) as temporary:
+        save_file(arrays, temporary, metadata)
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """Read what `save` (or any other program) wrote as safetensors.
 
-    Raises `DataFileError` if the file is missing, damaged or of another kind; nothing in it is ever executed.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    Args:
+        f: a path, or a file opened for reading bytes.
+        map_location: "cpu" or None; there is no other device.
+        weights_only: accepted for PyTorch's sake: nothing in a file is ever executed.
 
-    if not Path(path).is_file():
-        raise DataFileError(f"There is no file {os.fspath(path)}.")
+    Raises `DataFileError` if the file is missing, damaged or of another kind.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.numpy import load as from_bytes
+
+    if map_location is not None and not callable(map_location):
+        check_device(map_location)
+    opened = hasattr(f, "read")
+    name = getattr(f, "name", "this file") if opened else os.fspath(f)
+    if not opened and not Path(f).is_file():
+        raise MissingFileError(f"There is no file {name}.")
     try:
-        return {name: Tensor(array) for name, array in load_file(path).items()}
+        if opened:
+            raw = f.read()
+            arrays, metadata = from_bytes(raw), _metadata(raw)
+        else:
+            with safe_open(f, framework="numpy") as file:
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+                metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataFileError(
-            f"{os.fspath(path)} can't be read as safetensors: {error}",
-            "The file is damaged, or was written in another format (a pickle, say).",
-            "Save it again with microtrain.save(model.state_dict(), path).",
+            f"{name} can't be read as safetensors: {error}",
+            _why(f, opened),
+            "Save it again with microtrain.save(model.state_dict(), path); from PyTorch with "
+            "safetensors.torch.save_file(model.state_dict(), path).",
         ) from None
+    odd = {key: array.dtype for key, array in arrays.items() if array.dtype.kind not in "fiub"}
+    if odd:
+        key, dtype = next(iter(odd.items()))
+        raise DataFileError(f"{name} has a tensor '{key}' of dtype {dtype}; here are floats, integers and booleans.")
+    if KEY not in metadata:
+        return {key: wrap(array) for key, array in arrays.items()}
+    try:
+        return _rebuilt(json.loads(metadata[KEY])["object"], arrays)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, MicrotrainError):
+        raise DataFileError(
+            f"{name} has a description that does not fit what is in it.",
+            "The file is damaged, or a later version of microtrain wrote it.",
+        ) from None
+
+
+def _why(f: Any, opened: bool) -> str:
+    """What the file is instead."""
+    if not opened:
+        with open(f, "rb") as file:
+            head = file.read(4)
+        if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
+            return "It looks like a pickle (what torch.save writes), which could run any code: it is not opened."
+    return "The file is damaged, or was written in another format (a pickle, say)."
+
+
+def _metadata(raw: bytes) -> dict[str, str]:
+    """The metadata of a file in memory: its header is JSON, after eight bytes that say how long it is."""
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    return header.get("__metadata__", {})  # type: ignore[no-any-return]
+
+
+# ---- what safetensors has no words for -------------------------------------------------------------------------------
+
+
+def _laid_out(value: Any) -> np.ndarray[Any, Any]:
+    raw = value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    return np.ascontiguousarray(raw).reshape(raw.shape)  # other layouts would be written scrambled
+
+
+def _described(obj: Any, place: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """`obj` as JSON; tensors and arrays go to `arrays`. An object of JSON always has one key, which says what it is."""
+    if obj is None or type(obj) in (bool, int, str):
+        return obj
+    if type(obj) is float:
+        return obj if np.isfinite(obj) else {"float": repr(obj)}
+    if isinstance(obj, (Tensor, np.ndarray, np.generic)):
+        name = place[1:] or "value"
+        while name in arrays or name == "__metadata__":
+            name += "_"
+        if isinstance(obj, Tensor) or obj.dtype.kind in "fiub":
+            arrays[name] = _laid_out(obj)
+            return {"tensor" if isinstance(obj, Tensor) else "array" if isinstance(obj, np.ndarray) else "number": name}
+    if isinstance(obj, Mapping):
+        return {
+            "dict": [
+                [_described(key, f"{place}.key", arrays), _described(value, f"{place}.{key}", arrays)]
+                for key, value in obj.items()
+            ]
+        }
+    if type(obj) in (list, tuple):
+        items = [_described(item, f"{place}.{k}", arrays) for k, item in enumerate(obj)]
+        return items if isinstance(obj, list) else {"tuple": items}
+    if isinstance(obj, np.dtype):
+        return {"dtype": obj.name}
+    if isinstance(obj, device):
+        return {"device": str(obj)}
+    where = f"'{place[1:]}'" if place else "what you gave it"
+    fix = "Save model.state_dict()."
+    if not hasattr(obj, "state_dict"):
+        fix = f"Leave it out, or save what it is made of. {fix}"
+    raise DtypeError(
+        f"save() writes tensors, arrays, numbers, texts, lists and dicts, but {where} is a {type(obj).__name__}.",
+        "Other objects need code to be put together again, and a file that runs code is dangerous.",
+        fix,
+    )
+
+
+def _rebuilt(text: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Any:
+    """The object that `_described` made this JSON of."""
+    if isinstance(text, list):
+        return [_rebuilt(item, arrays) for item in text]
+    if not isinstance(text, dict):
+        return text
+    ((kind, value),) = text.items()
+    if kind == "tensor":
+        return wrap(arrays[value])
+    if kind == "array":
+        return arrays[value]
+    if kind == "number":
+        return arrays[value][()]
+    if kind == "dict":
+        return {_rebuilt(key, arrays): _rebuilt(item, arrays) for key, item in value}
+    if kind == "tuple":
+        return tuple(_rebuilt(item, arrays) for item in value)
+    if kind == "float":
+        return {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}[value]
+    if kind == "dtype":
+        return parse(value)
+    if kind == "device":
+        return device(value)
+    raise KeyError(kind)

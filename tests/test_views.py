@@ -30,7 +30,7 @@ def zeros(m, *shape):
     return m.zeros(shape, dtype=m.float64)
 
 
-# ---- against PyTorch ---------------------------------------------------------------------------------------------------
+# ---- against PyTorch ------------------------------------------------------------------------------------------------
 
 
 def into_zeros(m, x, w):
@@ -175,10 +175,10 @@ def test_gradient_equals_pytorchs(program):
     both(program, (3,), (2, 3))
 
 
-# ---- against difference quotients ----------------------------------------------------------------------------------------
+# ---- against difference quotients -----------------------------------------------------------------------------------
 
 
-class TooWild(Exception):
+class TooWild(Exception):  # noqa: N818
     """Values so large that a difference quotient says nothing."""
 
 
@@ -269,7 +269,7 @@ def test_second_derivatives_through_writes():
     assert mt.gradgradcheck(program, (x, w))
 
 
-# ---- what is refused -------------------------------------------------------------------------------------------------------
+# ---- what is refused ------------------------------------------------------------------------------------------------
 
 
 def test_a_write_that_keeps_its_own_operand_keeps_a_copy():
@@ -461,3 +461,13 @@ def test_writes_next_to_each_other_are_told_apart_by_line():
         y.sum().backward()
     kept, overwritten = (line for line in str(caught.value).splitlines() if " at: " in line)
     assert kept.endswith("y = h * h") and overwritten.endswith("h.add_(1)")
+
+
+def test_writes_of_composed_operations_keep_what_they_need():
+    def program(x, w):
+        h = x * 0.1 + 0.4
+        h.addcmul_(h, w[0], value=0.5).lerp_(w[1], 0.3).add_(h, alpha=2)
+        return (h * h).sum()
+
+    x, w = (mt.tensor(np.random.default_rng(0).standard_normal(s), requires_grad=True) for s in ((3,), (2, 3)))
+    assert mt.gradcheck(program, (x, w)) and mt.gradgradcheck(program, (x, w))

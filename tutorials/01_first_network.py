@@ -16,14 +16,14 @@
 # Ten minutes. You will let microtrain differentiate a number, see why gradients add up, fit a line by gradient descent,
 # and then train a network on real handwritten digits with the same few lines.
 #
-# Lines that begin with `#>` are the output. Guess it before you run the cell.
+# Lines that begin with `# ->` are the output. Guess it before you run the cell.
 
 # %% [markdown] lang="zh-Hans"
 # # 1. 从一个带梯度的数到识别数字的网络
 #
 # 约 10 分钟。我们先让 microtrain 对一个数求导，看清梯度为什么要累加，再用梯度下降拟合一条直线，最后用同样的几行代码在真实的手写数字上训练网络。
 #
-# 以 `#>` 开头的行是输出。先猜，再运行。
+# 以 `# ->` 开头的行是输出。先猜，再运行。
 
 # %%
 import microtrain as mt
@@ -49,7 +49,7 @@ x = mt.tensor(3.0, requires_grad=True)
 y = x * x + 2 * x
 y.backward()
 print(y.item(), x.grad.item())
-#> 15.0 8.0
+# -> 15.0 8.0
 
 # %% [markdown] lang="en"
 # ## Gradients add up where a value is used twice
@@ -69,10 +69,7 @@ b = a + a
 c = b + b
 c.backward()
 print(a.grad.item())
-#> 4.0
-(a * 10).backward()
-print(a.grad.item())
-#> 14.0
+# -> 4.0
 
 # %% [markdown] lang="en"
 # The graph can be drawn. Each box shows a value and the gradient that arrived there; the dash stands for a gradient that
@@ -84,6 +81,17 @@ print(a.grad.item())
 # %%
 picture = mt.graph(c)
 picture
+
+# %% [markdown] lang="en"
+# Now a second `backward()`, through another computation. What is the gradient of $a$ afterwards?
+
+# %% [markdown] lang="zh-Hans"
+# 再对另一个计算调用一次 `backward()`。此后 $a$ 的梯度是多少？
+
+# %%
+(a * 10).backward()
+print(a.grad.item())
+# -> 14.0
 
 # %% [markdown] lang="en"
 # ## A line, fitted by gradient descent
@@ -117,7 +125,7 @@ for _ in range(500):
         slope -= rate * slope.grad
         offset -= rate * offset.grad
 print(f"{slope.item():.1f} x {offset.item():+.1f}")
-#> 2.0 x -1.0
+# -> 2.0 x -1.0
 
 # %% [markdown] lang="en"
 # Try `rate = 0.4` and `rate = 0.5` above. One still converges, the other does not: beyond $2/L$, with $L$ the largest
@@ -134,7 +142,7 @@ def loss_of(parameters):
 
 curvature = mt.hessian(loss_of, mt.zeros(2))
 print(f"{2 / curvature.eigvalsh().max().item():.2f}")
-#> 0.45
+# -> 0.45
 
 # %% [markdown] lang="en"
 # ## Real digits
@@ -157,7 +165,7 @@ model = nn.Sequential(
 test = DataLoader((digits.test_images, digits.test_labels), batch_size=360)
 before = evaluate(model, test, metrics={"accuracy": accuracy})
 print(before["accuracy"] < 0.25)
-#> True
+# -> True
 
 # %% [markdown] lang="en"
 # One training step is what you did for the line, with names: forget the old gradients, compute the loss, differentiate,
@@ -165,7 +173,7 @@ print(before["accuracy"] < 0.25)
 # $\ln 10 \approx 2.3$.
 
 # %% [markdown] lang="zh-Hans"
-# 训练的一步与拟合直线时相同，只是有了名字：清除旧的梯度，计算损失，求导，更新。交叉熵是正确答案对网络的意外程度 $-\ln p$。一无所知时，它约为 $\ln 10 \approx 2.3$。
+# 训练的一步与拟合直线时相同，只是每一步都有了名称：清除旧的梯度，计算损失，求导，更新。交叉熵衡量正确答案让网络感到多意外，即 $-\ln p$。一无所知时，它约为 $\ln 10 \approx 2.3$。
 
 # %%
 optimizer = optim.Adam(model.parameters(), lr=0.005)
@@ -176,7 +184,7 @@ loss = cross_entropy(model(pixels), labels)
 loss.backward()
 optimizer.step()
 print(f"{loss.item():.0f}")
-#> 2
+# -> 2
 
 # %% [markdown] lang="en"
 # `fit` repeats that step over all batches, 20 times over, and measures after each epoch. At least 95 of 100 digits that
@@ -189,7 +197,7 @@ print(f"{loss.item():.0f}")
 train = DataLoader((digits.train_images, digits.train_labels), batch_size=32, shuffle=True, generator=generator)
 history = fit(model, train, optimizer, epochs=20, test_batches=test, metrics={"accuracy": accuracy}, show=False)
 print(history["test_accuracy"][-1] > 0.95)
-#> True
+# -> True
 
 # %%
 learning_curves(history, "loss").figure
@@ -214,14 +222,14 @@ images(digits.test_images[wrong].numpy().reshape(-1, 8, 8), titles).figure
 # %% [markdown] lang="en"
 # ## Now you
 #
-# 1. Replace `nn.ReLU()` by `nn.Tanh()`, and Adam by `optim.SGD(model.parameters(), lr=0.1, momentum=0.9)`. Which learns
-#    faster, and which ends better?
+# 1. Make a new model with `nn.Tanh()` instead of `nn.ReLU()`, and train it with
+#    `optim.SGD(model.parameters(), lr=0.1, momentum=0.9)` instead of Adam. Which learns faster, and which ends better?
 # 2. Leave out `optimizer.zero_grad()`. What happens to the loss, and why?
 # 3. Write `h = model(pixels)`, `loss = (h * h).sum()`, `h += 1`, `loss.backward()`, and read the message.
 
 # %% [markdown] lang="zh-Hans"
 # ## 轮到你了
 #
-# 1. 把 `nn.ReLU()` 换成 `nn.Tanh()`，把 Adam 换成 `optim.SGD(model.parameters(), lr=0.1, momentum=0.9)`。哪个学得更快，哪个最后更好？
+# 1. 新建一个模型，用 `nn.Tanh()` 代替 `nn.ReLU()`，并用 `optim.SGD(model.parameters(), lr=0.1, momentum=0.9)` 代替 Adam 训练它。哪个学得更快，哪个最后更好？
 # 2. 去掉 `optimizer.zero_grad()`。损失会怎样变化，为什么？
 # 3. 依次写下 `h = model(pixels)`、`loss = (h * h).sum()`、`h += 1`、`loss.backward()`，读一读报错信息。

@@ -15,6 +15,9 @@ def main() -> None:
     except MicrotrainError as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
+    except OSError as error:  # a folder that can't be written to, a full disk
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         raise SystemExit(130) from None

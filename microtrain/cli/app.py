@@ -7,12 +7,15 @@ from typing import Annotated, Optional
 
 import typer
 
+from . import cache
+
 app = typer.Typer(
     help="A small autograd framework for people who are learning how training works.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cache.app, name="cache")
 
 
 @app.callback()
@@ -25,7 +28,10 @@ def demo(
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("microtrain-demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of the order of the data.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="How often all training images are shown.")] = 30,
-    hidden: Annotated[Optional[list[int]], typer.Option(help="Width of a hidden layer; may be repeated.")] = None,  # noqa: UP007, UP045
+    hidden: Annotated[
+        Optional[list[int]],  # noqa: UP045 (typer needs it)
+        typer.Option(min=1, help="Width of a hidden layer; may be repeated."),
+    ] = None,
     lr: Annotated[float, typer.Option(min=0.0, help="Adam's learning rate.")] = 1e-3,
 ) -> None:
     """Train a classifier of handwritten digits and write a report with pictures."""

@@ -15,7 +15,7 @@ from ..data import DataLoader, Digits, load_digits
 from ..errors import DataFileError, MicrotrainError
 from ..files import atomically, write_text
 from ..nn import MLP
-from ..nn.functional import cross_entropy  # type: ignore[attr-defined]
+from ..nn.functional import cross_entropy
 from ..optim import Adam
 from ..random import Generator
 from ..tensor import Tensor
@@ -74,8 +74,15 @@ def run_demo(out: Path, *, seed: int, epochs: int, hidden: list[int], lr: float)
     out.mkdir(parents=True, exist_ok=True)
     save(trained.model.state_dict(), out / "weights.safetensors")
     trained.history.save(out / "history.json")
-    settings = {"seed": seed, "epochs": epochs, "hidden": hidden, "lr": lr, "train_images": len(digits.train_images),
-                "test_images": len(labels), "test_accuracy": score}
+    settings = {
+        "seed": seed,
+        "epochs": epochs,
+        "hidden": hidden,
+        "lr": lr,
+        "train_images": len(digits.train_images),
+        "test_images": len(labels),
+        "test_accuracy": score,
+    }
     write_text(out / "settings.json", json.dumps(settings, indent=1))
     notes = _draw(out, trained, digits, logits, predicted)
     for note in notes:

@@ -32,8 +32,8 @@ figure {{ margin: 0; }} figcaption {{ color: #777; font-size: .9rem; }}
 </head>
 <body>
 <h1>{right} of {count} handwritten digits right: {score:.2%}</h1>
-<p>A multilayer perceptron with {parameters} parameters, trained for {epochs} epochs on {train_count} images of 8 by 8 pixels and
-tested on {count} others that it never saw during training. The training took {seconds:.1f} s.</p>
+<p>A multilayer perceptron with {parameters} parameters, trained for {epochs} epochs on {train_count} images of 8 by 8
+pixels and tested on {count} others that it never saw during training. The training took {seconds:.1f} s.</p>
 {figures}
 <h2>The run</h2>
 <table>{settings}</table>
@@ -80,7 +80,9 @@ def write_report(
         epochs=settings["epochs"],
         seconds=seconds,
         figures="\n".join(_figure(out / name, *texts) for name, texts in FIGURES.items() if (out / name).exists()),
-        settings="".join(f"<tr><th>{key}</th><td class=number>{_number(value)}</td></tr>" for key, value in rows.items()),
+        settings="".join(
+            f"<tr><th>{key}</th><td class=number>{_number(value)}</td></tr>" for key, value in rows.items()
+        ),
         model=html.escape(f"{model}\n\n{model.summary()}"),
         command=html.escape(command),
         notes="".join(f"<p>{html.escape(note)}</p>" for note in notes),

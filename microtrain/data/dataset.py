@@ -1,17 +1,30 @@
-"""Data sets and the loader that cuts them into batches."""
+"""Data sets: anything with a length and samples by number."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, IndexingError, ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..random import Generator, stream
 from ..tensor import Tensor
 
 
-class TensorDataset:
+class Dataset:
+    """Base of data sets: subclasses define `__len__` and `__getitem__`, which gives a sample by its number."""
+
+    def __getitem__(self, index: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not define __getitem__().")
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        """`Dataset[tuple[Tensor, Tensor]]` in annotations."""
+        return cls
+
+
+class TensorDataset(Dataset):
     """Tensors whose first axes belong together: sample i is the tuple of their i-th entries.
 
     Raises `ShapeError` if the first axes differ in length.
@@ -21,48 +34,63 @@ class TensorDataset:
         if not tensors:
             raise ArgumentError("A TensorDataset needs at least one tensor.")
         if len({t.shape[:1] for t in tensors}) > 1:
-            raise ShapeError(f"The tensors have different numbers of samples: {', '.join(str(t.shape) for t in tensors)}.")
+            shapes = ", ".join(str(t.shape) for t in tensors)
+            raise ShapeError(f"The tensors have different numbers of samples: {shapes}.")
         self.tensors = tensors
 
     def __len__(self) -> int:
         return len(self.tensors[0])
 
-    def __getitem__(self, index: object) -> tuple[Tensor, ...]:
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
         return tuple(t[index] for t in self.tensors)
 
 
-class DataLoader:
-    """Batches of a data set, each sample once an epoch, in the order of the data or shuffled.
+class Subset(Dataset):
+    """Some samples of a data set, by their numbers."""
 
-    Args:
-        dataset: a `TensorDataset`, or one tensor, or a tuple of tensors.
-        batch_size: samples in a batch; the last one may be smaller, unless `drop_last`.
-        shuffle: a new random order each epoch, drawn from `generator` (or the default one).
-    """
-
-    def __init__(
-        self,
-        dataset: TensorDataset | Tensor | tuple[Tensor, ...],
-        batch_size: int = 1,
-        shuffle: bool = False,
-        drop_last: bool = False,
-        generator: Generator | None = None,
-    ) -> None:
-        if isinstance(dataset, Tensor):
-            dataset = TensorDataset(dataset)
-        self.dataset = dataset if isinstance(dataset, TensorDataset) else TensorDataset(*dataset)
-        if batch_size < 1:
-            raise ArgumentError(f"A batch has at least one sample, not {batch_size}.")
-        if len(self.dataset) == 0:
-            raise IndexingError("The data set is empty.")
-        self.batch_size, self.shuffle, self.drop_last, self.generator = batch_size, shuffle, drop_last, generator
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, [int(i) for i in indices]
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.dataset), self.batch_size)
-        return whole + (rest > 0 and not self.drop_last)
+        return len(self.indices)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        n = len(self.dataset)
-        order = stream(self.generator).permutation(n) if self.shuffle else np.arange(n)
-        for k in range(len(self)):
-            yield self.dataset[order[k * self.batch_size : (k + 1) * self.batch_size]]
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, (int, np.integer)):
+            return self.dataset[self.indices[index]]
+        return self.dataset[np.array(self.indices)[index]]
+
+
+class ConcatDataset(Dataset):
+    """The samples of several data sets, one after the other."""
+
+    def __init__(self, datasets: Sequence[Any]) -> None:
+        self.datasets = list(datasets)
+        self.ends = np.cumsum([len(d) for d in self.datasets])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def __getitem__(self, index: int) -> Any:
+        index = index + len(self) if index < 0 else index
+        which = int(np.searchsorted(self.ends, index, side="right"))
+        return self.datasets[which][index - (int(self.ends[which - 1]) if which else 0)]
+
+
+def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
+    """Cut a data set into random parts of these lengths, or of these shares where they add up to 1.
+
+    Raises `ArgumentError` if the lengths do not add up to that of the data set.
+    """
+    total = len(dataset)
+    counts = list(lengths)
+    if all(isinstance(n, float) for n in counts) and math.isclose(sum(counts), 1):
+        counts = [math.floor(total * share) for share in counts]
+        for k in range(total - int(sum(counts))):  # what rounding left over, one by one
+            counts[k % len(counts)] += 1
+    if sum(counts) != total or min(counts, default=0) < 0:
+        raise ArgumentError(
+            f"random_split(): lengths {list(lengths)} for {total} samples.", "They must add up to that."
+        )
+    order = stream(generator).permutation(total)
+    starts = np.cumsum([0, *counts]).astype(int)
+    return [Subset(dataset, order[a:b].tolist()) for a, b in zip(starts[:-1], starts[1:], strict=True)]

@@ -8,29 +8,29 @@ from ..tensor import Tensor
 from . import functional as F
 from .module import Module
 from .parameter import Parameter
+from .settings import chosen
 
 
 def _activation(name: str, function: str, **defaults: Any) -> type[Module]:
     """A module class that calls `F.function(input, *settings)`; the settings are the constructor's arguments."""
 
-    def __init__(self: Any, *args: Any, inplace: bool = False, **kwargs: Any) -> None:
+    def construct(self: Any, *args: Any, inplace: bool = False, **kwargs: Any) -> None:
         Module.__init__(self)
-        settings = {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
-        if len(args) > len(defaults) or settings.keys() - defaults.keys():
-            raise TypeError(f"{name}({', '.join(defaults)}) got {args} {kwargs}")
-        self.settings = settings
-        for key, value in settings.items():
+        self._settings, self.inplace = tuple(defaults), inplace
+        for key, value in chosen(name, defaults, args, kwargs).items():
             setattr(self, key, value)
 
     of_tensors = getattr(Tensor, function)
 
     def forward(self: Any, input: Tensor) -> Tensor:
-        return of_tensors(input, *self.settings.values())  # type: ignore[no-any-return]
+        output = of_tensors(input, *[getattr(self, key) for key in self._settings])
+        return input.overwrite(output, f"{function}_") if self.inplace else output
 
     def extra_repr(self: Any) -> str:
-        return ", ".join(f"{key}={value}" for key, value in self.settings.items())
+        shown = [f"{key}={getattr(self, key)!r}" for key in self._settings]
+        return ", ".join([*shown, "inplace=True"] if self.inplace else shown)
 
-    body = {"__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__module__": __name__}
+    body = {"__init__": construct, "forward": forward, "extra_repr": extra_repr, "__module__": __name__}
     body["__doc__"] = f"`nn.functional.{function}` as a module."
     return type(name, (Module,), body)
 
@@ -55,7 +55,10 @@ LogSoftmax = _activation("LogSoftmax", "log_softmax", dim=-1)
 
 
 class Identity(Module):
-    """Gives back its input."""
+    """Gives back its input; arguments are ignored."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
 
     def forward(self, input: Tensor) -> Tensor:
         return input

@@ -1,56 +1,106 @@
-"""Modules made of modules."""
+"""Modules made of modules, and lists and dictionaries of parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from ..errors import IndexingError
+from ..errors import DtypeError, IndexingError
 from .module import Module
+from .parameter import Parameter
+
+Item = TypeVar("Item")
 
 
-class _Numbered(Module):
-    """Modules under the names 0, 1, 2 ..."""
+class _Items(Module, Generic[Item]):
+    """Attributes of one kind, in the order in which they were set."""
 
-    def __init__(self, modules: Iterable[Module]) -> None:
-        super().__init__()
-        for module in modules:
-            self.append(module)
+    kind: type[Any] = Module
 
-    def append(self, module: Module) -> Any:
-        setattr(self, str(len(self)), module)
-        return self
+    def _items(self) -> list[tuple[str, Item]]:
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, self.kind)]
 
-    def extend(self, modules: Iterable[Module]) -> Any:
-        for module in modules:
-            self.append(module)
-        return self
+    def _set(self, name: str, item: Item) -> None:
+        if not isinstance(item, self.kind):
+            raise DtypeError(f"{type(self).__name__} holds {self.kind.__name__}s, not {type(item).__name__}.")
+        setattr(self, name, item)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.children())
+        return len(self._items())
 
-    def __iter__(self) -> Iterator[Module]:
-        return self.children()
+
+class _Numbered(_Items[Item]):
+    """Items under the names 0, 1, 2 ..."""
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        super().__init__()
+        self.extend(items)
+
+    def append(self, item: Item) -> Any:
+        """Add one at the end."""
+        number = len(self)
+        while str(number) in vars(self):  # a slice of a Sequential keeps the names
+            number += 1
+        self._set(str(number), item)
+        return self
+
+    def extend(self, items: Iterable[Item]) -> Any:
+        """Add several at the end."""
+        for item in items:
+            self.append(item)
+        return self
+
+    def insert(self, index: int, item: Item) -> Any:
+        """Put one before number `index`."""
+        items = list(self)
+        items.insert(index, item)
+        return self._reset(items)
+
+    def _reset(self, items: list[Item]) -> Any:
+        for name, _ in self._items():
+            delattr(self, name)
+        return self.extend(items)
+
+    def _name(self, index: int) -> str:
+        items = self._items()
+        if not -len(items) <= index < len(items):
+            raise IndexingError(f"{type(self).__name__} has {len(items)} items; there is none with index {index}.")
+        return items[index][0]
+
+    def __iter__(self) -> Iterator[Item]:
+        return (item for _, item in self._items())
+
+    def __contains__(self, item: Any) -> bool:
+        return any(item is own for own in self)
 
     def __getitem__(self, index: int | slice) -> Any:
-        items = list(self)
         if isinstance(index, slice):
-            return type(self)(*items[index]) if isinstance(self, Sequential) else type(self)(items[index])
-        if not -len(items) <= index < len(items):
-            raise IndexingError(f"{type(self).__name__} has {len(items)} modules; there is none with index {index}.")
-        return items[index]
+            return type(self)(list(self)[index])
+        return getattr(self, self._name(index))
+
+    def __setitem__(self, index: int, item: Item) -> None:
+        self._set(self._name(index), item)
+
+    def __delitem__(self, index: int) -> None:
+        gone = self[index]
+        self._reset([item for item in self if item is not gone])
 
 
-class Sequential(_Numbered):
+class Sequential(_Numbered[Module]):
     """Modules applied one after the other: Sequential(Linear(2, 3), Tanh()), or from an ordered dict of names."""
 
     def __init__(self, *modules: Any) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):
-            super().__init__(())
+            super().__init__()
             for name, module in modules[0].items():
-                setattr(self, name, module)
+                self._set(name, module)
         else:
             super().__init__(modules)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return Sequential(dict(self._items()[index]))
+        return super().__getitem__(index)
 
     def forward(self, input: Any) -> Any:
         for module in vars(self).values():
@@ -59,41 +109,84 @@ class Sequential(_Numbered):
         return input
 
 
-class ModuleList(_Numbered):
+class ModuleList(_Numbered[Module]):
     """A list of modules whose parameters count as the owner's."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        super().__init__(modules)
+
+class ParameterList(_Numbered[Parameter]):
+    """A list of parameters that count as the owner's; tensors become parameters."""
+
+    kind = Parameter
+
+    def _set(self, name: str, item: Any) -> None:
+        super()._set(name, item if isinstance(item, Parameter) else Parameter(item))
+
+    def extra_repr(self) -> str:
+        return f"{len(self)} parameters"
 
 
-class ModuleDict(Module):
-    """A dictionary of modules whose parameters count as the owner's."""
+class _Named(_Items[Item]):
+    """Items under names of their own."""
 
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+    def __init__(self, items: Mapping[str, Item] | Iterable[tuple[str, Item]] | None = None) -> None:
         super().__init__()
-        for name, module in (modules or {}).items():
-            self[name] = module
+        self.update(items or {})
 
-    def __getitem__(self, name: str) -> Module:
-        return dict(self.named_children())[name]
+    def update(self, items: Mapping[str, Item] | Iterable[tuple[str, Item]]) -> None:
+        """Set several."""
+        for name, item in items.items() if isinstance(items, Mapping) else items:
+            self[name] = item
 
-    def __setitem__(self, name: str, module: Module) -> None:
-        setattr(self, name, module)
+    def __getitem__(self, name: str) -> Item:
+        if name not in self:
+            raise IndexingError(f"{type(self).__name__} has no '{name}'.", fix=f"It has {', '.join(self.keys())}.")
+        return dict(self._items())[name]
 
-    def __contains__(self, name: str) -> bool:
-        return name in dict(self.named_children())
+    def __setitem__(self, name: str, item: Item) -> None:
+        if hasattr(type(self), name):
+            raise IndexingError(f"'{name}' can't be a key: {type(self).__name__} has an attribute of that name.")
+        self._set(name, item)
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self.children())
+    def __delitem__(self, name: str) -> None:
+        if self[name] is not None:
+            delattr(self, name)
+
+    def pop(self, name: str) -> Item:
+        """Take one out."""
+        item = self[name]
+        del self[name]
+        return item
+
+    def __contains__(self, name: object) -> bool:
+        return name in dict(self._items())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict(self.named_children()))
+        return iter(self.keys())
 
-    def keys(self) -> Iterable[str]:
-        return dict(self.named_children()).keys()
+    def keys(self) -> list[str]:
+        """The names."""
+        return [name for name, _ in self._items()]
 
-    def values(self) -> Iterable[Module]:
-        return dict(self.named_children()).values()
+    def values(self) -> list[Item]:
+        """The items."""
+        return [item for _, item in self._items()]
 
-    def items(self) -> Iterable[tuple[str, Module]]:
-        return dict(self.named_children()).items()
+    def items(self) -> list[tuple[str, Item]]:
+        """(name, item) of all."""
+        return self._items()
+
+
+class ModuleDict(_Named[Module]):
+    """A dictionary of modules whose parameters count as the owner's."""
+
+
+class ParameterDict(_Named[Parameter]):
+    """A dictionary of parameters that count as the owner's; tensors become parameters."""
+
+    kind = Parameter
+
+    def _set(self, name: str, item: Any) -> None:
+        super()._set(name, item if isinstance(item, Parameter) else Parameter(item))
+
+    def extra_repr(self) -> str:
+        return ", ".join(self.keys())

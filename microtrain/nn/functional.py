@@ -1,25 +1,137 @@
-"""The functions behind the modules, under the names of `torch.nn.functional`."""
+"""The functions behind the modules, under the names of `torch.nn.functional`; the losses are in `nn.losses`."""
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
+from ..missing import refuse
 from ..operators import PUBLIC
-from ..ops.probability import reduce_loss
+from ..ops.comparison import choose
+from ..ops.linalg import matmul
+from ..ops.probability import softmax
+from ..ops.reductions import average, variance
 from ..tensor import Tensor
+from .losses import *  # noqa: F403
 
-_NAMES = (
-    "relu relu6 leaky_relu prelu elu selu celu gelu silu mish tanh sigmoid logsigmoid softplus softsign hardtanh "
-    "softmax log_softmax cross_entropy binary_cross_entropy_with_logits linear one_hot pad dropout"
-).split()
-globals().update({name: PUBLIC[name] for name in _NAMES if name in PUBLIC})
-
-
-def mse_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """The squared difference; its mean over all elements by default."""
-    return reduce_loss((input - target).square(), reduction)  # type: ignore[no-any-return]
+_NAMES = """relu relu6 leaky_relu prelu elu selu celu gelu silu mish tanh sigmoid logsigmoid softplus softsign hardtanh
+    softmax log_softmax cross_entropy binary_cross_entropy_with_logits linear one_hot pad dropout""".split()
+_INPLACE = "relu relu6 leaky_relu elu selu celu silu mish hardtanh".split()
 
 
-def l1_loss(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """The absolute difference; its mean over all elements by default."""
-    return reduce_loss((input - target).abs(), reduction)  # type: ignore[no-any-return]
+def _with_inplace(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with PyTorch's argument `inplace`: write the result over the input."""
+
+    @functools.wraps(function)
+    def call(input: Any, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
+        output = function(input, *args, **kwargs)
+        return input.overwrite(output, f"{name}_") if inplace else output
+
+    return call
+
+
+for _name in _NAMES:
+    _function = PUBLIC[_name]
+    globals()[_name] = _with_inplace(_name, _function) if _name in _INPLACE else _function
+
+
+def embedding(input: Any, weight: Tensor) -> Tensor:
+    """Rows of `weight` (count, size) by number: shape (*input.shape, size).
+
+    Raises `DtypeError` for numbers that are not integers, `IndexingError` for one outside 0 ... count - 1.
+    """
+    numbers = np.asarray(input._data if isinstance(input, Tensor) else input)
+    if numbers.dtype.kind not in "iu":
+        raise DtypeError(f"embedding() takes integers, not {numbers.dtype}.", fix="Convert them: x.long().")
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= weight.shape[0]):
+        wrong = numbers[(numbers < 0) | (numbers >= weight.shape[0])].flat[0]
+        raise IndexingError(f"embedding(): number {wrong} with {weight.shape[0]} rows.")
+    return weight[numbers]
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y_k = x1^T W_k x2 + b_k, for inputs (..., n1) and (..., n2) and a weight (k, n1, n2)."""
+    if input1.shape[-1:] + input2.shape[-1:] != weight.shape[1:] or input1.shape[:-1] != input2.shape[:-1]:
+        raise ShapeError(
+            f"bilinear(): inputs {input1.shape} and {input2.shape} do not fit a weight {weight.shape} (out, in1, in2)."
+        )
+    through = matmul(input1.unsqueeze(-2).unsqueeze(-2), weight)  # (..., k, 1, n2)
+    output = (through.squeeze(-2) * input2.unsqueeze(-2)).sum(-1)
+    return output if bias is None else output + bias  # type: ignore[no-any-return]
+
+
+def layer_norm(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) over the last axes, those of `normalized_shape`; then scaled and shifted.
+
+    Raises `ShapeError` if the last axes differ from `normalized_shape`.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise ShapeError(f"layer_norm(): the last axes of {input.shape} are not {shape}.")
+    dim = tuple(range(input.ndim - len(shape), input.ndim))
+    spread = variance(input, dim=dim, keepdim=True, correction=0.0)
+    output = (input - average(input, dim=dim, keepdim=True)) * (spread + eps).rsqrt()
+    if weight is not None:
+        output = output * weight
+    return output if bias is None else output + bias  # type: ignore[no-any-return]
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """x / max(norm(x), eps) along an axis."""
+    return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along an axis; each norm is taken as at least eps."""
+    lengths = x1.norm(2, dim).clamp(min=eps) * x2.norm(2, dim).clamp(min=eps)
+    return (x1 * x2).sum(dim) / lengths
+
+
+def scaled_dot_product_attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:  # fmt: skip
+    """softmax(Q K^T / sqrt(d)) V: each query's mean of the values, weighted by how well the keys fit (Vaswani 2017).
+
+    Args:
+        query: (..., L, d). key: (..., S, d). value: (..., S, d_v). The result has shape (..., L, d_v).
+        attn_mask: booleans (True: may be looked at) or numbers added to the scores, broadcast to (..., L, S).
+        is_causal: position i sees only the positions up to i.
+        scale: instead of 1 / sqrt(d).
+
+    Raises `ShapeError` where the shapes do not fit, `ArgumentError` for a mask together with `is_causal`.
+    """
+    weights = attention_weights(query, key, attn_mask, is_causal, scale)
+    if dropout_p:
+        weights = PUBLIC["dropout"](weights, dropout_p)
+    return matmul(weights, value)  # type: ignore[no-any-return]
+
+
+def attention_weights(
+    query: Tensor, key: Tensor, attn_mask: Any = None, is_causal: bool = False, scale: float | None = None
+) -> Tensor:
+    """softmax(Q K^T / sqrt(d)), the weights of `scaled_dot_product_attention`: rows add up to 1."""
+    if query.ndim < 2 or key.ndim < 2 or query.shape[-1] != key.shape[-1]:
+        raise ShapeError(f"Attention: queries {query.shape} and keys {key.shape} must be (..., length, d) with one d.")
+    scores = matmul(query, key.mT) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if is_causal:
+        if attn_mask is not None:
+            raise ArgumentError("Attention takes a mask or is_causal, not both.")
+        attn_mask = np.tril(np.ones(scores.shape[-2:], dtype=bool))
+    if attn_mask is not None:
+        if attn_mask.dtype.kind == "b":
+            scores = choose(attn_mask, scores, -np.inf)
+        else:
+            scores = scores + attn_mask
+    return softmax(scores, -1)  # type: ignore[no-any-return]
+
+
+def __getattr__(name: str) -> Any:
+    return refuse(__name__, name, list(globals()))

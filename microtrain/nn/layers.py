@@ -1,22 +1,28 @@
-"""Layers with parameters, and dropout."""
+"""Layers with parameters, dropout, and changes of shape."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import get_default_dtype, parse
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from ..ops.conversion import check_device
 from ..ops.linalg import linear
 from ..random import Generator
 from ..tensor import Tensor
-from . import functional as F
-from . import init
+from . import functional as F, init
 from .module import Module
-from .parameter import Parameter
+from .parameter import Parameter, UninitializedParameter
+
+
+def empty(shape: tuple[int, ...], dtype: Any, device: Any = None) -> Parameter:
+    """A parameter to be filled by an initialiser. Raises `ArgumentError` for negative sizes."""
+    check_device(device)
+    if any(n < 0 for n in shape):
+        raise ArgumentError(f"A parameter of shape {shape}: sizes can't be negative.")
+    return Parameter(np.zeros(shape, parse(dtype) or get_default_dtype()))
 
 
 class Linear(Module):
@@ -25,32 +31,130 @@ class Linear(Module):
     Both start uniform in +-1/sqrt(in_features), as in PyTorch.
     """
 
+    in_features: int
+    out_features: int
+    weight: Parameter
+    bias: Parameter | None
+
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None,
         *, generator: Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        check_device(device)
-        if in_features < 0 or out_features < 0:
-            raise ArgumentError(f"Linear({in_features}, {out_features}): sizes can't be negative.")
-        kind = parse(dtype) or get_default_dtype()
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(np.zeros((out_features, in_features), kind))
-        self.bias = Parameter(np.zeros(out_features, kind)) if bias else None
+        self.weight = empty((out_features, in_features), dtype, device)
+        self.bias = empty((out_features,), dtype) if bias else None
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw new initial values."""
-        bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
-        init.uniform_(self.weight, -bound, bound, generator)
-        if self.bias is not None:
-            init.uniform_(self.bias, -bound, bound, generator)
+        init.fan_in_uniform_([self.weight, self.bias], self.in_features, generator)
 
     def forward(self, input: Tensor) -> Tensor:
         return linear(input, self.weight, self.bias)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class LazyLinear(Linear):
+    """A `Linear` that learns `in_features` from the first input it sees; from then on it is an ordinary `Linear`.
+
+    Until then its parameters have no shape. The optimizer may be made before or after.
+    """
+
+    def __init__(
+        self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None,
+        *, generator: Generator | None = None,
+    ) -> None:  # fmt: skip
+        Module.__init__(self)
+        check_device(device)
+        kind = parse(dtype) or get_default_dtype()
+        self.in_features, self.out_features, self.generator = 0, out_features, generator
+        self.weight = UninitializedParameter(dtype=kind)
+        self.bias = UninitializedParameter(dtype=kind) if bias else None
+
+    def _become_linear(self, in_features: int, draw: bool) -> None:
+        self.in_features = in_features
+        for parameter, shape in ((self.weight, (self.out_features, in_features)), (self.bias, (self.out_features,))):
+            if isinstance(parameter, UninitializedParameter):
+                parameter.materialize(shape)
+        generator = self.__dict__.pop("generator")
+        self.__class__ = Linear  # type: ignore[assignment]
+        if draw:
+            self.reset_parameters(generator)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim == 0:
+            raise ShapeError("LazyLinear needs an input with at least one axis, not shape ().")
+        loaded = not isinstance(self.weight, UninitializedParameter)  # load_state_dict() has given it values
+        self._become_linear(self.weight.shape[1] if loaded else input.shape[-1], draw=not loaded)
+        return self.forward(input)
+
+
+class Bilinear(Module):
+    """y_k = x1^T W_k x2 + b_k, from two inputs; weight (out, in1, in2), bias (out,)."""
+
+    def __init__(
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Any = None,
+        dtype: Any = None, *, generator: Generator | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.weight = empty((out_features, in1_features, in2_features), dtype, device)
+        self.bias = empty((out_features,), dtype) if bias else None
+        init.fan_in_uniform_([self.weight, self.bias], in1_features, generator)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+class Embedding(Module):
+    """A row of numbers for each of `num_embeddings` things: integers of any shape become (..., embedding_dim).
+
+    The rows start normal with variance 1.
+    """
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *, device: Any = None, dtype: Any = None,
+        generator: Generator | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.weight = empty((num_embeddings, embedding_dim), dtype, device)
+        init.normal_(self.weight, generator=generator)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(input, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_embeddings}, {self.embedding_dim}"
+
+
+class LayerNorm(Module):
+    """(x - mean) / sqrt(var + eps) over the last axes, times a trained weight, plus a trained bias (Ba et al. 2016)."""
+
+    def __init__(
+        self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps = shape, eps
+        self.weight = init.ones_(empty(shape, dtype, device)) if elementwise_affine else None
+        self.bias = empty(shape, dtype) if elementwise_affine and bias else None
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}"
 
 
 class Dropout(Module):
@@ -77,4 +181,24 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.flatten(self.start_dim, self.end_dim)  # type: ignore[no-any-return]
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """One axis cut into several: Unflatten(1, (8, 8)) makes (N, 64) into (N, 8, 8)."""
+
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
+        super().__init__()
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not -input.ndim <= self.dim < input.ndim:
+            raise ShapeError(f"Unflatten: an input of shape {input.shape} has no axis {self.dim}.")
+        dim = self.dim % input.ndim
+        return input.reshape(*input.shape[:dim], *self.unflattened_size, *input.shape[dim + 1 :])
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -6,16 +6,23 @@ parameters and modules, in the order in which they were set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import ArgumentError, MicrotrainError, ShapeError
+from ..backward import Handle
+from ..errors import ArgumentError, DtypeError, MicrotrainError
 from ..tensor import Tensor
+from . import state
+from .hooks import call_with_backward_hooks
 from .parameter import Parameter
+from .show import described, table
 
 Self = TypeVar("Self", bound="Module")
+Hook = Callable[..., Any]
 
 
 class Module:
@@ -34,13 +41,16 @@ class Module:
     """
 
     training: bool = True
-    _before: Sequence[Callable[..., Any]] = ()  # hooks, see `register_forward_pre_hook`
-    _after: Sequence[Callable[..., Any]] = ()
+    _before: Sequence[Hook] = ()  # hooks, see `register_forward_pre_hook`
+    _after: Sequence[Hook] = ()
+    _before_backward: Sequence[Hook] = ()
+    _after_backward: Sequence[Hook] = ()
 
     def __init__(self) -> None:
         self._buffers: dict[str, bool] = {}  # name -> is it saved?
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; subclasses define it."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward().")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -48,12 +58,29 @@ class Module:
             replaced = hook(self, args)
             if replaced is not None:
                 args = replaced if isinstance(replaced, tuple) else (replaced,)
-        output = self.forward(*args, **kwargs)
+        if self._before_backward or self._after_backward:
+            output = call_with_backward_hooks(self, args, kwargs)
+        else:
+            output = self.forward(*args, **kwargs)
         for hook in self._after:
             replaced = hook(self, args, output)
             if replaced is not None:
                 output = replaced
         return output
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = self.__dict__.get(name)
+        for kind in (Parameter, Module):
+            if isinstance(before, kind) and value is not None and not isinstance(value, kind):
+                raise DtypeError(
+                    f"'{name}' of {type(self).__name__} is a {kind.__name__}, and a {type(value).__name__} would take "
+                    "its place.",
+                    "Nothing would train it any more.",
+                    f"To change the values: with no_grad(): self.{name}.copy_(values)."
+                    if kind is Parameter
+                    else f"Give the other thing another name, or delete this one first: del self.{name}.",
+                )
+        object.__setattr__(self, name, value)
 
     # ---- what is inside --------------------------------------------------------------------------------------------
 
@@ -64,6 +91,7 @@ class Module:
                 yield name, value
 
     def children(self) -> Iterator[Module]:
+        """The modules that are attributes of this one, without their names."""
         for _, child in self.named_children():
             yield child
 
@@ -76,95 +104,107 @@ class Module:
             if id(module) not in seen:
                 seen.add(id(module))
                 yield name, module
-                below = [(f"{name}.{key}" if name else key, child) for key, child in module.named_children()]
-                stack.extend(reversed(below))
+                stack.extend((state.joined(name, key), child) for key, child in reversed(list(module.named_children())))
 
     def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
         for _, module in self.named_modules():
             yield module
 
     def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
-        """All parameters with dotted names, in the order in which they were set; shared ones once."""
+        """All parameters with dotted names, in the order in which they were set; shared ones once.
+
+        Warns about parameters in plain lists and dicts, which are not found.
+        """
         seen: set[int] = set()
+        hidden: list[tuple[str, Parameter]] = []
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, value in vars(module).items():
-                if isinstance(value, Parameter) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield (f"{path}.{name}" if path else name), value
+                if isinstance(value, Parameter):
+                    if id(value) not in seen:
+                        seen.add(id(value))
+                        yield state.joined(path, name), value
+                elif type(value) in (list, tuple, dict):
+                    hidden += [(state.joined(path, name), p) for p in _inside(value)]
+        for name, parameter in hidden:
+            if id(parameter) not in seen:
+                warnings.warn(
+                    f"The parameters in '{name}' of {type(self).__name__} are not found, because it is a plain "
+                    "list or dict. Use nn.ModuleList, nn.ModuleDict, nn.ParameterList or nn.ParameterDict.",
+                    stacklevel=3,
+                )
+                return
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, in the order in which they were set; shared ones once."""
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with dotted names."""
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+            for name in vars(module).get("_buffers", ()):
+                value = getattr(module, name)
+                if value is not None:
+                    yield state.joined(path, name), value
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """A tensor that belongs to the state but is not trained."""
+        """A tensor that belongs to the module but is not trained; if `persistent` it is saved."""
         self._buffers[name] = persistent
         setattr(self, name, tensor)
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        setattr(self, name, parameter)
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """The same as setting the attribute."""
+        setattr(self, name, param)
 
-    def add_module(self, name: str, module: Module) -> None:
+    def add_module(self, name: str, module: Module | None) -> None:
+        """The same as setting the attribute, for names that are made by the program."""
         setattr(self, name, module)
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        for path, module in self.named_modules(prefix):
-            for name in module.__dict__.get("_buffers", ()):
-                value = getattr(module, name)
-                if value is not None:
-                    yield (f"{path}.{name}" if path else name), value
+    register_module = add_module
+
+    def get_submodule(self, target: str) -> Module:
+        """The module with this dotted name. Raises `ArgumentError` if there is none."""
+        return self._found(target, dict(self.named_modules()), "module")  # type: ignore[no-any-return]
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter with this dotted name. Raises `ArgumentError` if there is none."""
+        own = {name: value for name, value in state.named(self) if isinstance(value, Parameter)}
+        return self._found(target, own, "parameter")  # type: ignore[no-any-return]
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with this dotted name. Raises `ArgumentError` if there is none."""
+        return self._found(target, dict(self.named_buffers()), "buffer")  # type: ignore[no-any-return]
+
+    def _found(self, target: str, known: Mapping[str, Any], what: str) -> Any:
+        if target not in known:
+            raise ArgumentError(
+                f"{type(self).__name__} has no {what} '{target}'.", fix=f"It has {', '.join(filter(None, known))}."
+            )
+        return known[target]
 
     # ---- state -------------------------------------------------------------------------------------------------------
 
-    def _state(self) -> Iterator[tuple[str, Tensor]]:
-        """What is saved, with PyTorch's keys. A shared parameter appears under each of its names."""
-        for path, module in self._paths():
-            saved = module.__dict__.get("_buffers", {})
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter) or (saved.get(name) and value is not None):
-                    yield (f"{path}.{name}" if path else name), value
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+        """{name: tensor} of all parameters and saved buffers, with PyTorch's names; shared ones under each of theirs.
 
-    def _paths(self) -> Iterator[tuple[str, Module]]:
-        """Like `named_modules`, but a shared module appears under each of its names."""
-        stack: list[tuple[str, Module]] = [("", self)]
-        while stack:
-            path, module = stack.pop()
-            yield path, module
-            below = [(f"{path}.{key}" if path else key, child) for key, child in module.named_children()]
-            stack.extend(reversed(below))
+        The tensors share their memory with the module; with `keep_vars` they are its parameters themselves. Raises
+        `GraphError` if a lazy layer has not seen a batch yet.
+        """
+        return state.collect(self, prefix, keep_vars)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """{name: tensor} of all parameters and saved buffers; the tensors share their memory with the module."""
-        return {name: value.detach() for name, value in self._state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> Keys:
-        """Copy values (tensors or arrays) into the parameters of the same names.
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> state.Keys:
+        """Copy values (tensors or arrays, PyTorch's too) into the parameters of the same names.
 
         Raises `ShapeError` before anything is changed if a shape differs, `ArgumentError` with `strict` if names are
-        missing or left over.
+        missing or left over. `assign` is accepted for PyTorch's sake; values are always copied.
         """
-        own = dict(self._state())
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        if strict and (missing or unexpected):
-            raise ArgumentError(
-                f"load_state_dict(): missing {missing or 'nothing'}, left over {unexpected or 'nothing'}.",
-                f"The names of the saved model and of this {type(self).__name__} differ.",
-                "Build the model with the same layers, or pass strict=False to load what fits.",
-            )
-        values = {}
-        for name, tensor in own.items():
-            if name in state_dict:
-                saved = state_dict[name]
-                values[name] = np.asarray(saved.detach() if hasattr(saved, "detach") else saved)
-                if values[name].shape != tensor.shape:
-                    raise ShapeError(
-                        f"load_state_dict(): '{name}' has shape {tensor.shape} here and {values[name].shape} in the file.",
-                        fix="Build the model with the same sizes.",
-                    )
-        for name, value in values.items():
-            own[name].detach().copy_(value)
-        return Keys(missing, unexpected)
+        return state.load(self, state_dict, strict)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters (or write zeros into them)."""
@@ -175,6 +215,7 @@ class Module:
                 parameter.grad.zero_()
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters (False), or train them again."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -189,38 +230,74 @@ class Module:
         """Switch to evaluation behaviour (dropout does nothing)."""
         return self.train(False)
 
-    def apply(self: Self, function: Callable[[Module], Any]) -> Self:
-        """Call a function on every module, the innermost first."""
-        for module in reversed(list(self.modules())):
-            function(module)
+    def apply(self: Self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function on every module, the innermost first: `model.apply(initialise)`."""
+        for module in state.innermost_first(self):
+            fn(module)
         return self
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Convert the floating-point parameters and buffers to a dtype; a device can only be 'cpu'."""
-        for _, tensor in self._state():
+        for _, tensor in state.named(self, unsaved=True):
             converted = tensor.detach().to(*args, **kwargs)
             if tensor.is_floating_point() and converted.dtype != tensor.dtype:
+                gradient, tensor.grad = tensor.grad, None
                 tensor.data = converted
+                if gradient is not None:
+                    tensor.grad = gradient.detach().to(converted.dtype)
         return self
 
+    def type(self: Self, dst_type: Any) -> Self:
+        """Convert the floating-point parameters and buffers to a dtype."""
+        return self.to(dst_type)
+
     def float(self: Self) -> Self:
+        """In float32."""
         return self.to(np.float32)
 
     def double(self: Self) -> Self:
+        """In float64."""
         return self.to(np.float64)
 
+    def half(self: Self) -> Self:
+        """In float16."""
+        return self.to(np.float16)
+
     def cpu(self: Self) -> Self:
+        """The module itself: it is on the CPU."""
         return self
+
+    def cuda(self: Self, device: Any = None) -> Self:
+        """Raises `UnsupportedError`: there is no GPU here."""
+        return self.to("cuda")
 
     # ---- hooks -------------------------------------------------------------------------------------------------------
 
-    def register_forward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Removable:
-        """Call `hook(module, args, output)` after forward; what it returns, if anything, replaces the output."""
-        return Removable(self.__dict__.setdefault("_after", []), hook)
+    def _hook_list(self, which: str) -> list[Hook]:
+        return self.__dict__.setdefault(which, [])  # type: ignore[no-any-return]
 
-    def register_forward_pre_hook(self, hook: Callable[[Module, Any], Any]) -> Removable:
+    def register_forward_pre_hook(self, hook: Callable[[Module, Any], Any]) -> Handle:
         """Call `hook(module, args)` before forward; what it returns, if anything, replaces the arguments."""
-        return Removable(self.__dict__.setdefault("_before", []), hook)
+        return Handle(self._hook_list("_before"), hook)
+
+    def register_forward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Handle:
+        """Call `hook(module, args, output)` after forward; what it returns, if anything, replaces the output."""
+        return Handle(self._hook_list("_after"), hook)
+
+    def register_full_backward_pre_hook(self, hook: Callable[[Module, Any], Any]) -> Handle:
+        """Call `hook(module, grad_output)` when the gradients of the outputs have been computed.
+
+        They come as a tuple, read-only; what the hook returns, if anything, replaces them.
+        """
+        return Handle(self._hook_list("_before_backward"), hook)
+
+    def register_full_backward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs have been computed.
+
+        Both are tuples, read-only, with None where no gradient flows; what the hook returns, if anything, replaces
+        `grad_input`.
+        """
+        return Handle(self._hook_list("_after_backward"), hook)
 
     # ---- showing itself ----------------------------------------------------------------------------------------------
 
@@ -229,23 +306,11 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        children = list(self.named_children())
-        if not children:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        lines = [f"{type(self).__name__}({self.extra_repr()}"]
-        for name, child in children:
-            lines.append(f"  ({name}): " + repr(child).replace("\n", "\n  "))
-        return "\n".join([*lines, ")"])
+        return described(self)
 
     def summary(self) -> str:
-        """A table of all parameters: name, shape, how many."""
-        rows = [(name, str(p.shape), p.numel()) for name, p in self.named_parameters()]
-        total = sum(count for _, _, count in rows)
-        wide = max([len(name) for name, _, _ in rows] + [len("parameter")])
-        tall = max([len(shape) for _, shape, _ in rows] + [len("shape")])
-        lines = [f"{'parameter':{wide}}  {'shape':{tall}}  {'count':>9}"]
-        lines += [f"{name:{wide}}  {shape:{tall}}  {count:9d}" for name, shape, count in rows]
-        return "\n".join([*lines, f"{'total':{wide}}  {'':{tall}}  {total:9d}"])
+        """A table of all parameters: name, shape, how many, and what they add up to."""
+        return table(self)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -262,28 +327,10 @@ class ModuleAttributeError(MicrotrainError, AttributeError):
     """A misspelt attribute of a module."""
 
 
-class Keys(tuple):  # type: ignore[type-arg]
-    """(missing_keys, unexpected_keys) of `load_state_dict`."""
-
-    def __new__(cls, missing: list[str], unexpected: list[str]) -> Keys:
-        return super().__new__(cls, (missing, unexpected))
-
-    @property
-    def missing_keys(self) -> list[str]:
-        return self[0]  # type: ignore[no-any-return]
-
-    @property
-    def unexpected_keys(self) -> list[str]:
-        return self[1]  # type: ignore[no-any-return]
-
-
-class Removable:
-    """What registering a hook returns; `remove()` takes the hook away."""
-
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self._hooks, self._hook = hooks, hook
-        hooks.append(hook)
-
-    def remove(self) -> None:
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
+def _inside(container: Any) -> Iterator[Parameter]:
+    """The parameters in a plain list or dict of modules and parameters."""
+    for item in islice(container.values() if isinstance(container, dict) else container, 100):
+        if isinstance(item, Parameter):
+            yield item
+        elif isinstance(item, Module):
+            yield from (p for _, p in state.named(item) if isinstance(p, Parameter))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ..errors import ArgumentError
 from ..formula import F
 from .arithmetic import minimum
@@ -83,12 +81,19 @@ elu_alpha = elementwise(
     tex=r"({x} \text{ if } {x} > 0 \text{ else } {alpha} (e^{{x}} - 1))",
     public=False,
 )
+
+
+def _celu_in_alpha(g: Any, x: Any, alpha: Any) -> Any:
+    z = F.minimum(x, 0) / alpha
+    return g * (F.expm1(z) - z * F.exp(z))
+
+
 celu_alpha = elementwise(
     "celu",
     lambda x, alpha: F.where(x > 0, x, alpha * F.expm1(F.minimum(x, 0) / alpha)),
     [
         lambda g, x, alpha: F.where(x > 0, g, g * F.exp(F.minimum(x, 0) / alpha)),
-        lambda g, x, alpha: g * (F.expm1(F.minimum(x, 0) / alpha) - F.minimum(x, 0) / alpha * F.exp(F.minimum(x, 0) / alpha)),
+        _celu_in_alpha,
     ],
     tex=r"({x} \text{ if } {x} > 0 \text{ else } {alpha} (e^{{x}/{alpha}} - 1))",
     public=False,
@@ -103,10 +108,7 @@ selu = elementwise(
 gelu_erf = elementwise(
     "gelu",
     lambda x: 0.5 * x * (1 + F.erf(x * math.sqrt(0.5))),
-    [
-        lambda g, x: g
-        * (0.5 * (1 + F.erf(x * math.sqrt(0.5))) + x * F.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))
-    ],
+    [lambda g, x: g * (0.5 * (1 + F.erf(x * math.sqrt(0.5))) + x * F.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))],
     tex=r"{x} \Phi({x})",
     public=False,
 )
@@ -156,8 +158,8 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
 @operation()
 def prelu(input: Any, weight: Any) -> Any:
     """x for x > 0, weight * x elsewhere; `weight` has one element, or one for each channel (axis 1)."""
-    if weight.numel() > 1 and input.ndim > 2:
-        weight = reshape(weight, shape=(-1, *[1] * (input.ndim - 2)))
+    if weight.numel() != 1 and input.ndim > 2:
+        weight = reshape(weight, shape=(weight.numel(), *[1] * (input.ndim - 2)))
     return prelu_weight(input, weight)
 
 

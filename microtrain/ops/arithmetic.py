@@ -12,12 +12,8 @@ from ..formula import F
 from .primitive import elementwise, operation
 
 # The operators of Python rather than NumPy's functions: on NumPy scalars they are ten times faster.
-add = elementwise(
-    "add", operator.add, [lambda g: g, lambda g: g], ufunc=np.add, tex="{a} + {b}", public=False
-)
-sub = elementwise(
-    "sub", operator.sub, [lambda g: g, lambda g: -g], ufunc=np.subtract, tex="{a} - {b}", public=False
-)
+add = elementwise("add", operator.add, [lambda g: g, lambda g: g], ufunc=np.add, tex="{a} + {b}", public=False)
+sub = elementwise("sub", operator.sub, [lambda g: g, lambda g: -g], ufunc=np.subtract, tex="{a} - {b}", public=False)
 mul = elementwise(
     "mul",
     operator.mul,

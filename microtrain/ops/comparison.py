@@ -29,7 +29,7 @@ isfinite = elementwise("isfinite", np.isfinite, [], tex=r"\operatorname{isfinite
 
 choose = elementwise(
     "where",
-    lambda condition, a, b: np.where(condition, a, b),
+    lambda condition, a, b: np.where(condition, a, b),  # noqa: PLW0108 (names the inputs)
     [None, lambda g, condition: F.where(condition, g, 0), lambda g, condition: F.where(condition, 0, g)],
     tex=r"({a} \text{ if } {condition} \text{ else } {b})",
     public=False,
@@ -56,7 +56,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     return choose(mask, value, input)
 
 
-_nonzero = primitive("nonzero", lambda x: np.argwhere(x))
+_nonzero = primitive("nonzero", np.argwhere, inputs=("x",))
 
 
 @operation()

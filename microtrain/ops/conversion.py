@@ -40,7 +40,7 @@ def to(self: Any, *args: Any, dtype: Any = None, device: Any = None, copy: bool 
     return astype(self, dtype=wanted)
 
 
-def _shorthand(name: str, dtype: np.dtype[Any]) -> None:
+def _shorthand(name: str, dtype: Any) -> None:
     def convert(self: Any) -> Any:
         return to(self, dtype)
 

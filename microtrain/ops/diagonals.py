@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from .primitive import operation, primitive
+from .primitive import Primitive, operation, primitive
 from .shapes import normalise_dim
 
 
@@ -27,13 +27,13 @@ of_diagonal = primitive(
         lambda g, x_shape, offset, dim1, dim2: from_diagonal(g, shape=x_shape, offset=offset, dim1=dim1, dim2=dim2),
     ],
 )
-from_diagonal = primitive(
+from_diagonal: Primitive = primitive(
     "from_diagonal",
     _from_diagonal,
     [lambda g, offset, dim1, dim2: of_diagonal(g, offset=offset, dim1=dim1, dim2=dim2)],
 )
-lower = primitive("tril", lambda x, *, k: np.tril(x, k), [lambda g, k: lower(g, k=k)])
-upper = primitive("triu", lambda x, *, k: np.triu(x, k), [lambda g, k: upper(g, k=k)])
+lower: Primitive = primitive("tril", lambda x, *, k: np.tril(x, k), [lambda g, k: lower(g, k=k)])
+upper: Primitive = primitive("triu", lambda x, *, k: np.triu(x, k), [lambda g, k: upper(g, k=k)])
 
 
 @operation()

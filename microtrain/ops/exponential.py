@@ -31,4 +31,6 @@ def _erf(x: Any) -> Any:
     return erf(x)
 
 
-erf = elementwise("erf", _erf, [lambda g, x: g * (2 / math.sqrt(math.pi)) * F.exp(-x * x)], tex=r"\operatorname{erf} {x}")
+erf = elementwise(
+    "erf", _erf, [lambda g, x: g * (2 / math.sqrt(math.pi)) * F.exp(-x * x)], tex=r"\operatorname{erf} {x}"
+)

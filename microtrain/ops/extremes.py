@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ShapeError
+from ..formula import F
 from .arithmetic import maximum, minimum
 from .comparison import choose
 from .indexing import gather_along
 from .primitive import operation, primitive
-from .reductions import over, restore, total
+from .reductions import restore, total
 from .shapes import Dims, normalise_dim, normalise_dims
 
 
 def _share_ties(g: Any, y: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool) -> Any:
     """The gradient shared equally among the elements that attain the extreme."""
     best = restore(y, x_shape, dim, keepdim)
-    hits = (x == best) | ((x != x) & (best != best))  # NaN attains NaN
+    hits = (x == best) | (F.isnan(x) & F.isnan(best))
     share = restore(g, x_shape, dim, keepdim) / total(hits, dim=dim, keepdim=True).astype(g.dtype)
     return choose(hits, share, 0)
 
@@ -26,7 +27,7 @@ def _share_ties(g: Any, y: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int
 def _middle(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     """The median of all elements."""
     order = np.sort(x, axis=None)
-    y = order[-1] if order[-1] != order[-1] else order[(order.size - 1) // 2]  # NaN is sorted last
+    y = order[-1] if np.isnan(order[-1]) else order[(order.size - 1) // 2]  # NaN is sorted last
     return np.full((1,) * x.ndim, y) if keepdim else y
 
 
@@ -34,7 +35,7 @@ def _index_of_middle(x: Any, *, dim: int) -> Any:
     """Where the median stands along an axis."""
     order = np.argsort(x, axis=dim, kind="stable")
     middle = np.take(order, [(x.shape[dim] - 1) // 2], axis=dim)
-    nan = x != x
+    nan = np.isnan(x)
     return np.where(nan.any(axis=dim, keepdims=True), np.argmax(nan, axis=dim, keepdims=True), middle)
 
 
@@ -123,7 +124,7 @@ def amax(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
 
 @operation()
 def amin(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
-    """The smallest element over `dim`; ties share the gradient equally. Raises `ShapeError` if there are no elements."""
+    """The smallest element over `dim`; see `amax`."""
     return _reduced(smallest, input, dim, keepdim)
 
 

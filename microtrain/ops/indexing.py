@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DtypeError, IndexingError, ShapeError
 from .comparison import choose
-from .primitive import operation, primitive
+from .primitive import Primitive, operation, primitive
 from .shapes import broadcast_to, common_shape, normalise_dim, reshape
 
 
@@ -44,12 +44,14 @@ get_view = primitive("getitem", _view, [lambda g, x_shape, index: add_at(g, shap
 get_copy = primitive(
     "index", lambda x, *, index: x[index], [lambda g, x_shape, index: add_at(g, shape=x_shape, index=index)]
 )
-add_at = primitive("add_at", _add_at, [lambda g, index: get_part(g, index)])
 
 
 def get_part(x: Any, index: Any) -> Any:
     """x[index], as a view if NumPy makes one; reads arrays and tensors."""
     return (get_view if is_view_index(index) else get_copy)(x, index=index)
+
+
+add_at: Primitive = primitive("add_at", _add_at, [get_part])
 
 
 def _put(x: Any, value: Any, *, index: Any) -> Any:
@@ -84,7 +86,7 @@ def _value_vjp(g: Any, x_shape: tuple[int, ...], value_shape: tuple[int, ...], i
     return reshape(part, shape=(*(1,) * surplus, *part.shape)) if surplus > 0 else part
 
 
-put = primitive("setitem", _put, [lambda g, index: put(g, 0, index=index), _value_vjp])
+put: Primitive = primitive("setitem", _put, [lambda g, index: put(g, 0, index=index), _value_vjp])
 
 
 # ---- along an axis ---------------------------------------------------------------------------------------------------
@@ -92,8 +94,11 @@ put = primitive("setitem", _put, [lambda g, index: put(g, 0, index=index), _valu
 
 def _along(indices: Any, dim: int) -> tuple[Any, ...]:
     """The full index that means indices[i, j ...] along `dim` and i, j ... along the other axes."""
-    grid = np.ogrid[tuple(slice(n) for n in indices.shape)]
-    return tuple(indices if axis == dim else grid[axis] for axis in range(indices.ndim))
+    ones = (1,) * indices.ndim
+    return tuple(
+        indices if axis == dim else np.arange(n).reshape((-1, *ones[axis + 1 :]))
+        for axis, n in enumerate(indices.shape)
+    )
 
 
 def _add_along(g: Any, indices: Any, *, shape: tuple[int, ...], dim: int) -> Any:
@@ -107,7 +112,9 @@ gather_along = primitive(
     lambda x, indices, *, dim: x[_along(indices, dim)],
     [lambda g, indices, x_shape, dim: add_along(g, indices, shape=x_shape, dim=dim), None],
 )
-add_along = primitive("add_along", _add_along, [lambda g, indices, dim: gather_along(g, indices, dim=dim), None])
+add_along: Primitive = primitive(
+    "add_along", _add_along, [lambda g, indices, dim: gather_along(g, indices, dim=dim), None]
+)
 
 
 def _scatter_add(x: Any, indices: Any, source: Any, *, dim: int) -> Any:
@@ -241,7 +248,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     labels = _indices(tensor, np.iinfo(np.int64).max, "one_hot()")
     if num_classes == -1:
         num_classes = int(labels.max()) + 1 if labels.numel() else 0
-    if labels.numel() and not (0 <= int(labels.min()) and int(labels.max()) < num_classes):
+    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
         raise IndexingError(
             f"one_hot(): labels from {int(labels.min())} to {int(labels.max())} with {num_classes} classes.",
             f"Labels are 0 ... {num_classes - 1}.",

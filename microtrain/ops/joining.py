@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,9 +106,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
                 f"The lengths must add up to {length}.",
             )
     starts = np.cumsum([0, *sections]).tolist()
-    return tuple(
-        get_view(tensor, index=along(axis, slice(a, b))) for a, b in zip(starts[:-1], starts[1:], strict=True)
-    )
+    return tuple(get_view(tensor, index=along(axis, slice(a, b))) for a, b in itertools.pairwise(starts))
 
 
 @operation()

@@ -12,7 +12,7 @@ from .comparison import choose
 from .diagonals import lower
 from .indexing import get_copy
 from .joining import joined
-from .primitive import operation, primitive
+from .primitive import Primitive, operation, primitive
 from .products import column, linear, matmul, row
 from .shapes import common_shape, reshape
 
@@ -53,7 +53,7 @@ inverse = primitive(
     inputs=("x",),
     tex="{x}^{-1}",
 )
-solution = primitive(
+solution: Primitive = primitive(
     "solve",
     _solve,
     [
@@ -108,7 +108,7 @@ log_of_det = primitive(
 
 
 def _cholesky_vjp(g: Any, y: Any) -> Any:
-    """Iain Murray 2016, eq. 8: L^-T phi(L^T g) L^-1, made symmetric; phi takes the lower triangle, half the diagonal."""
+    """L^-T phi(L^T g) L^-1, made symmetric; phi: the lower triangle with half the diagonal (Murray 2016, eq. 8)."""
     inverse_factor = inverse(y)
     inner = y.mT @ g
     phi = 0.25 * (lower(inner, k=0) + lower(inner, k=-1))
@@ -156,7 +156,7 @@ def inv(input: Any) -> Any:
 
 
 @operation(method=False)
-def solve(A: Any, B: Any) -> Any:  # noqa: N803 (PyTorch's names)
+def solve(A: Any, B: Any) -> Any:
     """X with A X = B; B is a vector, a matrix, or a batch of matrices. Raises if a matrix is singular."""
     _check_square(A, "solve")
     vectors = B.ndim == 1 or B.shape == A.shape[:-1]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from .arithmetic import abs as absolute
-from .arithmetic import sign
+from ..kernels import tier
+from ..kernels.reductions import reduction
+from .arithmetic import abs as absolute, sign
 from .comparison import choose
 from .exponential import exp
 from .extremes import amax, amin
@@ -19,6 +20,8 @@ from .shapes import Dims
 
 
 def _logsumexp(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
+    if x.size >= tier.large and (fast := reduction(x, "logsumexp", dim, keepdim)) is not None:
+        return fast
     high = np.max(x, axis=dim, keepdims=True, initial=-np.inf)
     high = np.where(np.isfinite(high), high, 0).astype(x.dtype)  # inf - inf would be NaN
     y = np.log(np.sum(np.exp(x - high), axis=dim, keepdims=True)) + high
@@ -48,9 +51,7 @@ def _norm(x: Any, *, dim: tuple[int, ...], keepdim: bool, p: float) -> Any:
     return np.sum(np.abs(x) ** p, axis=dim, keepdims=keepdim) ** (1 / p)
 
 
-def _norm_vjp(
-    g: Any, y: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool, p: float
-) -> Any:
+def _norm_vjp(g: Any, y: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool, p: float) -> Any:
     g, y = restore(g, x_shape, dim, keepdim), restore(y, x_shape, dim, keepdim)
     flat = y == 0
     unit = x / choose(flat, 1, y)

@@ -32,6 +32,8 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..formula import F, Operand, derive
+from ..kernels import tier
+from ..kernels.fused import Fused
 
 Vjp = Callable[..., Any]
 
@@ -40,7 +42,7 @@ class Keep(NamedTuple):
     """One thing a node keeps for its backward pass."""
 
     kind: str  # "input", "output" or "shape"
-    index: int  # which input; -1 is the output
+    index: int  # type: ignore[assignment]  # which input; -1 is the output
     slot: int  # which of the differentiated inputs this is, -1 if it is none
 
 
@@ -62,7 +64,20 @@ class Primitive:
     """A row of the table. Called with arrays it computes; called with tensors it goes through `apply`."""
 
     __slots__ = (
-        "name", "forward", "_vjps", "differentiable", "tex", "elementwise", "view", "inputs", "params", "plans", "note", "variadic",
+        "_vjps",
+        "derivatives",
+        "differentiable",
+        "elementwise",
+        "forward",
+        "inputs",
+        "kernel",
+        "name",
+        "note",
+        "params",
+        "plans",
+        "tex",
+        "variadic",
+        "view",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +101,10 @@ class Primitive:
         names, self.params, variadic = _signature(forward)
         self.inputs = tuple(inputs) if inputs is not None else names
         self.variadic = variadic and inputs is None
-        self.plans: dict[int, Plan] = {}
+        self.plans: dict[Any, Plan] = {}
+        # Computes the value of large arrays: (inputs, params) -> an array, or None if NumPy is to do it.
+        self.kernel: Callable[[Any, Any], Any] | None = Fused(name, self) if elementwise else None
+        self.derivatives: dict[int, Fused] = {}
         for vjp in self._vjps or ():
             for wanted in _parameter_names(vjp) if vjp else ():
                 self._source(wanted)  # a misspelt name fails here, not in the first backward
@@ -110,8 +128,13 @@ class Primitive:
 
     def plan(self, mask: int, count: int) -> Plan:
         """The plan for the inputs in `mask`; `count` is the number of inputs (it varies for `cat` and the like)."""
-        if self.variadic:  # depends on how many there are: not worth remembering
-            return self._make_plan(mask, count)
+        if self.variadic:  # depends on how many there are
+            plan = self.plans.get((mask, count))
+            if plan is None:
+                if len(self.plans) > 100:
+                    self.plans.clear()
+                self.plans[mask, count] = plan = self._make_plan(mask, count)
+            return plan
         self.plans[mask] = plan = self._make_plan(mask, count)
         return plan
 
@@ -139,7 +162,10 @@ class Primitive:
                     sources.append(tuple(place("input", k) for k in range(count)))
                 else:
                     sources.append(place(kind, i if self.variadic and index >= 0 else index))
-            vjps.append(_reader(vjp, sources, {**self.params, "i": i}))
+            if self.elementwise:
+                vjps.append(_fused_reader(self.derivative(i), sources))
+            else:
+                vjps.append(_reader(vjp, sources, {**self.params, "i": i}))
         return Plan(
             wanted,
             tuple(i for i in range(count) if i not in wanted),
@@ -151,6 +177,12 @@ class Primitive:
             any(item.kind == "output" for item in keep),
             any(item.kind != "shape" for item in keep),
         )
+
+    def derivative(self, index: int) -> Fused:
+        """The kernels of an elementwise row's vjp."""
+        if index not in self.derivatives:
+            self.derivatives[index] = Fused(f"{self.name}, derivative in {self.inputs[index]}", self._vjp(index))
+        return self.derivatives[index]
 
     def _vjp(self, index: int) -> Vjp | None:
         if self.variadic:
@@ -195,7 +227,9 @@ def _signature(forward: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, 
 
 
 def _parameter_names(vjp: Vjp) -> list[str]:
-    return list(inspect.signature(vjp).parameters)[1:]  # the first is g, whatever its name
+    """All but the first, which is g, whatever its name. (`inspect` would take longer than the rest of the import.)"""
+    code = inspect.unwrap(vjp).__code__
+    return list(code.co_varnames[1 : code.co_argcount])
 
 
 def _picker(keep: list[Keep]) -> Callable[[list[Any]], tuple[Any, ...]]:
@@ -210,6 +244,22 @@ def _picker(keep: list[Keep]) -> Callable[[list[Any]], tuple[Any, ...]]:
         return lambda values: (values[only],)
     return lambda values: tuple(
         np.shape(values[item.index]) if item.kind == "shape" else values[item.index] for item in keep
+    )
+
+
+def _fused_reader(fused: Fused, sources: list[Any]) -> Callable[[Any, Any, dict[str, Any]], Any]:
+    """Like `_reader`, for elementwise rows: large gradients are computed by a kernel."""
+    vjp, array = fused.formula, np.ndarray
+    if not sources:
+        return lambda g, kept, params: fused.gradient(g) if g.__class__ is array and g.size >= tier.large else vjp(g)
+    if len(sources) == 1:
+        (only,) = sources
+        return lambda g, kept, params: (
+            fused.gradient(g, kept[only]) if g.__class__ is array and g.size >= tier.large else vjp(g, kept[only])
+        )
+    pick = itemgetter(*sources)
+    return lambda g, kept, params: (
+        fused.gradient(g, *pick(kept)) if g.__class__ is array and g.size >= tier.large else vjp(g, *pick(kept))
     )
 
 
@@ -246,7 +296,9 @@ METHODS: dict[str, Callable[..., Any]] = {}  # what becomes `Tensor.name`
 INPLACE: set[str] = set()  # the methods that also exist as `Tensor.name_`
 
 
-def primitive(name: str, forward: Callable[..., Any], vjps: Sequence[Vjp | None] | None = (), **options: Any) -> Primitive:
+def primitive(
+    name: str, forward: Callable[..., Any], vjps: Sequence[Vjp | None] | None = (), **options: Any
+) -> Primitive:
     """Add a row to the table."""
     row = TABLE[name] = Primitive(name, forward, vjps, **options)
     return row

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
-from ..formula import F
+from ..formula import F, Operand
+from ..kernels import reductions as reductions_by_kernel, tier
 from .activations import logsigmoid
 from .comparison import choose
 from .exponential import exp
@@ -18,19 +19,39 @@ from .shapes import movedim, normalise_dim
 
 
 def _softmax(x: Any, *, dim: int) -> Any:
+    if x.size >= tier.large and (fast := reductions_by_kernel.softmax(x, dim)) is not None:
+        return fast
     y = np.exp(x - np.maximum.reduce(x, axis=dim, keepdims=True, initial=-np.inf))
     y /= np.add.reduce(y, axis=dim, keepdims=True)
     return y
 
 
 def _softmax_vjp(g: Any, y: Any, dim: int) -> Any:
+    if (
+        type(g) is np.ndarray
+        and g.size >= tier.large
+        and (fast := reductions_by_kernel.softmax_vjp(g, y, dim)) is not None
+    ):
+        return fast
     return y * (g - total(g * y, dim=(dim,), keepdim=True))
 
 
 def _log_softmax(x: Any, *, dim: int) -> Any:
+    if x.size >= tier.large and (fast := reductions_by_kernel.softmax(x, dim, True)) is not None:
+        return fast
     shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
     shifted -= np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
     return shifted
+
+
+def _log_softmax_vjp(g: Any, y: Any, dim: int) -> Any:
+    if (
+        type(g) is np.ndarray
+        and g.size >= tier.large
+        and (fast := reductions_by_kernel.softmax_vjp(g, y, dim, True)) is not None
+    ):
+        return fast
+    return g - exp(y) * total(g, dim=(dim,), keepdim=True)
 
 
 normalised = primitive(
@@ -42,7 +63,7 @@ normalised = primitive(
 log_normalised = primitive(
     "log_softmax",
     _log_softmax,
-    [lambda g, y, dim: g - exp(y) * total(g, dim=(dim,), keepdim=True)],
+    [_log_softmax_vjp],
     tex=r"\ln \operatorname{softmax} {x}",
 )
 
@@ -74,16 +95,64 @@ def _right_places(target: Any) -> tuple[Any, ...]:
     return (*np.ogrid[tuple(slice(n) for n in target.shape)], target)
 
 
-def _surprise(x: Any, target: Any) -> Any:
+class Saved:
+    """What the forward pass leaves for the backward pass: the derivative, which costs next to nothing there.
+
+    It is handed out once. Whoever comes a second time computes it again, to the same bits.
+    """
+
+    _slope: Any = None
+
+    def put(self, slope: Any) -> None:
+        self._slope = slope
+
+    def take(self) -> Any:
+        slope, self._slope = self._slope, None
+        return slope
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def _surprise(x: Any, target: Any, *, saved: Saved | None = None, scale: float = 1.0) -> Any:
+    """-ln softmax(x)[target]; `saved` gets scale (softmax(x) - one hot), its derivative."""
+    wanted = scale if saved is not None else None
+    if x.size >= tier.large and (fast := reductions_by_kernel.cross_entropy(x, target, wanted)) is not None:
+        if saved is not None:
+            saved.put(fast[1])
+        return fast[0]
     high = np.maximum.reduce(x, axis=-1, keepdims=True, initial=-np.inf)
-    total_exp = np.add.reduce(np.exp(x - high), axis=-1)
-    return np.log(total_exp) + (high[..., 0] - x[_right_places(target)])
+    p = np.exp(x - high)
+    total_exp = np.add.reduce(p, axis=-1)
+    right = _right_places(target)
+    if saved is not None:
+        p /= total_exp[..., None]
+        p[right] -= 1
+        if scale != 1:
+            p *= scale
+        saved.put(p)
+    return np.log(total_exp) + (high[..., 0] - x[right])
 
 
 def _less_one_hot(x: Any, target: Any) -> Any:
     p = _softmax(x, dim=-1)
     p[_right_places(target)] -= 1
     return p
+
+
+def _surprise_vjp(g: Any, x: Any, target: Any, saved: Saved | None) -> Any:
+    first = saved.take() if saved is not None and not isinstance(g, Operand) else None
+    return (slope(x, target) if first is None else first) * g[..., None]
+
+
+def _mean_surprise_vjp(g: Any, x: Any, target: Any, target_shape: tuple[int, ...], saved: Saved | None) -> Any:
+    n = math.prod(target_shape)
+    if isinstance(g, Operand):
+        return slope(x, target) * (g / n)  # type: ignore[operator]
+    first = saved.take() if saved is not None else None
+    if first is None:
+        first = slope(x, target) * (1 / max(1, n))
+    return first if g == 1 else first * g
 
 
 slope = primitive(
@@ -94,20 +163,22 @@ slope = primitive(
 )
 surprise = primitive(
     "surprise",
-    _surprise,
-    [lambda g, x, target: slope(x, target) * g[..., None], None],
+    lambda x, target, *, saved=None: _surprise(x, target, saved=saved),
+    [_surprise_vjp, None],
     tex=r"-\ln \operatorname{softmax}({x})_{target}",
 )
 mean_surprise = primitive(
     "cross_entropy",
-    lambda x, target: np.add.reduce(_surprise(x, target), axis=None) / target.size,
-    [lambda g, x, target, target_shape: slope(x, target) * (g / math.prod(target_shape)), None],
+    lambda x, target, *, saved=None: (
+        np.add.reduce(_surprise(x, target, saved=saved, scale=1 / max(1, target.size)), axis=None) / target.size
+    ),
+    [_mean_surprise_vjp, None],
     tex=r"-\frac{1}{N} \sum \ln \operatorname{softmax}({x})_{target}",
 )
 
 
 def reduce_loss(losses: Any, reduction: str) -> Any:
-    """"mean", "sum" or "none" of the losses of the samples."""
+    """The losses of the samples, or their "mean" or "sum"."""
     if reduction == "mean":
         return losses.mean()
     if reduction == "sum":
@@ -134,7 +205,8 @@ def _check_labels(
             f"{who}(): {classes} logits for each of {input.shape[:-1]} need labels of that shape, not {raw.shape}.",
             "Axis 1 of the logits (the only one of a vector) is the class; the labels have the other axes.",
         )
-    if raw.size and raw.min() >= 0 and raw.max() < classes and not 0 <= ignore_index < classes:
+    # read without a sign, a negative label is larger than any class: one pass finds both kinds of wrong ones
+    if raw.size and np.maximum.reduce(raw.view(f"u{raw.itemsize}"), axis=None) < classes and ignore_index < 0:
         return target, None
     counted = raw != ignore_index
     wrong = counted & ((raw < 0) | (raw >= classes))
@@ -156,6 +228,9 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Any:
     """The surprise -ln softmax(input)[target] of the right classes; the softmax is built in.
+
+    With M the largest logit it is (M - z_c) + ln sum_j exp(z_j - M), eq. 4.2.10. (The recipe after eq. 4.1.5 has the
+    opposite sign, which would be maximised.)
 
     Args:
         input: logits, shape (C,), (N, C) or (N, C, d1, ...).
@@ -185,9 +260,10 @@ def cross_entropy(
 
     labels, counted = _check_labels(input, target, classes, ignore_index)
     if counted is None and weight is None and label_smoothing == 0:
+        saved = Saved() if getattr(input, "requires_grad", False) else None
         if reduction == "mean":
-            return mean_surprise(input, labels)
-        return reduce_loss(surprise(input, labels), reduction)
+            return mean_surprise(input, labels, saved=saved)
+        return reduce_loss(surprise(input, labels, saved=saved), reduction)
     losses, shares = _shared_losses(input, labels, counted, weight, label_smoothing)
     return losses.sum() / shares.sum() if reduction == "mean" else reduce_loss(losses, reduction)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import tier
+from ..kernels.reductions import reduction
 from .comparison import choose
 from .primitive import operation, primitive
 from .shapes import Dims, broadcast_to, normalise_dims, reshape
@@ -41,9 +43,11 @@ def count(shape: tuple[int, ...], dim: tuple[int, ...]) -> int:
 
 
 def _sum(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
+    if x.size >= tier.large and (fast := reduction(x, "sum", dim, keepdim)) is not None:
+        return fast
     if len(dim) == x.ndim and not keepdim:
         return np.add.reduce(x, axis=None)
-    return np.add.reduce(x, axis=dim, keepdims=keepdim)
+    return np.add.reduce(x, axis=dim, keepdims=keepdim)  # type: ignore[call-overload]
 
 
 total = primitive("sum", _sum, [spread], tex=r"\sum {x}")
@@ -119,8 +123,9 @@ variance = primitive(
     "var",
     _var,
     [
-        lambda g, x, x_shape, dim, keepdim, correction: _deviation(x, dim)
-        * spread(2 * g / _freedom(x_shape, dim, correction), x_shape, dim, keepdim)
+        lambda g, x, x_shape, dim, keepdim, correction: (
+            _deviation(x, dim) * spread(2 * g / _freedom(x_shape, dim, correction), x_shape, dim, keepdim)
+        )
     ],
     tex=r"\operatorname{var} {x}",
 )

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, IndexingError, ShapeError
-from .primitive import operation, primitive
+from .primitive import Primitive, operation, primitive
 
 Dims = int | Sequence[int] | None
 
 
-def normalise_dim(dim: int, ndim: int) -> int:
+def normalise_dim(dim: Any, ndim: int) -> int:
     """A dim counted from 0; raises `IndexingError` when there is no such axis."""
     if not isinstance(dim, int):
         (dim,) = whole_numbers([dim], "dim")
@@ -66,10 +66,10 @@ def common_shape(shapes: Sequence[tuple[int, ...]], what: str) -> tuple[int, ...
         ) from None
 
 
-reshape = primitive(
+reshape: Primitive = primitive(
     "reshape", lambda x, *, shape: x.reshape(shape), [lambda g, x_shape: reshape(g, shape=x_shape)], view=True
 )
-permute = primitive(
+permute: Primitive = primitive(
     "permute",
     lambda x, *, dims: x.transpose(dims),
     [lambda g, dims: permute(g, dims=tuple(dims.index(i) for i in range(len(dims))))],
@@ -78,10 +78,10 @@ permute = primitive(
 broadcast_to = primitive(
     "broadcast_to", lambda x, *, shape: np.broadcast_to(x, shape), [lambda g: g], view=True
 )  # the backward walk sums over the broadcast axes
-flip_dims = primitive(
+flip_dims: Primitive = primitive(
     "flip", lambda x, *, dims: np.array(np.flip(x, dims), order="C"), [lambda g, dims: flip_dims(g, dims=dims)]
 )  # a copy, as in PyTorch
-roll_by = primitive(
+roll_by: Primitive = primitive(
     "roll",
     lambda x, *, shifts, dims: np.roll(x, shifts, dims),
     [lambda g, shifts, dims: roll_by(g, shifts=_negated(shifts), dims=dims)],
@@ -113,7 +113,9 @@ def _known(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
             f"It has {total} elements; the new shape must have as many, with at most one -1.",
         )
     if unknown and rest == 0:
-        raise ShapeError(f"Reshaping {old} to {new}: with no elements, -1 could be any length.", fix="Give all lengths.")
+        raise ShapeError(
+            f"Reshaping {old} to {new}: with no elements, -1 could be any length.", fix="Give all lengths."
+        )
     return tuple(total // rest if n == -1 else n for n in new)
 
 

@@ -12,12 +12,8 @@ from .primitive import elementwise
 sin = elementwise("sin", np.sin, [lambda g, x: g * F.cos(x)], tex=r"\sin {x}")
 cos = elementwise("cos", np.cos, [lambda g, x: -g * F.sin(x)], tex=r"\cos {x}")
 tan = elementwise("tan", np.tan, [lambda g, y: g * (1 + y * y)], tex=r"\tan {x}")
-asin = elementwise(
-    "asin", np.arcsin, [lambda g, x: g / F.sqrt(1 - x * x)], tex=r"\arcsin {x}", aliases=["arcsin"]
-)
-acos = elementwise(
-    "acos", np.arccos, [lambda g, x: -g / F.sqrt(1 - x * x)], tex=r"\arccos {x}", aliases=["arccos"]
-)
+asin = elementwise("asin", np.arcsin, [lambda g, x: g / F.sqrt(1 - x * x)], tex=r"\arcsin {x}", aliases=["arcsin"])
+acos = elementwise("acos", np.arccos, [lambda g, x: -g / F.sqrt(1 - x * x)], tex=r"\arccos {x}", aliases=["arccos"])
 atan = elementwise("atan", np.arctan, [lambda g, x: g / (1 + x * x)], tex=r"\arctan {x}", aliases=["arctan"])
 
 

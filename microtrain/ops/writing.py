@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .primitive import operation, primitive
+from .primitive import Primitive, operation, primitive
 
 copy_over = primitive(
     "copy_",
@@ -22,7 +22,7 @@ def _write_view(base: Any, piece: Any, *, view: Any, settings: dict[str, Any]) -
 
 
 # The whole after one of its views was written: outside the view the gradient is the whole's, inside it is the view's.
-write_view = primitive(
+write_view: Primitive = primitive(
     "write_view",
     _write_view,
     [

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from ..errors import ArgumentError
 from ..formula import F
-from .optimizer import Group, Optimizer
+from .optimizer import Group, Optimizer, check_range
 from .rule import Rule
+
+CORRECTIONS: dict[str, Callable[..., Any]] = {"c1": lambda beta1, t: 1 - beta1**t, "c2": lambda beta2, t: 1 - beta2**t}
 
 
 @cache
-def adam_rule(amsgrad: bool = False, decay: str = "") -> Rule:
+def adam_rule(
+    amsgrad: bool = False, decay: str = "", eps_inside_root: bool = False, bias_correction: bool = True
+) -> Rule:
     """Eq. 6.15 to 6.17 of the book; `decay` is "", "l2" (added to the gradient) or "decoupled" (AdamW).
 
-    m and v are running means of the gradient and of its square; c1 = 1 - beta1^t and c2 = 1 - beta2^t correct for their
-    start at 0.
+    m and v are running means of the gradient and of its square; c1 and c2 correct for their start at 0.
     """
+
+    def step(p: Any, m: Any, v: Any, lr: Any, eps: Any, weight_decay: Any, c1: Any, c2: Any) -> Any:
+        if decay == "decoupled":
+            p = p * (1 - lr * weight_decay)
+        if bias_correction:
+            lr, v = lr / c1, v / c2  # m / c1 would be one division more for each element
+        return p - lr * m / (F.sqrt(v + eps) if eps_inside_root else F.sqrt(v) + eps)
 
     def formula(
         p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, c1: Any, c2: Any
     ) -> Any:
-        if decay == "l2":
-            g = g + weight_decay * p
-        if decay == "decoupled":
-            p = p * (1 - lr * weight_decay)
+        g = g + weight_decay * p if decay == "l2" else g
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * (g * g)
-        return p - lr * (m / c1) / (F.sqrt(v / c2) + eps), m, v
+        return step(p, m, v, lr, eps, weight_decay, c1, c2), m, v
 
     def with_maximum(
         p: Any, g: Any, m: Any, v: Any, top: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any,
@@ -37,60 +44,94 @@ def adam_rule(amsgrad: bool = False, decay: str = "") -> Rule:
     ) -> Any:  # fmt: skip
         _, m, v = formula(p, g, m, v, lr, beta1, beta2, eps, weight_decay, c1, c2)
         top = F.maximum(top, v)
-        if decay == "decoupled":
-            p = p * (1 - lr * weight_decay)
-        return p - lr * (m / c1) / (F.sqrt(top / c2) + eps), m, v, top
+        return step(p, m, top, lr, eps, weight_decay, c1, c2), m, v, top
 
+    scalars = CORRECTIONS if bias_correction else None
     if amsgrad:
-        return Rule("AMSGrad", ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"], with_maximum)
-    return Rule("AdamW" if decay == "decoupled" else "Adam", ["exp_avg", "exp_avg_sq"], formula)
+        return Rule("AMSGrad", ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"], with_maximum, scalars)
+    return Rule("AdamW" if decay == "decoupled" else "Adam", ["exp_avg", "exp_avg_sq"], formula, scalars)
 
 
-class Adam(Optimizer):
-    """Steps of about lr in every parameter, whatever the size of its gradient (Kingma and Ba 2015; eq. 6.15 to 6.17).
+class AdamLike(Optimizer):
+    """What Adam's relatives have in common: the two rates of forgetting."""
+
+    def __init__(
+        self, params: Iterable[Any], lr: float, betas: tuple[float, float], defaults: Mapping[str, Any],
+        pytorchs: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        numbers = {name: value for name, value in defaults.items() if isinstance(value, (int, float))}
+        check_range(type(self).__name__, lr=lr, **numbers)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ArgumentError(f"{type(self).__name__}: betas {betas} must lie in [0, 1).")
+        super().__init__(params, {"lr": lr, "betas": tuple(betas), **defaults}, pytorchs)
+
+    def hyper(self, group: Group) -> Mapping[str, Any]:
+        beta1, beta2 = group["betas"]
+        return {**group, "beta1": beta1, "beta2": beta2, "c1": 1.0, "c2": 1.0}
+
+    @staticmethod
+    def decay_of(group: Group) -> str:
+        """How a group's weights decay."""
+        if not group["weight_decay"]:
+            return ""
+        return "decoupled" if group["decoupled_weight_decay"] else "l2"
+
+
+class Adam(AdamLike):
+    """Steps of about lr in every parameter, whatever the size of its gradient (eq. 6.15 to 6.17 of the book).
+
+    The book has two notations: beta, gamma, alpha and t + 1 in section 6.4 are beta1, beta2, lr and t here. Its eq.
+    6.18 sums the squares of the gradients of a batch; the square of the sum is right, and what `.grad` holds. It also
+    prints betas in [0, 1]; at 1 the corrections divide by 0.
 
     Args:
-        betas: how slowly the means of the gradient and of its square forget.
-        eps: keeps the division finite; outside the square root, as in PyTorch.
+        betas: how slowly the means of the gradient and of its square forget, each in [0, 1). With (0, 0) Adam is sign
+            descent, and not gradient descent as the book has it; that it becomes for a large eps and lr = rate eps.
+        eps: keeps the division finite, outside the square root.
         weight_decay: added to the gradient, weight_decay * p.
         amsgrad: divide by the largest v so far (Reddi et al. 2018).
+        decoupled_weight_decay: p <- p - lr weight_decay p instead, as AdamW does.
+        eps_inside_root: sqrt(v + eps).
+        bias_correction: False leaves m and v as they are. The first steps are then too long, up to 6.6 lr.
 
     Raises `ArgumentError` for values out of range.
     """
 
     rule = adam_rule()
-    _decay = "l2"
+    reference = "Kingma and Ba 2015; AMSGrad: Reddi et al. 2018"
+    idea = "The mean gradient over its own typical size."
 
     def __init__(
         self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0.0, amsgrad: bool = False, *, maximize: bool = False,
+        decoupled_weight_decay: bool = False, eps_inside_root: bool = False, bias_correction: bool = True,
+        **pytorchs: Any,
     ) -> None:  # fmt: skip
-        for name, value in {"lr": lr, "eps": eps, "weight_decay": weight_decay}.items():
-            if value < 0:
-                raise ArgumentError(f"{type(self).__name__}: {name} is {value}; it can't be negative.")
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ArgumentError(f"{type(self).__name__}: betas {betas} must lie in [0, 1).")
-        super().__init__(params, {
-            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
-            "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, lr, betas, {
+            "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay, "eps_inside_root": eps_inside_root,
+            "bias_correction": bias_correction,
+        }, pytorchs)  # fmt: skip
 
     def rule_for(self, group: Group) -> Rule:
-        return adam_rule(group["amsgrad"], self._decay if group["weight_decay"] else "")
-
-    def hyper(self, group: Group, step: int) -> dict[str, Any]:
-        beta1, beta2 = group["betas"]
-        return {**group, "beta1": beta1, "beta2": beta2, "c1": 1 - beta1**step, "c2": 1 - beta2**step}
+        return adam_rule(group["amsgrad"], self.decay_of(group), group["eps_inside_root"], group["bias_correction"])
 
 
 class AdamW(Adam):
-    """Adam with weight decay apart from the gradient: p <- p - lr weight_decay p (Loshchilov and Hutter 2019)."""
+    """Adam with weight decay apart from the gradient: p <- p - lr weight_decay p, the same for every parameter.
+
+    Added to the gradient, the decay would be divided by sqrt(v) too, and large gradients would switch it off. Raises
+    `ArgumentError` for values out of range.
+    """
 
     rule = adam_rule(False, "decoupled")
-    _decay = "decoupled"
+    reference = "Loshchilov and Hutter 2019"
+    idea = "Adam whose weight decay does not pass through the division."
 
     def __init__(
         self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False,
+        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, **options
+        )

@@ -2,48 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import ArgumentError, DtypeError, ShapeError
-from ..recording import call_site, memory_of, set_grad_enabled
+from ..errors import ArgumentError, DtypeError, UnsupportedError
+from ..recording import grad_mode
+from ..sites import call_site
 from ..tensor import Tensor
+from . import checkpoint
+from .bucket import Bucket, Buckets, Writer
 from .rule import Rule
 
 Group = dict[str, Any]
-FEW = 1 << 14  # parameters up to this many elements together are updated as one array
+Closure = Callable[[], Any]
+
+OF_OTHERS = ("name", "param_names", "initial_lr")  # keys that a group may have although they are no hyper-parameters
+HOW_PYTORCH_RUNS = ("foreach", "fused", "capturable")  # options of PyTorch that change nothing in the result
 
 
 class Optimizer:
-    """Base of the optimizers. A subclass has a `rule` and says, for each step, what its hyper-parameters are.
+    """Base of the optimizers. A subclass has a `rule`, and says which variant of it a group's options ask for.
 
     Args:
-        params: tensors, or groups: [{"params": [...], "lr": 0.1}, {"params": [...]}].
+        params: tensors, or (name, tensor) pairs, or groups: [{"params": [...], "lr": 0.1}, {"params": [...]}].
         defaults: the hyper-parameters of groups that do not set their own.
+
+    A learning rate may also be a function of the number of the step (from 0), such as `0.1 * schedules.Cosine(100)`.
     """
 
-    rule: ClassVar[Rule]
+    rule: ClassVar[Any]
+    scalars: ClassVar[Mapping[str, float]] = {"step": 0}  # the numbers in each parameter's state, as they begin
+    transient: ClassVar[tuple[str, ...]] = ()  # state that each step makes anew, and that need not be saved
+    reference: ClassVar[str] = ""  # who, and when
+    idea: ClassVar[str] = ""  # in one line
 
-    def __init__(self, params: Iterable[Any], defaults: Group) -> None:
+    def __init__(self, params: Iterable[Any], defaults: Group, pytorchs: Mapping[str, Any] | None = None) -> None:
+        _accept(type(self).__name__, pytorchs or {}, defaults)
         if isinstance(params, Tensor):
             raise DtypeError("An optimizer takes a list of parameters.", fix="Write [w] instead of w.")
+        if isinstance(params, (set, frozenset)):
+            raise DtypeError("An optimizer takes its parameters in order, and a set has none.", fix="Pass a list.")
         items = list(params)
         if not items:
             raise ArgumentError("The optimizer got no parameters.", fix="model.parameters() can be used up only once.")
         self.defaults = defaults
         self.param_groups: list[Group] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
-        self._buckets: dict[int, Bucket] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.schedulers: list[Any] = []  # which set the learning rate together, in the order in which they were made
+        self.scheduled: dict[int, tuple[float, float]] = {}  # group: (the rate they set last, what it started from)
+        self.steps = 0  # calls of step()
+        self._buckets: dict[int, Buckets] = {}  # by the number of the group
         for group in items if isinstance(items[0], dict) else [{"params": items}]:
             self.add_param_group(group)
 
     def add_param_group(self, group: Group) -> None:
-        """More parameters, with hyper-parameters of their own."""
-        params = group["params"]
-        params = [params] if isinstance(params, Tensor) else list(params)
-        known = {id(p) for g in self.param_groups for p in g["params"]}
+        """More parameters, with hyper-parameters of their own.
+
+        Raises `ArgumentError` for hyper-parameters that the optimizer does not have, parameters that it has already and
+        tensors that are not leaves, `DtypeError` for what is no tensor.
+        """
+        items = group["params"]
+        items = [items] if isinstance(items, Tensor) else list(items)
+        names = [item[0] for item in items if isinstance(item, tuple)]
+        params = [item[1] if isinstance(item, tuple) else item for item in items]
+        known = {id(p) for p in self._params()}
         for p in params:
             if not isinstance(p, Tensor):
                 raise DtypeError(f"An optimizer takes tensors, not {type(p).__name__}.")
@@ -52,21 +77,34 @@ class Optimizer:
             if id(p) in known:
                 raise ArgumentError("A parameter appears in two places of the optimizer.")
             known.add(id(p))
-        unknown = set(group) - set(self.defaults) - {"params"}
+        unknown = set(group) - set(self.defaults) - {"params", *OF_OTHERS}
         if unknown:
             raise ArgumentError(
                 f"{type(self).__name__} has no hyper-parameter {sorted(unknown)}.",
                 fix=f"It has {', '.join(self.defaults)}.",
             )
-        self.param_groups.append({**self.defaults, **group, "params": params})
+        named = {"param_names": names} if names else {}
+        self.param_groups.append({**self.defaults, **group, **named, "params": params})
+
+    # ---- what a subclass says ----------------------------------------------------------------------------------------
 
     def rule_for(self, group: Group) -> Rule:
-        """The rule that a group's options ask for."""
-        return self.rule
+        """The variant of the rule that a group's options ask for."""
+        return self.rule  # type: ignore[no-any-return]
 
-    def hyper(self, group: Group, step: int) -> dict[str, Any]:
-        """The values of the rule's hyper-parameters at this step (counted from 1)."""
+    def hyper(self, group: Group) -> Mapping[str, Any]:
+        """The hyper-parameters under the names that the rule has for them."""
         return group
+
+    def initial(self, name: str, p: Tensor, group: Group) -> np.ndarray:
+        """What a piece of a parameter's state is before the first step."""
+        return np.zeros(p.shape, p.dtype)
+
+    def names_in_state(self, group: Group) -> tuple[str, ...]:
+        """The pieces of a parameter's state that have its shape."""
+        return self.rule_for(group).state
+
+    # ---- a step ------------------------------------------------------------------------------------------------------
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients (or write zeros into them)."""
@@ -77,83 +115,81 @@ class Optimizer:
                 elif p._grad is not None:
                     p._grad.zero_()
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Closure | None = None) -> Any:
         """Update every parameter that has a gradient. `closure`, if given, computes the loss first and is returned."""
         loss = None
         if closure is not None:
-            with set_grad_enabled(True):
+            with grad_mode(True):
                 loss = closure()
-        where = call_site(2)
-        for index, group in enumerate(self.param_groups):
-            params = [p for p in group["params"] if p._grad is not None]
-            if params:
-                self._step_group(index, group, params)
-            for p in params:
-                memory = memory_of(p)
-                memory.version += 1
-                memory.writer = (type(self).__name__, where)
+        self.update(call_site(2))
         return loss
 
-    def _step_group(self, index: int, group: Group, params: list[Tensor]) -> None:
-        rule = self.rule_for(group)
-        bucket = self._buckets.get(index)
-        if bucket is None or not bucket.holds(rule, params):
-            bucket = self._buckets[index] = Bucket(rule, params, [self._state_of(p, rule) for p in params])
-        if bucket.possible:
-            step = bucket.next_step()
-            bucket.update([self.hyper(group, step)[name] for name in rule.hyper], group.get("maximize", False))
-            return
-        for p, state in zip(params, bucket.states, strict=True):
-            state["step"] += 1
-            hyper = self.hyper(group, state["step"])
-            g = p._grad._array()  # type: ignore[union-attr]
-            rule.update(
-                p._array(),
-                -g if group.get("maximize") else g,
-                [state[name] for name in rule.state],
-                [hyper[name] for name in rule.hyper],
-            )
+    def update(self, where: tuple[Any, int]) -> None:
+        """Apply the rule once to every parameter that has a gradient. `where` is the line that asked for it."""
+        self.steps += 1
+        writer: Writer = (type(self).__name__, where)
+        for index, group in enumerate(self.param_groups):
+            rule = self.rule_for(group)
+            known = self._buckets.get(index)
+            found = known.gradients() if known is not None and known.rule is rule else None
+            if known is None or found is None:
+                known = self._buckets[index] = self._in_buckets(known, group, rule)
+                found = known.gradients() or []
+            negate = group.get("maximize", False)
+            for bucket, gradients in zip(known.buckets, found, strict=True):
+                bucket.update(gradients, self._numbers(group, rule, bucket), negate, writer)
 
-    def _state_of(self, p: Tensor, rule: Rule) -> dict[str, Any]:
-        state = self.state.setdefault(p, {"step": 0})
+    def _in_buckets(self, before: Buckets | None, group: Group, rule: Rule) -> Buckets:
+        if before is not None:
+            before.release()
+        params = [p for p in group["params"] if p._grad is not None]
+        others = [p for p in group["params"] if p._grad is None]
+        states = [self.state_of(p, rule, group) for p in params]
+        return Buckets(rule, params, states, tuple(self.scalars), others)
+
+    def state_of(self, p: Tensor, rule: Rule, group: Group) -> dict[str, Any]:
+        """The state that the rule needs, made where it is missing."""
+        state = self.state[p]
+        for scalar, value in self.scalars.items():
+            state.setdefault(scalar, value)
         for name in rule.state:
             if name not in state:
-                state[name] = np.zeros(p.shape, p.dtype)
+                state[name] = self.initial(name, p, group)
         return state
 
-    def state_dict(self) -> dict[str, Any]:
-        """Groups and state as plain data, parameters numbered in order; a copy."""
-        number = {p: k for k, p in enumerate(self._params())}
-        return {
-            "state": {
-                number[p]: {key: np.array(value) if hasattr(value, "shape") else value for key, value in state.items()}
-                for p, state in self.state.items()
-            },
-            "param_groups": [{**group, "params": [number[p] for p in group["params"]]} for group in self.param_groups],
-        }
+    def rate(self, group: Group, step: int) -> float:
+        """The learning rate after so many steps."""
+        lr = group["lr"]
+        return float(lr(step) if callable(lr) else lr)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was taken. Raises `ShapeError` if the parameters differ in number or shape."""
-        params = list(self._params())
-        groups = state_dict["param_groups"]
-        if [len(g["params"]) for g in groups] != [len(g["params"]) for g in self.param_groups]:
-            raise ShapeError(
-                "load_state_dict(): the saved optimizer has groups of "
-                f"{[len(g['params']) for g in groups]} parameters, this one of "
-                f"{[len(g['params']) for g in self.param_groups]}.",
-            )
-        state: dict[Tensor, dict[str, Any]] = {}
-        for number, saved in state_dict["state"].items():
-            p = params[int(number)]
-            for key, value in saved.items():
-                if hasattr(value, "shape") and np.shape(value) != p.shape:
-                    raise ShapeError(f"load_state_dict(): '{key}' of parameter {number} has shape {np.shape(value)}, "
-                                     f"but the parameter has {p.shape}.")
-            state[p] = {key: np.array(value) if hasattr(value, "shape") else value for key, value in saved.items()}
-        for group, saved in zip(self.param_groups, groups, strict=True):
-            group.update({key: value for key, value in saved.items() if key != "params"})
-        self.state = state
+    def _numbers(self, group: Group, rule: Rule, bucket: Bucket) -> list[Any]:
+        """The values of the rule's hyper-parameters at the step that comes now."""
+        bucket.scalars["step"] = step = bucket.scalars["step"] + 1
+        known = self.hyper(group)
+        if not rule.scalars and type(known["lr"]) is float:
+            return [known[name] for name in rule.hyper]
+        known = {**known, **bucket.scalars, "t": step, "lr": self.rate(group, step - 1)}
+        values = rule.numbers(known)
+        for name in bucket.scalars:
+            bucket.scalars[name] = known[name]
+        return values
+
+    # ---- saving ------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Groups and state as plain data and tensors, parameters numbered in order; a copy."""
+        return checkpoint.saved(self)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken (also by PyTorch). The parameters themselves are not part of it.
+
+        Raises `ShapeError` if the parameters differ in number or shape.
+        """
+        checkpoint.restore(self, state_dict)
         self._buckets.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_buckets": {}}  # they share memory with the parameters, which a copy would lose
 
     def _params(self) -> Iterator[Tensor]:
         for group in self.param_groups:
@@ -162,51 +198,33 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = []
         for k, group in enumerate(self.param_groups):
-            settings = ", ".join(f"{key}={value}" for key, value in group.items() if key != "params")
+            settings = ", ".join(f"{key}={value}" for key, value in group.items() if key not in ("params", *OF_OTHERS))
             lines.append(f"  group {k}: {len(group['params'])} parameters, {settings}")
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
 
-class Bucket:
-    """Many small parameters of one dtype, updated as one long array: one call of the rule instead of many."""
+def _accept(who: str, options: Mapping[str, Any], defaults: Group) -> None:
+    """Let PyTorch's other options pass where leaving them out changes nothing."""
+    for name, value in options.items():
+        if name == "differentiable" and value:
+            raise UnsupportedError(
+                f"{who}: differentiable=True is not supported.",
+                "Steps are written in place, so nothing can be differentiated through them.",
+                "Write the step with tensors (w = w - lr * g) and mt.grad(..., create_graph=True).",
+            )
+        if name not in (*HOW_PYTORCH_RUNS, "differentiable"):
+            raise ArgumentError(f"{who} has no option '{name}'.", fix=f"It has {', '.join(defaults)}.")
 
-    def __init__(self, rule: Rule, params: list[Tensor], states: list[dict[str, Any]]) -> None:
-        self.rule, self.params, self.states = rule, params, states
-        self._ids = [id(p) for p in params]
-        sizes = [p.numel() for p in params]
-        self.possible = (
-            len(params) > 1
-            and sum(sizes) <= FEW
-            and len({p.dtype for p in params}) == 1
-            and len({state["step"] for state in states}) == 1
-        )
-        if not self.possible:
-            return
-        self.step = states[0]["step"]
-        starts = np.cumsum([0, *sizes]).tolist()
-        self.parts = [slice(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)]
-        self.p, self.g = np.empty(sum(sizes), params[0].dtype), np.empty(sum(sizes), params[0].dtype)
-        self.state = []
-        for name in rule.state:
-            flat = np.concatenate([state[name].reshape(-1) for state in states])
-            self.state.append(flat)
-            for state, part, p in zip(states, self.parts, params, strict=True):
-                state[name] = flat[part].reshape(p.shape)
 
-    def holds(self, rule: Rule, params: list[Tensor]) -> bool:
-        """Is this still the bucket of these parameters?"""
-        return rule is self.rule and [id(p) for p in params] == self._ids
+def need_closure(closure: Closure | None, who: str, why: str) -> Closure:
+    """The closure. Raises `ArgumentError` if there is none."""
+    if closure is None:
+        raise ArgumentError(f"{who}.step() needs a closure.", why, "optimizer.step(closure)")
+    return closure
 
-    def next_step(self) -> int:
-        self.step += 1
-        for state in self.states:
-            state["step"] = self.step
-        return self.step  # type: ignore[no-any-return]
 
-    def update(self, hyper: list[Any], maximize: bool) -> None:
-        memories = [p._array() for p in self.params]
-        np.concatenate([m.reshape(-1) for m in memories], out=self.p)
-        np.concatenate([p._grad._data.reshape(-1) for p in self.params], out=self.g)  # type: ignore[union-attr]
-        self.rule.update(self.p, -self.g if maximize else self.g, self.state, hyper)
-        for memory, part in zip(memories, self.parts, strict=True):
-            memory[...] = self.p[part].reshape(memory.shape)
+def check_range(who: str, **values: float) -> None:
+    """Raise `ArgumentError` for a hyper-parameter that is negative."""
+    for name, value in values.items():
+        if not callable(value) and not value >= 0:
+            raise ArgumentError(f"{who}: {name} is {value}; it can't be negative.")

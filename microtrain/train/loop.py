@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import GraphError
-from ..recording import no_grad
-from ..nn.functional import cross_entropy  # type: ignore[attr-defined]
+from ..nn.functional import cross_entropy
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
+from ..recording import no_grad
 from ..tensor import Tensor
 from .history import History
 from .progress import progress
@@ -22,7 +22,8 @@ def evaluate(
     metrics: Mapping[str, Metric] | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """The mean loss and metrics over all samples, in evaluation mode and without recording gradients."""
-    was_training, totals, count = model.training, {}, 0
+    was_training, count = model.training, 0
+    totals: dict[str, float] = {}
     model.eval()
     try:
         with no_grad():
@@ -52,9 +53,9 @@ def fit(
 ) -> History:
     """Train for a number of epochs and return what was measured after each.
 
-    The rows have `epoch`, `train_loss` and the metrics over the epoch's batches (`train_accuracy`, as the parameters were
-    at that moment), and the same for `test_batches`. `on_epoch(history)` is called after each; if it returns True the
-    training ends. Progress shows on a terminal, unless `show` is False.
+    The rows have `epoch`, `train_loss` and the metrics over the epoch's batches (`train_accuracy`, as the parameters
+    were at that moment), and the same for `test_batches`. `on_epoch(history)` is called after each; if it returns True
+    the training ends. Progress shows on a terminal, unless `show` is False.
 
     Raises `GraphError` when the loss becomes NaN or infinite: the parameters are lost by then.
     """

@@ -52,6 +52,8 @@ def measure(code: str) -> float:
 
 if __name__ == "__main__":
     peaks = {name: measure(STEP.format(kind=kind)) for name, kind in (("microtrain", "ours"), ("torch", "theirs"))}
-    print(f"peak of three steps, 784-1024-1024-10, batch 4096: {peaks['microtrain']:.0f} MB, torch {peaks['torch']:.0f} MB")
+    print(
+        f"peak of three steps, 784-1024-1024-10, batch 4096: {peaks['microtrain']:.0f} MB, torch {peaks['torch']:.0f} MB"
+    )
     print(f"  ratio {peaks['microtrain'] / peaks['torch']:.2f}")
     print(f"growth over 10,000 steps without garbage collection: {measure(GROWTH):.1f} MB")

@@ -1,6 +1,6 @@
 """A whole training step (forward, backward, Adam, float32, cross-entropy) beside PyTorch's eager mode.
 
-    python tests/benchmarks/bench_steps.py [threads]
+python tests/benchmarks/bench_steps.py [threads]
 """
 
 from __future__ import annotations

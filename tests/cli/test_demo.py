@@ -64,11 +64,11 @@ def test_mistakes_end_with_one_clear_line(tmp_path):
 @pytest.mark.parametrize("args", [["--help"], ["version"], ["demo", "--help"]])
 def test_help_is_quick_to_load(args, tmp_path):
     code = (
-        "import sys; sys.argv = ['microtrain', *%r]\n"
+        f"import sys; sys.argv = ['microtrain', *{args!r}]\n"
         "from microtrain.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print({'numba', 'matplotlib', 'scipy', 'graphviz'} & set(sys.modules))" % (args,)
+        "print({'numba', 'matplotlib', 'scipy', 'graphviz'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.stdout.rstrip().endswith("set()"), done.stdout + done.stderr

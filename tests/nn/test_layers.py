@@ -1,11 +1,11 @@
-"""Layers, containers, activations and losses, against PyTorch where it has them."""
+"""Layers, activations and the functions behind them, against PyTorch where it has them."""
 
 import numpy as np
 import pytest
 
 import microtrain as mt
 import microtrain.nn.functional as F
-from microtrain import nn
+from microtrain import nn, optim
 from microtrain.nn import init
 
 
@@ -40,19 +40,6 @@ def test_dropout_keeps_the_mean_and_stops_in_eval():
         nn.Dropout(1.5)
 
 
-def test_containers():
-    layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
-    layers.append(nn.Tanh())
-    assert len(layers) == 3 and len(list(layers.parameters())) == 4
-    chain = nn.Sequential(*layers)
-    assert isinstance(chain[-1], nn.Tanh) and len(chain[:2]) == 2
-    with pytest.raises(IndexError, match="3 modules"):
-        chain[5]
-    named = nn.ModuleDict({"a": nn.Linear(2, 3)})
-    named["b"] = nn.ReLU()
-    assert "a" in named and list(named) == ["a", "b"] and len(named) == 2
-
-
 @pytest.mark.oracle
 @pytest.mark.parametrize(
     ("name", "args"),
@@ -74,41 +61,138 @@ def test_activation_modules_equal_pytorchs(name, args):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_losses_equal_pytorchs(reduction):
+@pytest.mark.parametrize(
+    ("build", "shapes"),
+    [
+        (lambda nn: nn.Linear(3, 2), [(5, 3)]), (lambda nn: nn.Linear(3, 2, bias=False), [(2, 5, 3)]),
+        (lambda nn: nn.Bilinear(3, 4, 2), [(5, 3), (5, 4)]), (lambda nn: nn.Bilinear(3, 4, 2, bias=False), [(3,), (4,)]),
+        (lambda nn: nn.LayerNorm(4), [(5, 4)]), (lambda nn: nn.LayerNorm((3, 4), eps=0.1), [(2, 3, 4)]),
+        (lambda nn: nn.LayerNorm(4, elementwise_affine=False), [(5, 4)]), (lambda nn: nn.LayerNorm(4, bias=False), [(5, 4)]),
+        (lambda nn: nn.Unflatten(1, (2, 3)), [(5, 6)]), (lambda nn: nn.Flatten(0), [(2, 3)]),
+    ],
+)  # fmt: skip
+def test_layers_equal_pytorchs(build, shapes):
     torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(1)
-    x, t, labels, bits = rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), rng.integers(4, size=6), rng.random((6, 4))
-    pairs = {
-        "MSELoss": (x, t), "L1Loss": (x, t), "CrossEntropyLoss": (x, labels), "BCEWithLogitsLoss": (x, bits),
-    }  # fmt: skip
-    for name, (a, b) in pairs.items():
-        theirs = getattr(torch.nn, name)(reduction=reduction)(torch.tensor(a), torch.tensor(b)).numpy()
-        ours = getattr(nn, name)(reduction=reduction)(mt.tensor(a), mt.tensor(b)).numpy()
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, err_msg=name)
+    theirs, ours = build(torch.nn).double(), build(nn)
+    rng = np.random.default_rng(0)
+    state = {name: rng.normal(size=tuple(value.shape)) for name, value in theirs.state_dict().items()}
+    assert list(ours.state_dict()) == list(state)
+    theirs.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+    ours.load_state_dict(state)
+    inputs = [rng.normal(size=s) for s in shapes]
+    results = []
+    for lib, layer in ((torch, theirs), (mt, ours)):
+        xs = [lib.tensor(x, requires_grad=True) for x in inputs]
+        y = layer(*xs)
+        (y * y).sum().backward()
+        results.append(
+            [y.detach().numpy(), *(x.grad.numpy() for x in xs), *(p.grad.numpy() for p in layer.parameters())]
+        )
+    for mine, reference in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, reference, rtol=1e-9, atol=1e-12)
 
 
-def test_initialisers_have_the_stated_variance():
-    w = mt.zeros(300, 200)
-    g = mt.Generator(0)
-    init.kaiming_normal_(w, nonlinearity="relu", generator=g)
-    assert w.var().item() == pytest.approx(2 / 200, rel=0.03)
-    init.kaiming_uniform_(w, a=5**0.5, generator=g)
-    assert w.abs().max().item() <= 1 / 200**0.5
-    init.xavier_uniform_(w, generator=g)
-    assert w.var().item() == pytest.approx(2 / 500, rel=0.03)
-    init.xavier_normal_(w, gain=2.0, generator=g)
-    assert w.var().item() == pytest.approx(8 / 500, rel=0.03)
-    init.orthogonal_(w, generator=g)
-    np.testing.assert_allclose((w.T @ w).numpy(), np.eye(200), atol=1e-12)
-    init.eye_(w)
-    assert w.sum().item() == 200
-    with pytest.raises(mt.MicrotrainError, match="fan-in"):
-        init.xavier_normal_(mt.zeros(3))
-    with pytest.raises(mt.MicrotrainError, match="gain"):
-        init.calculate_gain("swoosh")
+def test_embedding():
+    layer = nn.Embedding(5, 3)
+    numbers = mt.tensor([[0, 4], [4, 4]])
+    rows = layer(numbers)
+    assert rows.shape == (2, 2, 3) and (rows[0, 1] == layer.weight[4]).all()
+    rows.sum().backward()
+    np.testing.assert_array_equal(layer.weight.grad.numpy()[:, 0], [1, 0, 0, 0, 3])
+    with pytest.raises(IndexError, match="number 5 with 5 rows"):
+        layer(mt.tensor([5]))
+    with pytest.raises(TypeError, match="integers"):
+        layer(mt.tensor([0.5]))
 
 
-def test_functional_reductions_refuse_unknown_names():
-    with pytest.raises(mt.MicrotrainError, match="average"):
-        F.mse_loss(mt.zeros(2), mt.zeros(2), reduction="average")
+def test_lazy_linear_learns_its_size():
+    model = nn.Sequential(nn.LazyLinear(4, generator=mt.Generator(0)), nn.Tanh(), nn.LazyLinear(1))
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    weight = model[0].weight
+    assert "(?)" in repr(model) and "(?)" in model.summary()
+    for ask in (lambda: weight.shape, model.state_dict, lambda: init.normal_(weight)):
+        with pytest.raises(mt.MicrotrainError, match=r"no (shape|values) yet"):
+            ask()
+    x = mt.ones(5, 3)
+    model(x).sum().backward()
+    assert type(model[0]) is nn.Linear and model[0].weight is weight and weight.shape == (4, 3)
+    assert model[0].in_features == 3 and isinstance(weight, nn.Parameter)
+    same = nn.Linear(3, 4, generator=mt.Generator(0))
+    np.testing.assert_array_equal(same.weight.detach().numpy(), weight.detach().numpy())
+    before = weight.detach().clone()
+    optimizer.step()
+    assert not (weight == before).all()
+    fresh = nn.Sequential(nn.LazyLinear(4), nn.Tanh(), nn.LazyLinear(1))
+    fresh.load_state_dict(model.state_dict())
+    assert (fresh(x) == model(x)).all() and type(fresh[0]) is nn.Linear and fresh[0].in_features == 3
+    single = nn.LazyLinear(2, bias=False, dtype=mt.float32).float()
+    assert single(mt.ones(2, 2, dtype=mt.float32)).dtype == mt.float32 and single.bias is None
+
+
+def test_inplace_activations_write_over_their_input():
+    for layer in (nn.ReLU(inplace=True), nn.ELU(inplace=True), nn.LeakyReLU(0.1, inplace=True)):
+        x = mt.tensor([-1.0, 2.0], requires_grad=True)
+        h = x * 1
+        out = layer(h)
+        assert out is h and "inplace=True" in repr(layer)
+        out.sum().backward()
+        expected = mt.grad(type(layer)(*[getattr(layer, k) for k in layer._settings])(x).sum(), [x])[0]
+        np.testing.assert_array_equal(x.grad.numpy(), expected.numpy())
+        with pytest.raises(mt.MicrotrainError, match="leaf"):
+            layer(x)
+    h = mt.tensor([-1.0, 2.0])
+    assert F.relu(h, inplace=True) is h and h.tolist() == [0, 2]
+
+
+def test_settings_are_checked_and_shown():
+    assert repr(nn.LeakyReLU(0.2)).startswith("LeakyReLU(negative_slope=0.2)")
+    assert repr(nn.HuberLoss(delta=2.0)).startswith("HuberLoss(delta=2.0)")
+    for wrong in (
+        lambda: nn.ReLU(0.1),
+        lambda: nn.ELU(beta=1),
+        lambda: nn.HuberLoss("mean", 1.0, 2),
+        lambda: nn.MSELoss(x=1),
+    ):
+        with pytest.raises(mt.MicrotrainError, match="It takes"):
+            wrong()
+    for wrong in (
+        lambda: nn.Linear(-1, 2),
+        lambda: nn.Linear(2, 2, device="cuda"),
+        lambda: nn.Unflatten(3, (1,))(mt.ones(2)),
+    ):
+        with pytest.raises(mt.MicrotrainError):
+            wrong()
+
+
+def test_functions_that_need_shapes_say_so():
+    for call, message in [
+        (lambda: F.bilinear(mt.ones(2, 3), mt.ones(2, 4), mt.ones(5, 4, 3)), "bilinear"),
+        (lambda: F.layer_norm(mt.ones(2, 3), 4), r"\(2, 3\) are not \(4,\)"),
+        (lambda: F.scaled_dot_product_attention(mt.ones(2, 3), mt.ones(2, 4), mt.ones(2, 4)), "one d"),
+    ]:
+        with pytest.raises(mt.MicrotrainError, match=message):
+            call()
+
+
+@pytest.mark.oracle
+def test_functions_equal_pytorchs():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(2, 5, 4)), rng.normal(size=(2, 5, 4)), rng.normal(size=(2, 5, 3))
+    mask, shift = np.tril(np.ones((5, 5), dtype=bool)), rng.normal(size=(5, 5))
+    for f in [
+        lambda lib, F, a, b, c: F.normalize(a, dim=2),
+        lambda lib, F, a, b, c: F.cosine_similarity(a, b, dim=1),
+        lambda lib, F, a, b, c: F.scaled_dot_product_attention(a, b, c),
+        lambda lib, F, a, b, c: F.scaled_dot_product_attention(a, b, c, is_causal=True, scale=0.3),
+        lambda lib, F, a, b, c: F.scaled_dot_product_attention(a, b, c, attn_mask=lib.tensor(mask)),
+        lambda lib, F, a, b, c: F.scaled_dot_product_attention(a, b, c, attn_mask=lib.tensor(shift)),
+    ]:
+        results = []
+        for lib, library in ((torch, torch.nn.functional), (mt, F)):
+            xs = [lib.tensor(x, requires_grad=True) for x in (a, b, c)]
+            y = f(lib, library, *xs)
+            grads = lib.autograd.grad((y * y).sum(), xs, allow_unused=True)
+            results.append([y.detach().numpy(), *(np.zeros(1) if g is None else g.numpy() for g in grads)])
+        for mine, reference in zip(*results, strict=True):
+            np.testing.assert_allclose(mine, reference, rtol=1e-9, atol=1e-12)

@@ -1,5 +1,8 @@
 """Module: parameters, state, hooks, modes."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -98,10 +101,34 @@ def test_works_without_calling_the_base_constructor():
     assert Bare()(mt.zeros(3, 2)).shape == (3, 1)
 
 
-def test_repr_and_summary_show_shapes_and_counts():
+def test_repr_shows_shapes_and_counts():
+    assert repr(nn.MLP([3, 4, 2])).splitlines() == [
+        "MLP(  # 26 parameters",
+        "  (0): Linear(in_features=3, out_features=4, bias=True)  # weight (4, 3), bias (4,): 16 parameters",
+        "  (1): ReLU()",
+        "  (2): Linear(in_features=4, out_features=2, bias=True)  # weight (2, 4), bias (2,): 10 parameters",
+        ")",
+    ]
+    assert repr(nn.Tanh()) == "Tanh()  # 0 parameters"
+    tied = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    tied[1].weight = tied[0].weight
+    assert repr(tied).startswith("Sequential(  # 4 parameters")
+
+
+def test_summary_lists_every_parameter():
     model = nn.MLP([3, 4, 2])
-    assert repr(model).splitlines()[1] == "  (0): Linear(in_features=3, out_features=4, bias=True)"
-    assert model.summary().splitlines()[-1].split() == ["total", "26"]
+    assert model.summary().splitlines() == [
+        "parameter  shape       count  dtype",
+        "0.weight   (4, 3)         12  float64",
+        "0.bias     (4,)            4  float64",
+        "2.weight   (2, 4)          8  float64",
+        "2.bias     (2,)            2  float64",
+        "total                     26",
+    ]
+    model[0].requires_grad_(False)
+    lines = model.float().summary().splitlines()
+    assert lines[1].endswith("float32  frozen") and lines[-1].split() == ["trained", "10"]
+    assert nn.Tanh().summary().splitlines()[-1].split() == ["total", "0"]
 
 
 def test_conversion_keeps_the_parameters():
@@ -125,3 +152,186 @@ def test_apply_and_buffers():
     seen = []
     small().apply(lambda m: seen.append(type(m).__name__))
     assert seen[-1] == "Sequential" and len(seen) == 4
+
+
+# ---- what would be lost without a word -------------------------------------------------------------------------------
+
+
+def test_a_parameter_can_not_be_replaced_by_something_untrained():
+    model = small()
+    with pytest.raises(TypeError, match=r"'weight' of Linear is a Parameter[\s\S]*copy_"):
+        model[0].weight = model[0].weight - 0.1
+    with pytest.raises(TypeError, match="'0' of Sequential is a Module"):
+        setattr(model, "0", lambda x: x)
+    model[0].weight = nn.Parameter(mt.zeros(4, 3))
+    model[0].bias = None
+    assert len(list(model.parameters())) == 3 and model(mt.ones(1, 3)).shape == (1, 2)
+    del model[0].weight
+    model[0].weight = mt.zeros(4, 3)
+
+
+@pytest.mark.parametrize("hide", [list, tuple, lambda layers: dict(enumerate(layers))])
+def test_parameters_in_plain_lists_are_pointed_out(hide):
+    class Hiding(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(2, 2)
+            self.layers = hide([nn.Linear(2, 2), nn.Linear(2, 2)])
+
+    with pytest.warns(UserWarning, match=r"'layers' of Hiding.*ModuleList"):
+        assert len(list(Hiding().parameters())) == 2
+
+
+def test_a_list_of_registered_layers_is_no_mistake():
+    class Fine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)
+            self.chain = [self.a, self.b]
+            self.weights = [self.a.weight]
+
+    assert len(list(Fine().parameters())) == 4
+
+
+def test_a_module_that_contains_itself():
+    class Child(nn.Module):
+        pass
+
+    parent, child = nn.Sequential(), Child()
+    parent.append(child)
+    child.owner = parent
+    assert len(list(parent.modules())) == 2 and list(parent.parameters()) == []
+    with pytest.raises(mt.MicrotrainError, match="contains itself"):
+        parent.state_dict()
+
+
+# ---- walking through -------------------------------------------------------------------------------------------------
+
+
+def test_modules_below_by_name():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Linear(3, 1)))
+    assert [name for name, _ in model.named_modules()] == ["", "0", "1", "1.0", "1.1"]
+    assert model.get_submodule("1.1") is model[1][1] and model.get_submodule("") is model
+    assert model.get_parameter("1.1.bias") is model[1][1].bias
+    with pytest.raises(mt.MicrotrainError, match=r"no parameter '1\.weight'[\s\S]*1\.1\.weight"):
+        model.get_parameter("1.weight")
+    assert next(model.named_parameters(prefix="net"))[0] == "net.0.weight"
+    assert list(model.named_parameters(recurse=False)) == []
+    shared = nn.Tanh()
+    twice = nn.Sequential(shared, shared)
+    assert len(list(twice.modules())) == 2 and len(list(twice.children())) == 2
+
+
+def test_apply_goes_from_the_inside_out():
+    seen = []
+    model = nn.Sequential(nn.Sequential(nn.Tanh()), nn.ReLU())
+    assert model.apply(lambda m: seen.append(type(m).__name__)) is model
+    assert seen == ["Tanh", "Sequential", "ReLU", "Sequential"]
+
+
+def test_state_dict_options():
+    model = small()
+    assert list(model.state_dict(prefix="net.")) == ["net.0.weight", "net.0.bias", "net.2.weight", "net.2.bias"]
+    assert model.state_dict(keep_vars=True)["0.weight"] is model[0].weight
+    plain = {name: value.numpy() * 0 for name, value in model.state_dict().items()}
+    model.load_state_dict(plain)
+    assert all((p == 0).all() for p in model.parameters())
+
+
+def test_zero_grad_and_freezing():
+    model = small()
+    model(mt.ones(1, 3)).sum().backward()
+    model.zero_grad(set_to_none=False)
+    assert all((p.grad == 0).all() for p in model.parameters())
+    model.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
+    model[0].requires_grad_(False)
+    model(mt.ones(1, 3)).sum().backward()
+    assert model[0].weight.grad is None and model[2].weight.grad is not None
+
+
+def test_conversion_takes_gradients_and_buffers_along():
+    model = small()
+    model.register_buffer("scratch", mt.ones(2), persistent=False)
+    model(mt.ones(1, 3)).sum().backward()
+    model.to(mt.float32)
+    assert {p.dtype for p in model.parameters()} == {p.grad.dtype for p in model.parameters()} == {mt.float32}
+    assert model.scratch.dtype == mt.float32 and model.double()[0].weight.dtype == mt.float64
+    assert model.to("cpu") is model and model.to(mt.device("cpu"), mt.float32)[0].weight.dtype == mt.float32
+    for there in (lambda: model.to("cuda"), model.cuda):
+        with pytest.raises(mt.MicrotrainError, match="cuda"):
+            there()
+
+
+def test_copies_and_pickles_are_apart_but_keep_what_is_shared():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
+    model[2].weight = model[0].weight
+    x = mt.randn(3, 2)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert (twin(x) == model(x)).all()
+        assert twin[0].weight is not model[0].weight and twin[2].weight is twin[0].weight
+
+
+# ---- hooks on gradients ----------------------------------------------------------------------------------------------
+
+
+def test_backward_hooks_see_and_replace():
+    layer, seen = nn.Linear(3, 2), []
+    x = mt.ones(4, 3, requires_grad=True)
+    handle = layer.register_full_backward_hook(lambda m, gi, go: seen.append((m, gi, go)))
+    (layer(x) * 2).sum().backward()
+    ((module, (grad_input,), (grad_output,)),) = seen
+    assert module is layer and (grad_output == 2).all()
+    np.testing.assert_allclose(grad_input.numpy(), x.grad.numpy())
+    handle.remove()
+    (layer(x) * 2).sum().backward()
+    assert len(seen) == 1
+    before = x.grad.clone()
+    with layer.register_full_backward_hook(lambda m, gi, go: (gi[0] * 10,)):
+        (layer(x) * 2).sum().backward()
+    np.testing.assert_allclose((x.grad - before).numpy(), 5 * before.numpy())
+    layer.zero_grad()
+    layer.register_full_backward_pre_hook(lambda m, go: (go[0] * 0,))
+    layer(x).sum().backward()
+    assert (layer.weight.grad == 0).all()
+
+
+def test_a_backward_hook_where_no_input_requires_grad():
+    layer, seen = nn.Linear(3, 2), []
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go[0].shape)))
+    layer(mt.ones(4, 3)).sum().backward()
+    assert seen == [((None,), (4, 2))]
+    with mt.no_grad():
+        layer(mt.ones(4, 3))
+    assert len(seen) == 1
+
+
+def test_backward_hooks_of_several_inputs_and_outputs():
+    class Two(nn.Module):
+        def forward(self, a, n, b, *, scale):
+            return a * b * scale, a + b, n
+
+    module, seen = Two(), []
+    module.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go)))
+    a, b = (mt.tensor(v, requires_grad=True) for v in (2.0, 3.0))
+    product, total, n = module(a, 7, b, scale=5.0)
+    assert n == 7
+    (product * 10 + total).backward()
+    ((gi, go),) = seen
+    assert [None if g is None else g.item() for g in gi] == [151, None, 101]
+    assert [None if g is None else g.item() for g in go] == [10, 1, None]
+
+
+def test_hooks_can_be_differentiated():
+    layer = nn.Tanh()
+    layer.register_full_backward_hook(lambda m, gi, go: (gi[0] * 3,))
+    x = mt.tensor(0.5, requires_grad=True)
+    (g,) = mt.grad(layer(x), [x], create_graph=True)
+    (h,) = mt.grad(g, [x])
+    y = np.tanh(0.5)
+    assert h.item() == pytest.approx(3 * -2 * y * (1 - y * y))
+
+
+def test_forward_without_a_definition():
+    with pytest.raises(NotImplementedError, match=r"Module does not define forward"):
+        nn.Module()(1)

@@ -11,44 +11,10 @@ import pytest
 import microtrain as mt
 
 DTYPES = ["bool", "uint8", "int8", "int32", "int64", "float32", "float64"]
-SAME_IN_NUMPY = [
-    "abs",
-    "sign",
-    "sqrt",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "sin",
-    "cos",
-    "tan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "arctan",
-    "square",
-    "floor",
-    "ceil",
-    "trunc",
-    "logical_not",
-    "isnan",
-    "isinf",
-    "isfinite",
-    "sum",
-    "prod",
-    "mean",
-    "var",
-    "std",
-    "max",
-    "min",
-    "argmax",
-    "argmin",
-    "any",
-    "all",
-]
+SAME_IN_NUMPY = """
+    abs sign sqrt exp exp2 expm1 log log1p log2 log10 sin cos tan sinh cosh tanh arctan square floor ceil trunc
+    logical_not isnan isinf isfinite sum prod mean var std max min argmax argmin any all
+"""
 
 
 def values(dtype: str) -> Any:
@@ -56,11 +22,12 @@ def values(dtype: str) -> Any:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", SAME_IN_NUMPY)
+@pytest.mark.parametrize("name", SAME_IN_NUMPY.split())
 def test_functions_promote_as_numpy(name: str, dtype: str) -> None:
     x = values(dtype)
     if (name, dtype) == ("sign", "bool"):
-        pytest.raises(mt.MicrotrainError, mt.sign, mt.tensor(x))
+        with pytest.raises(mt.MicrotrainError):
+            mt.sign(mt.tensor(x))
         return
     settings = {"correction": 0} if name in ("var", "std") else {}
     y, expected = getattr(mt, name)(mt.tensor(x), **settings), getattr(np, name)(x)

@@ -20,6 +20,10 @@ def index(*values: Any) -> mt.Tensor:
     return mt.tensor(values, dtype=int)
 
 
+ALONG_AXES = """
+    sum mean prod var std max min amax amin argmax argmin logsumexp norm cumsum cumprod any all median sort argsort
+    squeeze unbind softmax log_softmax
+"""
 WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     # shapes that do not go together
     ("add", lambda: z(2, 3) + z(2, 4), ShapeError, ["(2, 3)", "(2, 4)"]),
@@ -64,7 +68,12 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("inv", lambda: mt.inv(z(2, 3)), ShapeError, ["(2, 3)"]),
     ("det", lambda: mt.det(z(3)), ShapeError, ["(3,)"]),
     ("solve", lambda: mt.solve(mt.eye(3), z(2)), ShapeError, ["(3, 3)", "(2,)"]),
-    ("solve a batch", lambda: mt.solve(mt.zeros(2, 3, 3) + mt.eye(3), z(3, 3, 1)), ShapeError, ["(2, 3, 3)", "(3, 3, 1)"]),
+    (
+        "solve a batch",
+        lambda: mt.solve(mt.zeros(2, 3, 3) + mt.eye(3), z(3, 3, 1)),
+        ShapeError,
+        ["(2, 3, 3)", "(3, 3, 1)"],
+    ),
     ("cholesky", lambda: mt.cholesky(z(2, 3)), ShapeError, ["(2, 3)"]),
     ("einsum", lambda: mt.einsum("ij,jk->ik", z(2, 3), z(4, 5)), ShapeError, ["(2, 3)", "(4, 5)"]),
     ("einsum with too few letters", lambda: mt.einsum("i,jk", z(2, 3), z(4, 5)), ShapeError, ["'i'"]),
@@ -75,7 +84,12 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("gather with other axes", lambda: mt.gather(z(2, 3), 0, index(0)), ShapeError, ["(2, 3)", "(1,)"]),
     ("gather beyond", lambda: mt.gather(z(2, 3), 1, mt.zeros((3, 1), dtype=int)), ShapeError, ["(2, 3)", "(3, 1)"]),
     ("scatter_add", lambda: mt.scatter_add(z(3), 0, index(0, 1), z(1)), ShapeError, ["(2,)", "(1,)"]),
-    ("take_along_dim", lambda: mt.take_along_dim(z(2, 3), mt.zeros((3, 1), dtype=int), 1), ShapeError, ["(2, 3)", "(3, 1)"]),
+    (
+        "take_along_dim",
+        lambda: mt.take_along_dim(z(2, 3), mt.zeros((3, 1), dtype=int), 1),
+        ShapeError,
+        ["(2, 3)", "(3, 1)"],
+    ),
     ("index_select", lambda: mt.index_select(z(2, 3), 0, mt.zeros((1, 1), dtype=int)), ShapeError, ["(1, 1)"]),
     ("unbind", lambda: mt.unbind(z()), ShapeError, ["()"]),
     ("split", lambda: mt.split(z(), 1), ShapeError, ["()"]),
@@ -83,17 +97,17 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("copy_", lambda: z(2).copy_(z(3)), ShapeError, ["2", "3"]),
     # nothing to reduce
     *[
-        (f"{name} of nothing", lambda f=getattr(mt, name): f(z(0, 3)), ShapeError, ["(0, 3)"])
+        (f"{name} of nothing", lambda name=name: getattr(mt, name)(z(0, 3)), ShapeError, ["(0, 3)"])
         for name in ("max", "min", "amax", "amin", "argmax", "argmin", "median")
     ],
     *[
-        (f"{name} of nothing along an axis", lambda f=getattr(mt, name): f(z(3, 0), 1), ShapeError, ["(3, 0)"])
+        (f"{name} of nothing along an axis", lambda name=name: getattr(mt, name)(z(3, 0), 1), ShapeError, ["(3, 0)"])
         for name in ("max", "min", "amax", "amin", "argmax", "argmin", "median")
     ],
     # axes
     *[
-        (f"{name} along axis 2", lambda f=getattr(mt, name): f(z(2, 3), dim=2), IndexingError, ["2"])
-        for name in ["sum", "mean", "prod", "var", "std", "max", "min", "amax", "amin", "argmax", "argmin", "logsumexp", "norm", "cumsum", "cumprod", "any", "all", "median", "sort", "argsort", "squeeze", "unbind", "softmax", "log_softmax"]
+        (f"{name} along axis 2", lambda name=name: getattr(mt, name)(z(2, 3), dim=2), IndexingError, ["2"])
+        for name in ALONG_AXES.split()
     ],
     ("unsqueeze", lambda: z(2).unsqueeze(3), IndexingError, ["3"]),
     ("transpose", lambda: z(2, 3).transpose(0, 2), IndexingError, ["2"]),
@@ -175,12 +189,11 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("einsum with a result from nowhere", lambda: mt.einsum("ij->k", z(2, 3)), ArgumentError, ["ij->k"]),
     ("einsum with a result twice", lambda: mt.einsum("ij->ii", z(2, 3)), ArgumentError, ["ij->ii"]),
     ("einsum with too many terms", lambda: mt.einsum("ij,jk", z(2, 3)), ArgumentError, ["2", "1"]),
-    ("einsum without tensors", lambda: mt.einsum("ij"), ArgumentError, ["ij"]),
     ("inverse of a singular matrix", lambda: mt.inv(z(2, 2)), ArgumentError, ["(2, 2)", "singular"]),
     ("solve a singular system", lambda: mt.solve(z(2, 2), z(2)), ArgumentError, ["(2, 2)", "singular"]),
     ("cholesky of a negative matrix", lambda: mt.cholesky(-mt.eye(2)), ArgumentError, ["(2, 2)", "positive definite"]),
     ("eigenvalues of NaN", lambda: mt.eigvalsh(mt.full((3, 3), np.nan)), ArgumentError, ["(3, 3)"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "kind", "texts"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])

@@ -12,9 +12,10 @@ import microtrain as mt
 from .helpers import check_derivatives
 
 INDICES: list[Any] = [
-    0, -1, slice(None), slice(1, None), slice(None, None, -1), slice(3, 0, -2), slice(5, 9), ..., None, (), (0, 1), (..., 0),
+    0, -1, slice(None), slice(1, None), slice(None, None, -1), slice(3, 0, -2), slice(5, 9), ..., None, (), (0, 1),
+    (..., 0),
     (slice(None), None, 1), (None, ..., None), ([0, 2],), [0, 2, 0], ([0, 1], [1, 2]), ([[0], [1]], [0, 2]),
-    (slice(None), [2, 0]), ([0, 1], slice(None), ), np.array([True, False, True]), True, False, np.int64(1), np.array(1),
+    (slice(None), [2, 0]), ([0, 1], slice(None)), np.array([True, False, True]), True, False, np.int64(1), np.array(1),
     ([True, False, True], 0), (np.array([[True, False, True, False]] * 3)), (0, ..., [1, 2]), [],
 ]  # fmt: skip
 

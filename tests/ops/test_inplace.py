@@ -25,7 +25,10 @@ EXTRA: dict[str, tuple[Any, ...]] = {  # what comes after the tensor; 0.7 otherw
     "clip": (0.4, 0.6),
     **dict.fromkeys(["add", "sub", "subtract", "div", "divide", "true_divide"], (0.7,)),
 }
-BOOLEAN = {name for name in INPLACE if name.startswith("bitwise")}
+OURS = {
+    name for name in INPLACE if METHODS[name].__module__.startswith("microtrain.ops")
+}  # rows, and what ops publishes
+BOOLEAN = {name for name in OURS if name.startswith("bitwise")}
 
 
 def arguments(name: str) -> tuple[Any, ...]:
@@ -38,7 +41,7 @@ def start(name: str) -> Any:
     return np.array([1.2, 1.5, 1.7]) if name in ("acosh", "arccosh") else np.array([0.2, 0.5, 0.7])
 
 
-@pytest.mark.parametrize("name", sorted(INPLACE - BOOLEAN))
+@pytest.mark.parametrize("name", sorted(OURS - BOOLEAN))
 def test_same_as_a_new_tensor(name: str) -> None:
     """Value, and gradient of a result that is overwritten and of the tensor it was made from."""
     function, extra = METHODS[name], arguments(name)
@@ -59,7 +62,7 @@ def test_same_as_a_new_tensor(name: str) -> None:
         np.testing.assert_array_equal(x.grad.numpy(), x2.grad.numpy())
 
 
-@pytest.mark.parametrize("name", sorted(INPLACE - BOOLEAN))
+@pytest.mark.parametrize("name", sorted(OURS - BOOLEAN))
 def test_under_no_grad_a_leaf_changes(name: str) -> None:
     x = mt.tensor(start(name), requires_grad=True)
     with mt.no_grad():

@@ -123,8 +123,8 @@ def test_tensors_without_axes() -> None:
     assert x.flatten().shape == x.unsqueeze(0).shape == x.expand(1).shape == (1,)
     assert x.T.shape == x.squeeze().shape == x.permute().shape == x.transpose(0, -1).shape == ()
     for f in (
-        mt.sum, mt.mean, mt.prod, mt.max, mt.amax, mt.median, mt.norm, mt.cumsum, mt.cumprod, mt.softmax, mt.log_softmax, mt.sort,
-        mt.flip, mt.clone,
+        mt.sum, mt.mean, mt.prod, mt.max, mt.amax, mt.median, mt.norm, mt.cumsum, mt.cumprod, mt.softmax,
+        mt.log_softmax, mt.sort, mt.flip, mt.clone,
     ):  # fmt: skip
         y = f(x, 0) if f in (mt.cumsum, mt.cumprod, mt.softmax, mt.log_softmax) else f(x)
         y = y[0] if isinstance(y, tuple) else y

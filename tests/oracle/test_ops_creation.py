@@ -1,4 +1,4 @@
-"""The constructors against PyTorch's: values, shapes, kinds of dtype (floats are float64 here unless asked otherwise)."""
+"""The constructors against PyTorch's: values, shapes, kinds of dtype (floats are float64 here unless asked)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every operation against PyTorch: value, gradient, and gradient of the gradient, on drawn shapes, strides and values."""
+"""Every operation against PyTorch: value, gradient, and gradient of the gradient, on drawn shapes, strides, values."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_prints_what_it_says(path, tmp_path):
         encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    expected = re.findall(r"^#> (.*)$", path.read_text(encoding="utf-8"), flags=re.M)
+    expected = re.findall(r"^# -> (.*)$", path.read_text(encoding="utf-8"), flags=re.M)
     assert expected
     assert done.stdout.splitlines() == expected
 

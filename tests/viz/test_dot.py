@@ -6,8 +6,7 @@ import string
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import microtrain as mt
 from microtrain.viz import Graph

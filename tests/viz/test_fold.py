@@ -4,8 +4,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import microtrain as mt
 from microtrain.viz.graph.fold import fold, repetitions

@@ -2,5 +2,6 @@
 
 from .classification import confusion, images
 from .curves import learning_curves
+from .line_search import line_search
 
-__all__ = ["confusion", "images", "learning_curves"]
+__all__ = ["confusion", "images", "learning_curves", "line_search"]

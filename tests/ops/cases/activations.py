@@ -20,7 +20,7 @@ from ..case import (
     probability,
     real,
 )
-from .writing_cases import AT_NAN, binary, nan, unary
+from .shared import AT_NAN, binary, nan, unary
 
 
 def mt_broadcast(*xs: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from ..case import (
     positive,
     real,
 )
-from .writing_cases import AT_NAN, HALF, OVERFLOW, binary, nan, unary
+from .shared import AT_NAN, HALF, OVERFLOW, binary, nan, unary
 
 CASES = [
     binary("add", (real, real), mt.add, np.add),

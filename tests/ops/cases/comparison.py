@@ -18,7 +18,7 @@ from ..case import (
     off_zero,
     real,
 )
-from .writing_cases import binary, unary
+from .shared import binary, unary
 
 
 def _logical(name: str) -> Case:

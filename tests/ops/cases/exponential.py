@@ -15,7 +15,7 @@ from ..case import (
     real,
     unit,
 )
-from .writing_cases import binary, tiny_radius, unary
+from .shared import binary, tiny_radius, unary
 
 CASES = [
     unary("exp", real, np.exp),

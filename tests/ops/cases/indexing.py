@@ -1,7 +1,5 @@
 """Reading and writing parts."""
 
-# ruff: noqa: PLW0108 (lambdas whose parameter names matter)
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,7 +1,5 @@
 """Sums, means, variances, extremes, norms, running sums and products, sorting."""
 
-# ruff: noqa: PLW0108 (lambdas whose parameter names matter)
-
 from __future__ import annotations
 
 import math
@@ -60,7 +58,7 @@ def _norm(p: float) -> Any:
     return lambda t, x, dim, keepdim: t.linalg.vector_norm(x, p, dim=dim, keepdim=keepdim)
 
 
-def norm(name: str, p: Any, make: Maker = off_zero, smallest: int = 0, **options: Any) -> Case:
+def norm(p: Any, make: Maker = off_zero, smallest: int = 0, **options: Any) -> Case:
     return reduced(
         f"norm with p = {p}",
         make,
@@ -78,17 +76,6 @@ def _numpy_norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
     if math.isinf(p):
         return (np.max if p > 0 else np.min)(abs(x), axis=axis, keepdims=keepdims)
     return np.sum(abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p)
-
-
-def _spread_out(f: str, correction: float) -> Case:
-    return reduced(
-        f,
-        real,
-        None,
-        2,
-        lambda x, dim, keepdim: getattr(mt, f)(x, dim, correction=correction, keepdim=keepdim),
-        lambda t, x, dim, keepdim: getattr(t, f)(x, dim if x.ndim else None, correction=correction, keepdim=keepdim),
-    )
 
 
 def _several(dice: Dice) -> Drawn:
@@ -199,14 +186,14 @@ CASES = [
     reduced(
         "logsumexp", real, lambda x, axis, keepdims: np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims)), smallest=1
     ),
-    norm("norm", 2),
-    norm("norm", 1),
-    norm("norm", 0, order=0),
-    norm("norm", 3, smallest=1),
-    norm("norm", 1.5, smallest=1),
-    norm("norm", 0.5, positive),
-    norm("norm", math.inf, distinct, smallest=1),
-    norm("norm", -math.inf, distinct, smallest=1),
+    norm(2),
+    norm(1),
+    norm(0, order=0),
+    norm(3, smallest=1),
+    norm(1.5, smallest=1),
+    norm(0.5, positive),
+    norm(math.inf, distinct, smallest=1),
+    norm(-math.inf, distinct, smallest=1),
     Case(
         "norm of all",
         mt.norm,

@@ -1,7 +1,5 @@
 """Shapes: nothing is computed, elements only move."""
 
-# ruff: noqa: PLW0108 (lambdas whose parameter names matter)
-
 from __future__ import annotations
 
 import math

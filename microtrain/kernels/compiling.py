@@ -1,0 +1,120 @@
+"""From the source of a kernel to machine code, by Numba.
+
+Only this file, `vecmath*.py`, `elementary.py` and the hand-written kernels import Numba, and only when something has to
+be compiled: machine code from the disk cache runs without it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import KernelError
+
+
+class Code(NamedTuple):
+    """Machine code, and how to call it."""
+
+    data: bytes  # an object file
+    symbol: str  # the function's name in it
+    externals: tuple[str, ...]  # functions it calls in the process (of the C library)
+    seconds: float  # what compiling took
+
+
+class NoNumbaError(KernelError):
+    """Numba can't be imported, or is switched off."""
+
+
+PATIENCE = 0.1  # seconds after which a learner is told what he is waiting for
+_lock = threading.RLock()  # one compilation at a time: Numba's own lock would do it, but the messages would mix
+
+
+def compile_kernel(what: str, text: str, path: Path | str, function: str = "kernel") -> Code:
+    """Compile `function(n, operands)` of a module's text. `what` names it in messages.
+
+    Raises `KernelError`, with the reason in one line, if Numba can't be imported or can't compile it.
+    """
+    with _lock, _Patience(what) as wait:
+        start = time.perf_counter()
+        try:
+            _check_numba()
+            data, symbol, externals = _compile(text, str(path), function)
+        except KernelError:
+            wait.failed = True
+            raise
+        except Exception as error:
+            wait.failed = True
+            raise KernelError(f"Numba can't compile {what} ({in_short(error)}).") from error
+        return Code(data, symbol, externals, time.perf_counter() - start)
+
+
+def in_short(error: BaseException) -> str:
+    """The type and the first line of an error."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _check_numba() -> None:
+    """Raise `NoNumbaError` unless Numba is there and compiles."""
+    try:
+        import numba
+        from numba.core import config
+    except Exception as error:  # an ImportError, or whatever a broken installation raises
+        raise NoNumbaError(f"Numba can't be imported ({in_short(error)}).") from error
+    if config.DISABLE_JIT:
+        raise NoNumbaError(f"Numba {numba.__version__} is switched off (NUMBA_DISABLE_JIT).")
+
+
+def _compile(text: str, path: str, function: str) -> tuple[bytes, str, tuple[str, ...]]:
+    import llvmlite.binding as llvm
+    from numba import njit, types
+
+    namespace: dict[str, Any] = {"__name__": "microtrain_kernel", "__file__": path}
+    exec(compile(text, path, "exec"), namespace)
+    signature = types.void(types.int64, types.CPointer(types.int64))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled = njit(signature, error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
+            namespace[function]
+        )
+    (result,) = compiled.overloads.values()
+    library = result.library
+    data = bytes(library.serialize_using_object_code()[2][0])
+    module = llvm.parse_assembly(library.get_llvm_str())
+    externals = tuple(sorted(f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")))
+    return data, result.fndesc.llvm_func_name, externals
+
+
+class _Patience:
+    """Tells the user on stderr, after `PATIENCE` seconds, what is being compiled, and at the end how long it took."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.failed, self.told = what, False, False
+
+    def __enter__(self) -> _Patience:
+        self.start = time.perf_counter()
+        self.timer = threading.Timer(PATIENCE, self._tell)
+        self.timer.daemon = True
+        self.timer.start()
+        return self
+
+    def _tell(self) -> None:
+        self.told = True
+        _say(f"microtrain: compiling {self.what} ...")
+
+    def __exit__(self, *_: object) -> None:
+        self.timer.cancel()
+        self.timer.join()
+        if self.told:
+            seconds = time.perf_counter() - self.start
+            _say(" failed\n" if self.failed else f" {seconds:.1f} s, once; it is kept for next time\n")
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:  # there is none in a program without a console
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -1,0 +1,222 @@
+"""The kernels of one formula, and the choice whether to use one.
+
+`Primitive` has a `Fused` for its value, and every plan has one for each derivative. Called with arrays it returns the
+result, or None where NumPy is to compute it: other dtypes, formulas with what kernels can't do, no Numba.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import KernelError
+from ..formula import Expr, trace
+from . import tier
+from .compiling import NoNumbaError
+
+# What an operand is to a kernel, by the number of its dtype.
+_ARRAYS = {np.dtype(np.float64).num: "d", np.dtype(np.float32).num: "f", np.dtype(bool).num: "?"}
+_NAMES = {"d": "float64", "f": "float32"}
+
+
+class Fused:
+    """The kernels of a formula: a row of the table (its value), or a function that can be read with symbols."""
+
+    def __init__(self, name: str, formula: Any) -> None:
+        self.name, self.formula = name, formula
+        self.kernels: dict[str, Any] = {}  # by the kinds of the operands; None: NumPy does it
+
+    def __call__(self, operands: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The value, or None if NumPy is to compute it. Some operand is an array of at least `tier.large` elements."""
+        kinds, most = kinds_of(operands)
+        if not kinds:
+            return None
+        kernel = self.kernels.get(kinds, self)
+        if kernel is self:
+            kernel = self.kernels[kinds] = self.make(kinds)
+        if kernel is None or most < tier.least(kernel.source.plain):
+            return None
+        try:
+            return kernel(operands)
+        except KernelError as error:
+            give_up(error)
+            self.kernels[kinds] = None
+        except (
+            ValueError,
+            OverflowError,
+        ):  # shapes that do not go together, an integer that is no float: let NumPy say so
+            pass
+        return None
+
+    def gradient(self, g: Any, *rest: Any) -> Any:
+        """The formula's value, by a kernel if possible, by NumPy else."""
+        value = self((g, *rest), {})
+        return self.formula(g, *rest) if value is None else value
+
+    def expression(self) -> tuple[list[Expr], Any]:
+        """(symbols, expression) of the formula."""
+        if not hasattr(self.formula, "inputs"):
+            return trace(self.formula)
+        row = self.formula
+        try:
+            return trace(row.forward)
+        except Exception:  # made of more than formulas: known to kernels by its name, or not at all
+            symbols = [Expr(name) for name in row.inputs]
+            return symbols, Expr(row.name, row, tuple(symbols))
+
+    def make(self, kinds: str) -> Any:
+        """The kernel for operands of these kinds, or None if there can't be one."""
+        from .kernel import Kernel
+        from .source import Untranslatable, kernel_source
+
+        if kinds.count("d") + kinds.count("f") == 0 or ("d" in kinds.lower() and "f" in kinds.lower()):
+            return None
+        dtype = _NAMES["d" if "d" in kinds.lower() else "f"]
+        try:
+            symbols, value = self.expression()
+            if not isinstance(value, Expr) or value.row is None:
+                return None
+            meaning = {"d": "array", "f": "array", "?": "booleans", "n": "number", "D": "number", "F": "scalar"}
+            inputs = [(s, meaning[kind]) for s, kind in zip(symbols, kinds, strict=True)]
+            out = "out"
+            while any(s.name == out for s in symbols):
+                out += "_"
+            return Kernel(kernel_source(self.name, dtype, inputs, [(out, value)]))
+        except Untranslatable:
+            return None
+        except Exception:
+            return None  # a formula that symbols can't read: it branches, or calls other functions
+
+
+def kinds_with(fused: Fused, dtype: str) -> list[str]:
+    """The kinds of operands that are usual for a formula: arrays, and numbers in the place of all but one."""
+    from .source import booleans_in
+
+    letter = "d" if dtype == "float64" else "f"
+    try:
+        symbols, value = fused.expression()
+    except Exception:  # only arrays can read it
+        return []
+    boolean = booleans_in(value)
+    arrays = "".join("?" if s in boolean else letter for s in symbols)
+    if len(symbols) == 1:
+        return [arrays]
+    found = [arrays]
+    for k, kind in enumerate(arrays):
+        if kind != "?" and symbols[k].name != "g" and k > 0:
+            found.append(arrays[:k] + "n" + arrays[k + 1 :])
+    if symbols[0].name != "g" and len(symbols) == 2:
+        found.append("n" + arrays[1:])
+    return found
+
+
+class FusedUpdate:
+    """The kernels of an update rule: they write the new values over the old ones.
+
+    The formula takes arrays (`names`: what is updated and the gradient, second) and then numbers.
+    """
+
+    def __init__(self, name: str, formula: Any, names: Sequence[str]) -> None:
+        self.name, self.formula, self.names = name, formula, list(names)
+        self.kernels: dict[str, Any] = {}
+
+    def __call__(self, p: Any, g: Any, state: Sequence[Any], hyper: Sequence[Any]) -> bool:
+        """Update p and the state in place; False if NumPy is to do it."""
+        operands = [p, g, *state, *hyper]
+        kinds, most = kinds_of(operands)
+        if not kinds:
+            return False
+        kernel = self.kernels.get(kinds, self)
+        if kernel is self:
+            kernel = self.kernels[kinds] = self.make(kinds)
+        if kernel is None or most < tier.least(False) or not _apart(operands[: len(self.names)]):
+            return False
+        try:
+            kernel.write(operands, [])
+        except KernelError as error:
+            give_up(error)
+            self.kernels[kinds] = None
+            return False
+        return True
+
+    def make(self, kinds: str) -> Any:
+        from .kernel import Kernel
+        from .source import Untranslatable, kernel_source
+
+        arrays, numbers = kinds[: len(self.names)], kinds[len(self.names) :]
+        if set(arrays) not in ({"d"}, {"f"}) or not set(numbers) <= set("nD" if arrays[0] == "d" else "n"):
+            return None
+        try:
+            symbols, outputs = trace(self.formula)
+            inputs = [(s, "array" if k < len(arrays) else "number") for k, s in enumerate(symbols)]
+            targets = [symbols[0].name, *(s.name for s in symbols[2 : len(arrays)])]
+            return Kernel(
+                kernel_source(
+                    self.name, _NAMES[arrays[0]], inputs, list(zip(targets, outputs, strict=False)), in_place=True
+                )
+            )
+        except Untranslatable:
+            return None
+        except Exception:
+            return None
+
+
+def _apart(arrays: Sequence[Any]) -> bool:
+    """Are these of one shape, dense in the same way, and without common memory?"""
+    first = arrays[0]
+    for k, x in enumerate(arrays):
+        if x.shape != first.shape or not x.flags.c_contiguous:
+            return False
+        if any(np.may_share_memory(x, other) for other in arrays[:k]):
+            return False
+    return True
+
+
+def kinds_of(operands: Sequence[Any]) -> tuple[str, int]:
+    """(a letter for each operand, the elements of the largest array); ("", 0) if kernels can't deal with one of them.
+
+    d, f, ? are arrays of float64, float32 and booleans, n a Python number, D and F single NumPy numbers.
+    """
+    kinds, most = "", 0
+    for x in operands:
+        kind = type(x)
+        if kind is float or kind is int:
+            kinds += "n"
+        elif kind is np.ndarray:
+            dtype = x.dtype
+            letter = _ARRAYS.get(dtype.num)
+            if letter is None or not dtype.isnative or not x.flags.aligned:
+                return "", 0
+            size = x.size
+            if not x.ndim or not size:
+                if letter == "?" or not size:
+                    return "", 0
+                letter = letter.upper()
+            elif size > most:
+                most = size
+            kinds += letter
+        elif kind is np.float64:
+            kinds += "D"
+        elif kind is np.float32:
+            kinds += "F"
+        else:
+            return "", 0
+    return (kinds, most) if most else ("", 0)
+
+
+def give_up(error: KernelError) -> None:
+    """Say in one line that a kernel can't be had and why. Without Numba (or a working one) no other is tried."""
+    everything = isinstance(error, NoNumbaError)
+    if everything:
+        tier.disable()
+    line = f"microtrain: {error.what} NumPy computes {'everything' if everything else 'it'} instead, slower."
+    if line not in _said:
+        _said.add(line)
+        if sys.stderr is not None:
+            print(line, file=sys.stderr)
+
+
+_said: set[str] = set()

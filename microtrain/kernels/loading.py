@@ -1,0 +1,66 @@
+"""Machine code made callable, by LLVM's linker alone: no Numba is needed, and it takes a few milliseconds."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+from ..errors import KernelError
+from .compiling import Code
+
+# What Numba makes of a function without a result: status = f(result, exception, n, operands). The two first stay empty.
+SIGNATURE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_nothing = ctypes.create_string_buffer(16)  # where a kernel would put its result and its exception
+NOTHING = ctypes.addressof(_nothing)
+_engines: list[Any] = []  # the code lives as long as the engine that loaded it
+
+
+def load(code: Code) -> int:
+    """The address of the function. Raises `KernelError` if the code can't be loaded here."""
+    import llvmlite.binding as llvm
+
+    try:
+        target = _target_machine()
+        for name in code.externals:
+            if llvm.address_of_symbol(name) is None:  # LLVM would end the process
+                raise KernelError(f"A kernel calls '{name}', which this process does not have.")
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code.data))
+        engine.finalize_object()
+        address = engine.get_function_address(code.symbol)
+    except KernelError:
+        raise
+    except Exception as error:
+        raise KernelError(f"A kernel can't be loaded: {error}") from error
+    if not address:
+        raise KernelError(f"A kernel's code has no '{code.symbol}'.")
+    _engines.append(engine)
+    return int(address)
+
+
+@cache
+def _target_machine() -> Any:
+    """A function that makes target machines (each engine owns its own), for this very CPU."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    cpu, features = cpu_of_this_machine()
+    static = target.name.startswith("x86")  # as Numba compiles it
+    return lambda: target.create_target_machine(
+        cpu=cpu, features=features, opt=3, reloc="static" if static else "default", codemodel="jitdefault", jit=True
+    )
+
+
+@cache
+def cpu_of_this_machine() -> tuple[str, str]:
+    """(name, features) as LLVM knows them."""
+    import llvmlite.binding as llvm
+
+    try:
+        features = llvm.get_host_cpu_features().flatten()
+    except RuntimeError:  # LLVM does not know this CPU
+        features = ""
+    return llvm.get_host_cpu_name(), features

@@ -1,0 +1,138 @@
+"""The threads that share the work of large kernels.
+
+Work comes in chunks of fixed size, taken with an atomic counter inside the machine code (`native.py`). So the result does
+not depend on how many threads there are or which of them come in time: while the cores are busy with a BLAS, the calling
+thread does most of the chunks itself and waits for nobody who has not begun.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from _thread import allocate_lock
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ArgumentError
+from . import program
+from .job import ARGUMENTS, BLOCK, CHUNKS, COUNTER, COUNTERS, NUMBER, PARTS, TEAM_SIZE, TURN
+
+MOST_OPERANDS = 32  # of one kernel
+ROOM = 8 * ARGUMENTS + MOST_OPERANDS * 8 * BLOCK  # bytes of a thread's buffers
+PATIENCE = 200  # how often a helper without work looks for some before it sleeps (a look takes half a microsecond)
+
+NOTHING = ctypes.create_string_buffer(16)  # where a kernel would put its result and its exception
+_nothing = ctypes.addressof(NOTHING)
+_team = (ctypes.c_int64 * TEAM_SIZE)()
+_team_address = ctypes.addressof(_team)
+
+
+class _Mine(threading.local):
+    """What each thread has of its own: buffers, and a list to call machine code with."""
+
+    def __init__(self) -> None:
+        self.memory = ctypes.create_string_buffer(ROOM + 64)
+        buffers = (ctypes.addressof(self.memory) + 63) // 64 * 64
+        self.list = array("q", (_team_address, buffers, 0, PATIENCE, 0, 0))
+        self.address = self.list.buffer_info()[0]
+        self.pair = array("q", (0, buffers))
+        self.pair_address = self.pair.buffer_info()[0]
+
+
+_mine = _Mine()
+
+
+class _Helper(threading.Thread):
+    def __init__(self, number: int, serve: Callable[..., int]) -> None:
+        super().__init__(name=f"microtrain-{number}", daemon=True)
+        self.number, self.serve = number, serve
+        self.bell = allocate_lock()
+        self.bell.acquire()
+        self.asleep = False
+
+    def run(self) -> None:
+        mine = _mine
+        while True:
+            self.serve(_nothing, _nothing, self.number, mine.address)
+            self.asleep = True
+            if _team[TURN] == mine.list[NUMBER]:  # no job has come in the meantime
+                self.bell.acquire()
+            self.asleep = False
+
+
+_helpers: list[_Helper] = []
+_busy = allocate_lock()  # the helpers serve one caller at a time; others work alone
+
+
+def default_threads() -> int:
+    """`MICROTRAIN_NUM_THREADS`, else `OMP_NUM_THREADS`, else the cores this process may use."""
+    for variable in ("MICROTRAIN_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(variable, "").partition(",")[0].strip()
+        if value.isdigit() and int(value) > 0:
+            return int(value)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+threads = default_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Let kernels use up to `n` threads. The results do not depend on it. Raises `ArgumentError` if n < 1."""
+    global threads
+    if n < 1:
+        raise ArgumentError(f"set_num_threads({n}): at least one thread has to do the work.")
+    threads = int(n)
+
+
+def get_num_threads() -> int:
+    """How many threads a kernel may use."""
+    return threads
+
+
+def _divide(job: array[int], parts: int) -> None:
+    job[PARTS], job[COUNTERS] = parts, len(job)
+    job.extend([0] * (parts * COUNTER))
+
+
+def run(work: Any, job: array[int], together: bool) -> None:
+    """Do a job with `work`, alone or with the help of other threads if they are free.
+
+    Raises `KernelError` if the machine code for sharing can't be had.
+    """
+    helpers = min(threads, job[CHUNKS]) - 1 if together else 0
+    mine = _mine
+    if helpers < 1 or not _busy.acquire(False):
+        _divide(job, 1)
+        mine.pair[0] = job.buffer_info()[0]
+        work.call(_nothing, _nothing, 0, mine.pair_address)
+        return
+    try:
+        lead = program.lead().call
+        while len(_helpers) < helpers:
+            helper = _Helper(len(_helpers) + 1, program.serve().call)
+            helper.start()
+            _helpers.append(helper)
+        for helper in _helpers[:helpers]:
+            if helper.asleep and helper.bell.locked():
+                helper.bell.release()
+        _divide(job, helpers + 1)
+        mine.list[NUMBER] = job.buffer_info()[0]
+        lead(_nothing, _nothing, 0, mine.address)
+    finally:
+        _busy.release()
+
+
+def _forget() -> None:
+    """In a forked child there are no helpers; it starts its own."""
+    global _busy
+    _helpers.clear()
+    _busy = allocate_lock()
+    ctypes.memset(_team, 0, ctypes.sizeof(_team))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,127 @@
+"""Machine code by name: found in the disk cache, or compiled and put there, when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cache as once
+from typing import Any, NamedTuple
+
+from . import cache, compiling, loading
+
+
+class Program:
+    """The machine code of a module's function `kernel(n, operands)`."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name, self.text = name, text
+        self.key = ""  # in the cache
+        self.seconds = 0.0  # what compiling took, now or when it was put into the cache
+        self.found_in = 0.0  # what finding it in the cache took
+        self._address = 0
+        self._lock = threading.Lock()
+
+    @property
+    def address(self) -> int:
+        """Where the code is. Raises `KernelError` if it can't be compiled or loaded."""
+        if not self._address:
+            with self._lock:
+                if not self._address:
+                    self._address = self._find()
+        return self._address
+
+    def _find(self) -> int:
+        start = time.perf_counter()
+        self.key = self._key()
+        code = cache.get(self.key)
+        if code is None:
+            code = compiling.compile_kernel(self.name, self.text, f"<microtrain: {self.name}>")
+            cache.put(self.key, self.name, self.text, code)
+            address = loading.load(code)
+        else:
+            address = loading.load(code)
+            self.found_in = time.perf_counter() - start
+        self.seconds = code.seconds
+        return address
+
+    def prepare(self) -> bool:
+        """See to it that the machine code is in the cache; was it missing? Raises `KernelError` if it can't be compiled."""
+        key = self._key()
+        if cache.get(key) is not None:
+            return False
+        cache.put(
+            key, self.name, self.text, compiling.compile_kernel(self.name, self.text, f"<microtrain: {self.name}>")
+        )
+        return True
+
+    def _key(self) -> str:
+        try:
+            import llvmlite.binding  # noqa: F401
+        except Exception as error:
+            raise compiling.NoNumbaError(f"Numba can't be used ({compiling.in_short(error)}).") from error
+        return cache.key_of(self.text)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Has it been needed yet?"""
+        return self._address != 0
+
+    @property
+    def folder(self) -> Any:
+        """Where its source and machine code are kept."""
+        return cache.directory() / "kernels" / (self.key or cache.key_of(self.text))
+
+
+class Function(NamedTuple):
+    """Machine code that several kernels share."""
+
+    call: Any  # as ctypes calls it; the GIL is released meanwhile
+    address: int
+
+
+def loop_program() -> Program:
+    """`native.work`, the loop around kernels."""
+    return Program("the loop around kernels", "from microtrain.kernels.native import work as kernel\n")
+
+
+def folding_program(how: str, dtype: str) -> Program:
+    """The loop that folds rows of results into one number each."""
+    text = f'from microtrain.kernels.folding import folding\n\nkernel = folding("{how}", "{dtype}")\n'
+    return Program(f"the fused {how} ({dtype})", text)
+
+
+def lead_program() -> Program:
+    """`sharing.lead`, for the thread that has a job."""
+    return Program("the sharing of work", "from microtrain.kernels.sharing import lead as kernel\n")
+
+
+def serve_program() -> Program:
+    """`sharing.serve`, for the threads that help."""
+    return Program("the helping threads", "from microtrain.kernels.sharing import serve as kernel\n")
+
+
+# The same, loaded. They raise `KernelError` if they can't be compiled.
+
+
+@once
+def loop() -> Function:
+    return _loaded(loop_program())
+
+
+@once
+def folding(how: str, dtype: str) -> Function:
+    return _loaded(folding_program(how, dtype))
+
+
+@once
+def lead() -> Function:
+    return _loaded(lead_program())
+
+
+@once
+def serve() -> Function:
+    return _loaded(serve_program())
+
+
+def _loaded(program: Program) -> Function:
+    return Function(loading.SIGNATURE(program.address), program.address)

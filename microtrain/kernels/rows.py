@@ -1,0 +1,238 @@
+"""Hand-written kernels for rows of numbers: softmax, its logarithm, cross-entropy, and their derivatives.
+
+They have the form of generated kernels (`native.work` feeds them), but an element is a whole row. Short rows are taken
+several at a time, so that the exponentials of a block are one long loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import vecmath
+from .elementary import ahead, int64_at, no_overlap
+from .folding import LOWEST, TYPES, any_order, float_of, order_of
+from .job import BLOCK
+from .vecmath_bits import kernel_function, wide_vectors
+
+
+class _Row:
+    """The steps on one row of `n` numbers that the kernels have in common, for one dtype."""
+
+    def __init__(self, kind: str) -> None:
+        real, _, self.at = TYPES[kind]
+        self.zero = zero = real(0)
+        self.one = real(1)
+        self.exp = exp = vecmath.TABLE["exp"][kind]
+        self.log = vecmath.TABLE["log"][kind]
+
+        @kernel_function
+        def largest(x, n):
+            """The largest. NaN may be overlooked here: it spoils the sum that comes later."""
+            wide_vectors()
+            highest = LOWEST
+            for j in range(n):
+                highest = max(highest, order_of(x[j]))
+            return float_of(highest, x[0])
+
+        @kernel_function
+        def subtract(x, amount, y, n):
+            wide_vectors()
+            for j in range(n):
+                y[j] = x[j] - amount
+
+        @kernel_function
+        def exponentials(y, n):
+            wide_vectors()
+            for j in range(n):
+                y[j] = exp(y[j])
+
+        @kernel_function
+        def sum_of(y, n):
+            wide_vectors()
+            total = zero
+            for j in range(n):
+                total = any_order(total, y[j])
+            return total
+
+        @kernel_function
+        def sum_of_exponentials(x, high, n):
+            wide_vectors()
+            total = zero
+            for j in range(n):
+                total = any_order(total, exp(x[j] - high))
+            return total
+
+        self.largest, self.subtract, self.exponentials = largest, subtract, exponentials
+        self.sum_of, self.sum_of_exponentials = sum_of, sum_of_exponentials
+
+
+def softmax(kind: str) -> Any:
+    """operands: x, y, width."""
+    row = _Row(kind)
+    at, largest, subtract, exponentials, sum_of = row.at, row.largest, row.subtract, row.exponentials, row.sum_of
+
+    @kernel_function
+    def divide(y, by, n):
+        wide_vectors()
+        for j in range(n):
+            y[j] /= by
+
+    @kernel_function
+    def loop(n, x, y, width):
+        wide_vectors()
+        no_overlap()
+        step = max(1, BLOCK // width)
+        for first in range(0, n, step):
+            last = min(n, first + step)
+            for k in range(first, last):
+                xk = ahead(x, k * width)
+                subtract(xk, largest(xk, width), ahead(y, k * width), width)
+            exponentials(ahead(y, first * width), (last - first) * width)
+            for k in range(first, last):
+                yk = ahead(y, k * width)
+                divide(yk, sum_of(yk, width), width)
+
+    def kernel(n, operands):
+        wide_vectors()
+        loop(n, at(operands, 0), at(operands, 1), int64_at(operands, 2)[0])
+
+    return kernel
+
+
+def log_softmax(kind: str) -> Any:
+    """operands: x, y, width."""
+    row = _Row(kind)
+    at, largest, subtract, log, sum_of_exponentials = (
+        row.at,
+        row.largest,
+        row.subtract,
+        row.log,
+        row.sum_of_exponentials,
+    )
+    zero = row.zero
+
+    @kernel_function
+    def loop(n, x, y, width):
+        wide_vectors()
+        no_overlap()
+        for k in range(n):
+            xk, yk = ahead(x, k * width), ahead(y, k * width)
+            subtract(xk, largest(xk, width), yk, width)
+            subtract(yk, log(sum_of_exponentials(yk, zero, width)), yk, width)
+
+    def kernel(n, operands):
+        wide_vectors()
+        loop(n, at(operands, 0), at(operands, 1), int64_at(operands, 2)[0])
+
+    return kernel
+
+
+def softmax_vjp(kind: str) -> Any:
+    """operands: g, y, result, width. y (g - sum(g y))."""
+    row = _Row(kind)
+    at, zero = row.at, row.zero
+
+    @kernel_function
+    def one_row(g, y, result, n):
+        wide_vectors()
+        no_overlap()
+        total = zero
+        for j in range(n):
+            total = any_order(total, g[j] * y[j])
+        for j in range(n):
+            result[j] = y[j] * (g[j] - total)
+
+    def kernel(n, operands):
+        wide_vectors()
+        g, y, result, width = at(operands, 0), at(operands, 1), at(operands, 2), int64_at(operands, 3)[0]
+        for k in range(n):
+            one_row(ahead(g, k * width), ahead(y, k * width), ahead(result, k * width), width)
+
+    return kernel
+
+
+def log_softmax_vjp(kind: str) -> Any:
+    """operands: g, y, result, width. g - exp(y) sum(g)."""
+    row = _Row(kind)
+    at, sum_of, exp = row.at, row.sum_of, row.exp
+
+    @kernel_function
+    def one_row(g, y, result, n):
+        wide_vectors()
+        no_overlap()
+        total = sum_of(g, n)
+        for j in range(n):
+            result[j] = g[j] - exp(y[j]) * total
+
+    def kernel(n, operands):
+        wide_vectors()
+        g, y, result, width = at(operands, 0), at(operands, 1), at(operands, 2), int64_at(operands, 3)[0]
+        for k in range(n):
+            one_row(ahead(g, k * width), ahead(y, k * width), ahead(result, k * width), width)
+
+    return kernel
+
+
+def cross_entropy(kind: str) -> Any:
+    """operands: x, target, loss, slope, width, scale.
+
+    One pass over the logits for the loss of each row and its derivative, scale (softmax(x) - one hot).
+    """
+    row = _Row(kind)
+    at, one, largest, subtract, log = row.at, row.one, row.largest, row.subtract, row.log
+    exponentials, sum_of = row.exponentials, row.sum_of
+
+    @kernel_function
+    def multiply(y, by, times, n):
+        wide_vectors()
+        for j in range(n):
+            y[j] = y[j] / by * times
+
+    @kernel_function
+    def loop(n, x, target, loss, slope, width, scale):
+        wide_vectors()
+        no_overlap()
+        step = max(1, BLOCK // width)
+        for first in range(0, n, step):
+            last = min(n, first + step)
+            for k in range(first, last):
+                xk = ahead(x, k * width)
+                high = largest(xk, width)
+                subtract(xk, high, ahead(slope, k * width), width)
+                loss[k] = high - xk[target[k]]
+            exponentials(ahead(slope, first * width), (last - first) * width)
+            for k in range(first, last):
+                slope_k = ahead(slope, k * width)
+                total = sum_of(slope_k, width)
+                loss[k] += log(total)
+                of_right = (slope_k[target[k]] / total - one) * scale
+                multiply(slope_k, total, scale, width)
+                slope_k[target[k]] = of_right
+
+    def kernel(n, operands):
+        wide_vectors()
+        width, scale = int64_at(operands, 4)[0], at(operands, 5)[0]
+        loop(n, at(operands, 0), int64_at(operands, 1), at(operands, 2), at(operands, 3), width, scale)
+
+    return kernel
+
+
+def surprise(kind: str) -> Any:
+    """operands: x, target, loss, width. The loss of each row, without the derivative."""
+    row = _Row(kind)
+    at, largest, log, sum_of_exponentials = row.at, row.largest, row.log, row.sum_of_exponentials
+
+    @kernel_function
+    def loop(n, x, target, loss, width):
+        wide_vectors()
+        no_overlap()
+        for k in range(n):
+            xk = ahead(x, k * width)
+            high = largest(xk, width)
+            loss[k] = log(sum_of_exponentials(xk, high, width)) + (high - xk[target[k]])
+
+    def kernel(n, operands):
+        wide_vectors()
+        loop(n, at(operands, 0), int64_at(operands, 1), at(operands, 2), int64_at(operands, 3)[0])
+
+    return kernel

@@ -1,0 +1,72 @@
+"""Which tier computes an operation: NumPy, or a compiled kernel.
+
+    auto    kernels for arrays of at least LARGE elements, NumPy for smaller ones (the default)
+    numpy   NumPy for everything
+    numba   kernels for everything that they can do, down to a single element: for tests and comparisons
+
+The two tiers agree to a few ulps, not to the last bit. So that a program gives the same bits every time, the choice
+depends on the formula, the dtypes and the sizes alone: not on what has been compiled before, and not on time. Hence also small
+arrays stay with NumPy when a kernel happens to be there already: a run resumed from a checkpoint must not differ from one
+that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import ArgumentError
+
+# Measured: a call of a kernel costs 4 us more than one of NumPy; a tanh of 2**13 elements takes NumPy 10 us (float64) ...
+LARGE = 1 << 14
+# ... but plain arithmetic, which is all about memory, only gains when several threads share it.
+LARGE_PLAIN = 1 << 17
+
+_SMALLEST = {"auto": LARGE, "numpy": sys.maxsize, "numba": 1}
+
+large = LARGE  # arrays of fewer elements never get near a kernel; read by `Tensor.apply` for every operation
+name = "auto"
+disabled = False
+
+
+def set_tier(tier: str) -> None:
+    """Choose the tier, for all threads: "auto", "numpy" or "numba". Raises `ArgumentError` for anything else."""
+    global large, name
+    if tier not in _SMALLEST:
+        raise ArgumentError(f"There is no kernel tier {tier!r}.", fix="Tiers are " + ", ".join(_SMALLEST) + ".")
+    name = tier
+    large = sys.maxsize if disabled else _SMALLEST[tier]
+
+
+def disable() -> None:
+    """No kernels from now on: there is no Numba, or it does not work."""
+    global disabled
+    disabled = True
+    set_tier(name)
+
+
+@contextmanager
+def use(tier: str) -> Iterator[None]:
+    """`with mt.kernels.use("numpy"):` computes with this tier inside the block, in all threads.
+
+    Raises `ArgumentError` unless `tier` is "auto", "numpy" or "numba".
+    """
+    before = name
+    set_tier(tier)
+    try:
+        yield
+    finally:
+        set_tier(before)
+
+
+def least(plain: bool) -> int:
+    """The number of elements from which a kernel is used; `plain` formulas have no function worth vectorising."""
+    return large if name != "auto" else LARGE_PLAIN if plain else LARGE
+
+
+try:
+    set_tier(os.environ.get("MICROTRAIN_KERNELS", "auto").strip().lower() or "auto")
+except ArgumentError as error:
+    raise ArgumentError(f"MICROTRAIN_KERNELS: {error.what}", fix=error.fix) from None

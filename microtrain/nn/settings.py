@@ -1,0 +1,16 @@
+"""The arguments of the small modules that are only a function with settings: activations and losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ArgumentError
+
+
+def chosen(name: str, defaults: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The defaults, with what was given in their order or by name. Raises `ArgumentError` for anything else."""
+    settings = {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
+    if len(args) > len(defaults) or settings.keys() - defaults.keys():
+        wrong = sorted(settings.keys() - defaults.keys()) or f"{len(args)} arguments"
+        raise ArgumentError(f"{name}() got {wrong}.", fix=f"It takes {', '.join(defaults) or 'none'}.")
+    return settings

@@ -1,0 +1,118 @@
+"""What a module consists of, by name: walking through it, its state_dict, and loading one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ArgumentError, GraphError, ShapeError
+from .parameter import Parameter, UninitializedParameter
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+def joined(path: str, name: str) -> str:
+    """A dotted name."""
+    return f"{path}.{name}" if path else name
+
+
+def paths(module: Module, prefix: str = "") -> Iterator[tuple[str, Module]]:
+    """(dotted name, module) of the module and all below it; a shared one under each of its names.
+
+    Raises `GraphError` if a module contains itself.
+    """
+    stack: list[tuple[str, Module, frozenset[int]]] = [(prefix, module, frozenset())]
+    while stack:
+        path, module, above = stack.pop()
+        if id(module) in above:
+            raise GraphError(
+                f"The module '{path}' contains itself.",
+                "A module's attributes that are modules are its parts; a link back to its owner makes a circle.",
+                "Give it what it needs of its owner as an argument instead.",
+            )
+        yield path, module
+        above = above | {id(module)}
+        stack.extend((joined(path, name), child, above) for name, child in reversed(list(module.named_children())))
+
+
+def innermost_first(module: Module) -> list[Module]:
+    """The module and all below it, each once, and each after all that are inside it."""
+    order: dict[int, Module] = {}
+    stack = [(module, False)]
+    while stack:
+        item, ready = stack.pop()
+        if id(item) in order:
+            continue
+        if ready:
+            order[id(item)] = item
+        else:
+            stack.append((item, True))
+            stack.extend((child, False) for child in reversed(list(item.children())))
+    return list(order.values())
+
+
+def named(module: Module, prefix: str = "", *, unsaved: bool = False) -> Iterator[tuple[str, Any]]:
+    """(name, tensor) of what is saved: parameters, then buffers, module by module.
+
+    With `unsaved` also of the buffers that are not saved.
+    """
+    for path, part in paths(module, prefix.rstrip(".")):
+        attributes = vars(part)
+        buffers = [name for name, saved in attributes.get("_buffers", {}).items() if saved or unsaved]
+        parameters = [name for name, value in attributes.items() if isinstance(value, Parameter)]
+        for name in dict.fromkeys(parameters + buffers):
+            if attributes.get(name) is not None:
+                yield joined(path, name), attributes[name]
+
+
+def collect(module: Module, prefix: str, keep: bool) -> dict[str, Any]:
+    """`Module.state_dict`."""
+    output = {}
+    for name, value in named(module, prefix):
+        if isinstance(value, UninitializedParameter):
+            raise GraphError(
+                f"'{name}' has no values yet: its shape is known when the lazy layer has seen a batch.",
+                fix="Call the model once on some input before saving it.",
+            )
+        output[name] = value if keep else value.detach()
+    return output
+
+
+class Keys(NamedTuple):
+    """What `load_state_dict` found no values for, and what it did not know."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def load(module: Module, state_dict: Mapping[str, Any], strict: bool) -> Keys:
+    """`Module.load_state_dict`: first everything is checked, then everything is copied."""
+    own = dict(named(module))
+    missing = [name for name in own if name not in state_dict]
+    unexpected = [name for name in state_dict if name not in own]
+    if strict and (missing or unexpected):
+        raise ArgumentError(
+            f"load_state_dict(): missing {missing or 'nothing'}, left over {unexpected or 'nothing'}.",
+            f"The names of the saved model and of this {type(module).__name__} differ.",
+            "Build the model with the same layers, or pass strict=False to load what fits.",
+        )
+    values = {name: _array(state_dict[name]) for name in own if name in state_dict}
+    for name, value in values.items():
+        if not isinstance(own[name], UninitializedParameter) and value.shape != own[name].shape:
+            raise ShapeError(
+                f"load_state_dict(): '{name}' has shape {own[name].shape} here and {value.shape} in the file.",
+                fix="Build the model with the same sizes.",
+            )
+    for name, value in values.items():
+        if isinstance(own[name], UninitializedParameter):
+            own[name].materialize(value.shape)
+        own[name].detach().copy_(value)
+    return Keys(missing, unexpected)
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    """The numbers of a tensor (ours or PyTorch's) or of an array."""
+    return np.asarray(value.detach() if hasattr(value, "detach") else value)

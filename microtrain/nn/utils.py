@@ -1,0 +1,175 @@
+"""Clipping gradients, and all parameters as one vector. Call after `backward()`, before `optimizer.step()`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, GraphError, ShapeError
+from ..ops.joining import cat
+from ..quiet import quiet, restore
+from ..tensor import Tensor, wrap
+from ..views import written
+
+Parameters = Tensor | Iterable[Tensor]
+
+
+def get_total_norm(
+    tensors: Parameters, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
+    """The norm of all elements of all tensors together; a tensor of shape ().
+
+    Raises `ArgumentError` for a norm of no positive order, `GraphError` for NaN or infinity if `error_if_nonfinite`.
+    """
+    order = float(norm_type)
+    if not order > 0:
+        raise ArgumentError(f"A norm of order {norm_type} is not defined here; it must be positive.")
+    token = quiet()
+    try:
+        norms = [_norm(t._data, order) for t in _listed(tensors)]
+        total = _norm(np.array(norms), order) if norms else 0.0
+    finally:
+        restore(token)
+    if error_if_nonfinite and not math.isfinite(total):
+        raise GraphError(
+            f"The norm of the gradients is {total}, so they can't be clipped.",
+            "Some element is NaN or infinite.",
+            "detect_anomaly() names the operation; error_if_nonfinite=False scales them all the same.",
+        )
+    return wrap(np.array(total))
+
+
+def clip_grad_norm_(
+    parameters: Parameters, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:  # fmt: skip
+    """Scale all gradients together so that their norm is at most `max_norm`; returns the norm before.
+
+    g <- g min(1, max_norm / (|g| + 1e-6)): the direction stays. The rate of the step that follows is in effect
+    lr min(1, max_norm / |g|), see `effective_lr`. Raises what `get_total_norm` raises.
+    """
+    params = _listed(parameters)
+    norm = get_total_norm([p._grad for p in params if p._grad is not None], norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(params, max_norm, norm)
+    return norm
+
+
+def clip_grads_with_norm_(
+    parameters: Parameters, max_norm: float, total_norm: Tensor | float, foreach: bool | None = None
+) -> None:
+    """Scale all gradients by min(1, max_norm / (total_norm + 1e-6)), for a norm that is known already."""
+    factor = float(max_norm) / (float(total_norm) + 1e-6)
+    if not factor >= 1:
+        for p in _listed(parameters):
+            if p._grad is not None:
+                _scale(p._grad, factor, "clip_grad_norm_")
+
+
+def clip_grad_value_(parameters: Parameters, clip_value: float, foreach: bool | None = None) -> None:
+    """Cut every element of every gradient to [-clip_value, clip_value]. The direction changes."""
+    limit = float(clip_value)
+    for p in _listed(parameters):
+        if p._grad is not None:
+            g = p._grad._array()
+            np.clip(g, -limit, limit, out=g)
+            written(p._grad, "clip_grad_value_", 3)
+
+
+def clip_grad_norm_each_(parameters: Parameters, max_norm: float, norm_type: float = 2.0) -> list[float]:
+    """Scale each gradient for itself so that its norm is at most `max_norm`; returns the norms before (0 for none).
+
+    Raises `ArgumentError` for a norm of no positive order.
+    """
+    norms = []
+    for p in _listed(parameters):
+        norms.append(float(get_total_norm([] if p._grad is None else [p._grad], norm_type)))
+        clip_grads_with_norm_(p, max_norm, norms[-1])
+    return norms
+
+
+def clip_grad_adaptive_(parameters: Parameters, clipping: float = 0.01, eps: float = 1e-3) -> list[np.ndarray]:
+    """Scale the gradient of each unit so that it is at most `clipping` times as long as the unit's weights.
+
+    A unit is a row of a weight matrix (all that leads to one output); a vector, such as a bias, is one unit. `eps` is
+    the least length that weights count as, so that zeros can begin to move. Returns the norms before, one array for
+    each gradient. (Brock et al. 2021, adaptive gradient clipping.)
+    """
+    norms = []
+    token = quiet()
+    try:
+        for p in _listed(parameters):
+            if p._grad is None:
+                continue
+            g = p._grad._array()
+            axes = tuple(range(1, g.ndim)) if g.ndim > 1 else None
+            length, weights = (np.sqrt(np.sum(np.square(x), axis=axes, keepdims=True)) for x in (g, p._data))
+            factor = np.minimum(clipping * np.maximum(weights, eps) / length, 1.0)
+            np.multiply(g, np.where(length > 0, factor, 1.0).astype(g.dtype), out=g)
+            written(p._grad, "clip_grad_adaptive_", 3)
+            norms.append(length)
+    finally:
+        restore(token)
+    return norms
+
+
+def effective_lr(lr: float, norm: float, max_norm: float) -> float:
+    """The rate that a step of gradient descent has after its gradient was clipped: lr min(1, max_norm / norm).
+
+    The step is never longer than lr max_norm. The book prints min(lr, max_norm / norm), which compares a rate with a
+    number that has no unit and would leave lr = 0.1 unclipped at norm 5 and max_norm 1.
+    """
+    return lr * min(1.0, float(max_norm) / float(norm)) if float(norm) > 0 else lr
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters as one vector, in their order; differentiable."""
+    joined: Tensor = cat([p.reshape(-1) for p in parameters])
+    return joined
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Write a vector into the parameters. Raises `ShapeError` if the numbers of elements differ."""
+    params = list(parameters)
+    count = sum(p.numel() for p in params)
+    if vec.shape != (count,):
+        raise ShapeError(f"A vector of shape {vec.shape} does not fit {count} parameters.")
+    start = 0
+    for p in params:
+        p._array()[...] = vec._data[start : start + p.numel()].reshape(p.shape)
+        written(p, "vector_to_parameters", 3)
+        start += p.numel()
+
+
+def _listed(tensors: Parameters) -> Sequence[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _norm(x: Any, order: float) -> float:
+    flat: np.ndarray = np.ravel(x)
+    if order == math.inf:
+        return float(np.abs(flat).max(initial=0.0))
+    if order == 2:
+        square = float(flat @ flat)
+        if 1e-25 < square < 1e25:
+            return math.sqrt(square)
+    flat = np.abs(flat).astype(np.float64)  # squares of very large or small numbers are infinite or 0
+    largest = float(flat.max(initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    return largest * float(float(np.sum((flat / largest) ** order)) ** (1 / order))
+
+
+def _scale(g: Tensor, factor: float, who: str) -> None:
+    memory = g._array()
+    token = quiet()
+    try:
+        np.multiply(memory, factor, out=memory)
+    finally:
+        restore(token)
+    written(g, who, 4)

@@ -1,0 +1,135 @@
+"""Parameters that are updated together: one large one, or many small ones as one long array.
+
+An update of a small array costs the interpreter more than the arithmetic. So small parameters move into one array when
+they are first updated: each then is a view of its part of it, and a rule is called once for all of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..node import memory_of
+from ..tensor import Tensor
+from .rule import Rule
+
+SMALL = 1 << 14  # elements; larger parameters are updated one by one
+
+State = dict[str, Any]
+Away = list[tuple[Tensor, np.ndarray]] | None
+Writer = tuple[str, tuple[Any, int]]  # what writes, and the line that asked for it
+
+
+class Buckets:
+    """The parameters of a group that have a gradient, in buckets; `others` have none.
+
+    Those in one bucket agree in their dtype and in their `scalars`, the numbers among their state.
+    """
+
+    def __init__(
+        self, rule: Rule, params: Sequence[Tensor], states: Sequence[State], scalars: Sequence[str],
+        others: list[Tensor],
+    ) -> None:  # fmt: skip
+        self.rule, self.others = rule, others
+        together: dict[Any, list[tuple[Tensor, State]]] = {}
+        for p, state in zip(params, states, strict=True):
+            key = (p.dtype, *(state[name] for name in scalars)) if p.numel() <= SMALL else id(p)
+            together.setdefault(key, []).append((p, state))
+        self.buckets = [
+            Bucket(rule, [p for p, _ in pairs], [s for _, s in pairs], scalars) for pairs in together.values()
+        ]
+
+    def gradients(self) -> list[list[Any]] | None:
+        """The gradients of each bucket's parameters; None if it is no longer these that have one."""
+        try:
+            found = [[p._grad._data for p in bucket.params] for bucket in self.buckets]  # type: ignore[union-attr]
+        except AttributeError:
+            return None
+        return None if self.others and any(p._grad is not None for p in self.others) else found
+
+    def release(self) -> None:
+        """Give the parameters memory of their own again."""
+        for bucket in self.buckets:
+            bucket.release()
+
+
+class Bucket:
+    """Parameters of one dtype with their state. `scalars` are the numbers in it, the same for all of them."""
+
+    def __init__(self, rule: Rule, params: list[Tensor], states: list[State], scalars: Sequence[str]) -> None:
+        self.rule, self.params, self.states = rule, params, states
+        self.scalars = {name: states[0][name] for name in scalars}
+        self.views: list[np.ndarray] = []
+        if len(params) == 1:
+            self.state = [states[0][name] for name in rule.state]
+            self.members: list[tuple[Tensor, Any, State]] = [(params[0], None, states[0])]
+            return
+        ends = np.cumsum([p.numel() for p in params]).tolist()
+        parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+        self.p = np.empty(ends[-1], params[0].dtype)
+        self.views = [self.p[part].reshape(p.shape) for p, part in zip(params, parts, strict=True)]
+        self.members = list(zip(params, self.views, states, strict=True))
+        self.state = []
+        for name in rule.state:
+            flat = np.concatenate([state[name].reshape(-1) for state in states])
+            self.state.append(flat)
+            for state, part, p in zip(states, parts, params, strict=True):
+                state[name] = flat[part].reshape(p.shape)
+
+    def update(self, gradients: list[Any], hyper: Sequence[Any], negate: bool, writer: Writer) -> None:
+        """One step. `negate` to climb instead."""
+        step, away = self.scalars["step"], None
+        for p, view, state in self.members:
+            if p._data is not view and view is not None:
+                away = self._fetch(p, view, away)
+            memory = p._memory or memory_of(p)
+            memory.version += 1
+            memory.writer = writer
+            state["step"] = step
+        if len(self.scalars) > 1:
+            for state in self.states:
+                state.update(self.scalars)
+        if self.views:
+            g = _joined(gradients, self.p.dtype)
+            self.rule.update(self.p, -g if negate else g, self.state, hyper)
+        else:
+            self._update_one(self.params[0]._array(), gradients[0], hyper, negate)
+        if away:
+            for p, view in away:
+                p._array()[...] = view
+
+    def _update_one(self, p: np.ndarray, g: Any, hyper: Sequence[Any], negate: bool) -> None:
+        g = np.ascontiguousarray(-g if negate else g).reshape(p.shape)
+        if p.flags.c_contiguous:
+            self.rule.update(p, g, self.state, hyper)
+            return
+        dense = np.ascontiguousarray(p)
+        self.rule.update(dense, g, self.state, hyper)
+        p[...] = dense
+
+    @staticmethod
+    def _fetch(p: Tensor, view: np.ndarray, away: Away) -> Away:
+        """Read a parameter that is elsewhere. If nobody else has its memory it moves in, else it goes on the list."""
+        view[...] = p._array()
+        if p._data.base is None and sys.getrefcount(p._data) <= 2:  # the tensor's own, and the argument of this call
+            p._data = view
+            return away
+        return [*(away or ()), (p, view)]
+
+    def release(self) -> None:
+        """Move the parameters out, if nobody else looks at their memory: then other buckets can take them."""
+        if self.views and sys.getrefcount(self.p) <= len(self.views) + 2:  # ours, the views', and the argument
+            for p, view in zip(self.params, self.views, strict=True):
+                if p._data is view:
+                    p._data = view.copy()
+
+
+def _joined(arrays: list[Any], dtype: Any) -> np.ndarray:
+    """All elements in one array, which may be read-only."""
+    try:
+        return np.frombuffer(b"".join(arrays), dtype)  # a quarter of the time of np.concatenate
+    except TypeError:  # not contiguous
+        return np.concatenate(arrays, axis=None)

@@ -1,0 +1,77 @@
+"""An optimizer's state as plain data, and back: PyTorch's layout, so that either can go on where the other stopped."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..tensor import Tensor, wrap
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+
+def saved(optimizer: Optimizer) -> dict[str, Any]:
+    """{"state": {number of the parameter: its state}, "param_groups": [hyper-parameters and numbers]}; a copy."""
+    number = {p: k for k, p in enumerate(optimizer._params())}
+    state = {
+        number[p]: {key: _copied(value) for key, value in entries.items() if key not in optimizer.transient}
+        for p, entries in optimizer.state.items()
+        if p in number and entries
+    }
+    groups = [
+        {key: value for key, value in group.items() if key != "params" and not callable(value)}
+        | {"params": [number[p] for p in group["params"]]}
+        for group in optimizer.param_groups
+    ]
+    return {"state": state, "param_groups": groups}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return wrap(value.copy())
+    return [_copied(v) for v in value] if isinstance(value, list) else value
+
+
+def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
+    """Put what `saved` returned into an optimizer of the same parameters."""
+    params = list(optimizer._params())
+    groups = state_dict["param_groups"]
+    sizes, ours = [len(g["params"]) for g in groups], [len(g["params"]) for g in optimizer.param_groups]
+    if sizes != ours:
+        raise ShapeError(
+            f"load_state_dict(): the saved optimizer has groups of {sizes} parameters, this one of {ours}.",
+            fix="Make the optimizer for the same model, with the same groups.",
+        )
+    numbers = [n for group in groups for n in group["params"]]
+    param_of = dict(zip(map(int, numbers), params, strict=True))
+    of_parameters = {name for group in optimizer.param_groups for name in optimizer.names_in_state(group)}
+    state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+    for number, entries in state_dict["state"].items():
+        p = param_of[int(number)]
+        for key, value in entries.items():
+            if key in of_parameters and value is not None and np.shape(value) != p.shape:
+                raise ShapeError(
+                    f"load_state_dict(): '{key}' of parameter {number} has shape {np.shape(value)}, "
+                    f"but the parameter has {p.shape}."
+                )
+        state[p] = {
+            key: _loaded(value, p, key not in of_parameters) for key, value in entries.items() if value is not None
+        }
+    for group, entries in zip(optimizer.param_groups, groups, strict=True):
+        group.update({key: entries[key] for key in entries if key in ("initial_lr", *group) and key != "params"})
+    optimizer.state = state
+
+
+def _loaded(value: Any, p: Tensor, maybe_number: bool = True) -> Any:
+    """Arrays and tensors (also PyTorch's) as arrays of the parameter's dtype, single numbers as Python's."""
+    if isinstance(value, list):
+        return [_loaded(v, p) for v in value]
+    if not hasattr(value, "shape"):
+        return value
+    array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
+    return array.item() if maybe_number and array.ndim == 0 else array.astype(p.dtype)

@@ -1,0 +1,27 @@
+"""Learning rate schedulers under PyTorch's names; each writes a pure function of the step (`optim.schedules`)."""
+
+from .combined import ChainedScheduler, SequentialLR
+from .cycles import CyclicLR, OneCycleLR
+from .plateau import ReduceLROnPlateau
+from .scheduler import LRScheduler
+from .simple import (
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    InverseSqrtLR,
+    InverseTimeLR,
+    LambdaLR,
+    LinearLR,
+    MultiplicativeLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+    WarmupLR,
+)
+
+__all__ = [
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
+    "InverseSqrtLR", "InverseTimeLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR",
+    "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR", "WarmupLR",
+]  # fmt: skip

@@ -1,0 +1,89 @@
+"""What a schedule is, and how schedules are combined."""
+
+from __future__ import annotations
+
+import copy
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from ...errors import ArgumentError
+from ...quiet import quiet, restore
+from ..equation import Equation
+
+
+class Schedule:
+    """Base of the schedules. A subclass has a formula, and `arguments` says what it is called with at step t."""
+
+    formula: ClassVar[Callable[..., Any]]  # of t, eta and what `arguments` returns
+    rule: ClassVar[Equation]
+    eta: float = 1.0
+
+    def __init_subclass__(cls) -> None:
+        if "formula" in cls.__dict__:
+            cls.rule = Equation.of(cls.__name__, "lr", cls.formula)
+
+    def arguments(self, t: float) -> dict[str, Any]:
+        """The formula's other arguments."""
+        return {}
+
+    def __call__(self, t: float, eta: float | None = None) -> float:
+        """The learning rate after t steps, if it starts from `eta`."""
+        token = quiet()
+        try:
+            return float(type(self).formula(t=t, eta0=self.eta if eta is None else eta, **self.arguments(t)))
+        finally:
+            restore(token)
+
+    def values(self, count: int) -> list[float]:
+        """The rates of the first steps."""
+        return [self(t) for t in range(count)]
+
+    def then(self, other: Schedule, at: int) -> Schedule:
+        """This schedule before step `at`, and from there on `other`, counted from 0 again."""
+        return Succession([self, other], [at])
+
+    def __mul__(self, other: Any) -> Schedule:
+        """Apply `other` to what this one says; with a number, set the rate that it starts from."""
+        if isinstance(other, Schedule):
+            return Chain([self, other])
+        twin = copy.copy(self)
+        twin.eta = self.eta * float(other)
+        return twin
+
+    __rmul__ = __mul__
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value!r}" for key, value in self.__dict__.items() if key != "eta")
+        return (f"{self.eta:g} * " if self.eta != 1 else "") + f"{type(self).__name__}({settings})"
+
+
+class Chain(Schedule):
+    """All of them, each applied to what those before it say: the product, for those that are factors."""
+
+    def __init__(self, schedules: Sequence[Schedule]) -> None:
+        if not schedules:
+            raise ArgumentError("Chain of no schedules.")
+        self.schedules = list(schedules)
+        self.eta = self.schedules[0].eta
+
+    def __call__(self, t: float, eta: float | None = None) -> float:
+        rate = self.eta if eta is None else eta
+        for schedule in self.schedules:
+            rate = schedule(t, rate)
+        return rate
+
+
+class Succession(Schedule):
+    """One after the other: the next begins, counted from 0, at each milestone."""
+
+    def __init__(self, schedules: Sequence[Schedule], milestones: Sequence[int]) -> None:
+        if len(milestones) != len(schedules) - 1 or list(milestones) != sorted(milestones):
+            needed = len(schedules) - 1
+            raise ArgumentError(f"{needed + 1} schedules need {needed} rising milestones, not {milestones}.")
+        self.schedules, self.milestones = list(schedules), list(milestones)
+        self.eta = self.schedules[0].eta
+
+    def __call__(self, t: float, eta: float | None = None) -> float:
+        k = bisect_right(self.milestones, t)
+        return self.schedules[k](t - self.milestones[k - 1] if k else t, self.eta if eta is None else eta)

@@ -1,0 +1,286 @@
+"""Fused kernels beside NumPy, PyTorch (all threads) and jax.jit: elementwise formulas, cross-entropy, Adam.
+
+    python tests/benchmarks/bench_kernels.py [--rounds 7] [--sizes 100 10000 1000000 10000000] [--only tanh gelu]
+
+All contestants take turns in one process; medians over the rounds. "forward" makes a new array from an array; "both" is a
+forward pass and a backward pass with an upstream gradient. At the end: how far the kernels are from what this machine's
+memory and arithmetic units allow. Needs PyTorch; jax is left out where it is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.special
+import torch
+from rounds import race, seconds
+
+import microtrain as mt
+from microtrain import F
+from microtrain.kernels import pool
+from microtrain.kernels.kernel import Kernel
+from microtrain.kernels.source import kernel_source
+
+try:
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+except ImportError:
+    jax = None
+
+LN2, ROOT, GAUSS = math.log(2), math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
+
+gabor = mt.elementwise("gabor", lambda z: F.sin(z) * F.exp(-z * z / 32))
+logcosh = mt.elementwise(
+    "logcosh", lambda x: F.abs(x) + F.log1p(F.exp(-2 * F.abs(x))) - LN2, [lambda g, x: g * F.tanh(x)]
+)
+
+
+def gelu_slope(x):
+    return 0.5 * (1 + scipy.special.erf(x * ROOT)) + x * np.exp(-0.5 * x * x) * GAUSS
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def bell(z):
+    return np.exp(-z * z / 32)
+
+
+# name: (microtrain, numpy, numpy's slope, torch, jax)
+FORMULAS: dict[str, tuple[Any, ...]] = {
+    "gabor": (
+        gabor, lambda z: np.sin(z) * bell(z), lambda z: np.cos(z) * bell(z) - np.sin(z) * bell(z) * z / 16,
+        lambda z: torch.sin(z) * torch.exp(-z * z / 32), lambda z: jnp.sin(z) * jnp.exp(-z * z / 32),
+    ),
+    "gelu": (
+        mt.gelu, lambda x: 0.5 * x * (1 + scipy.special.erf(x * ROOT)), gelu_slope,
+        torch.nn.functional.gelu, lambda x: jax.nn.gelu(x, approximate=False),
+    ),
+    "tanh": (mt.tanh, np.tanh, lambda x: 1 - np.tanh(x) ** 2, torch.tanh, lambda x: jnp.tanh(x)),
+    "sigmoid": (
+        mt.sigmoid, sigmoid, lambda x: sigmoid(x) * (1 - sigmoid(x)), torch.sigmoid, lambda x: jax.nn.sigmoid(x),
+    ),
+    "softplus": (
+        mt.softplus, lambda x: np.logaddexp(x, 0), sigmoid, torch.nn.functional.softplus, lambda x: jax.nn.softplus(x),
+    ),
+    "logcosh": (
+        logcosh, lambda x: np.abs(x) + np.log1p(np.exp(-2 * np.abs(x))) - LN2, np.tanh,
+        lambda x: torch.abs(x) + torch.log1p(torch.exp(-2 * torch.abs(x))) - LN2,
+        lambda x: jnp.abs(x) + jnp.log1p(jnp.exp(-2 * jnp.abs(x))) - LN2,
+    ),
+}  # fmt: skip
+
+Contest = dict[str, Callable[[], Any]]
+
+
+def forward(name: str, data: np.ndarray) -> Contest:
+    ours, of_numpy, _, of_torch, of_jax = FORMULAS[name]
+    x, t = mt.tensor(data), torch.tensor(data)
+    contest: Contest = {"microtrain": lambda: ours(x), "numpy": lambda: of_numpy(data), "torch": lambda: of_torch(t)}
+    if jax is not None:
+        j, jitted = jnp.asarray(data), jax.jit(of_jax)
+        contest["jax"] = lambda: jitted(j).block_until_ready()
+    return contest
+
+
+def both(name: str, data: np.ndarray) -> Contest:
+    ours, of_numpy, slope, of_torch, of_jax = FORMULAS[name]
+    upstream = np.ones_like(data)
+    x, g = mt.tensor(data, requires_grad=True), mt.tensor(upstream)
+    t, tg = torch.tensor(data, requires_grad=True), torch.tensor(upstream)
+
+    def microtrain():
+        x.grad = None
+        ours(x).backward(g)
+
+    def pytorch():
+        t.grad = None
+        of_torch(t).backward(tg)
+
+    contest: Contest = {
+        "microtrain": microtrain, "numpy": lambda: (of_numpy(data), upstream * slope(data)), "torch": pytorch,
+    }  # fmt: skip
+    if jax is not None:
+        j, jg = jnp.asarray(data), jnp.asarray(upstream)
+
+        def value_and_gradient(x, g):
+            y, back = jax.vjp(of_jax, x)
+            return y, back(g)
+
+        jitted = jax.jit(value_and_gradient)
+        contest["jax"] = lambda: jax.block_until_ready(jitted(j, jg))
+    return contest
+
+
+def cross_entropy(dtype: Any, backward: bool) -> Contest:
+    rng = np.random.default_rng(0)
+    data, labels = rng.standard_normal((4096, 100)).astype(dtype) * 3, rng.integers(0, 100, 4096)
+    x, y = mt.tensor(data, requires_grad=backward), mt.tensor(labels)
+    t, ty = torch.tensor(data, requires_grad=backward), torch.tensor(labels)
+
+    def of_numpy():
+        high = data.max(1, keepdims=True)
+        e = np.exp(data - high)
+        total = e.sum(1)
+        rows = np.arange(len(labels))
+        loss = (np.log(total) + high[:, 0] - data[rows, labels]).mean()
+        if backward:
+            e /= total[:, None]
+            e[rows, labels] -= 1
+            e /= len(labels)
+        return loss
+
+    def microtrain():
+        loss = mt.nn.functional.cross_entropy(x, y)
+        if backward:
+            x.grad = None
+            loss.backward()
+
+    def pytorch():
+        loss = torch.nn.functional.cross_entropy(t, ty)
+        if backward:
+            t.grad = None
+            loss.backward()
+
+    contest: Contest = {"microtrain": microtrain, "numpy": of_numpy, "torch": pytorch}
+    if jax is not None:
+        j, jy = jnp.asarray(data), jnp.asarray(labels)
+
+        def loss(x):
+            return -jnp.take_along_axis(jax.nn.log_softmax(x), jy[:, None], 1).mean()
+
+        jitted = jax.jit(jax.value_and_grad(loss) if backward else loss)
+        contest["jax"] = lambda: jax.block_until_ready(jitted(j))
+    return contest
+
+
+def adam(dtype: Any, size: int = 10**6) -> Contest:
+    rng = np.random.default_rng(0)
+    data, g = rng.standard_normal(size).astype(dtype), rng.standard_normal(size).astype(dtype)
+    p = mt.tensor(data, requires_grad=True)
+    p.grad = mt.tensor(g)
+    ours = mt.optim.Adam([p])
+    contest: Contest = {"microtrain": ours.step}
+    a, m, v = data.copy(), np.zeros_like(data), np.zeros_like(data)
+
+    def of_numpy():
+        nonlocal a, m, v
+        m = 0.9 * m + 0.1 * g
+        v = 0.999 * v + 0.001 * g * g
+        a = a - 1e-3 * (m / 0.5) / (np.sqrt(v / 0.5) + 1e-8)
+
+    contest["numpy"] = of_numpy
+    for name, fused in {"torch": False, "torch fused": True}.items():
+        t = torch.tensor(data, requires_grad=True)
+        t.grad = torch.tensor(g)
+        contest[name] = torch.optim.Adam([t], fused=fused).step
+    if jax is not None:
+
+        def update(p, m, v, g, c1, c2):
+            m = 0.9 * m + 0.1 * g
+            v = 0.999 * v + 0.001 * g * g
+            return p - 1e-3 * (m / c1) / (jnp.sqrt(v / c2) + 1e-8), m, v
+
+        jitted = jax.jit(update, donate_argnums=(0, 1, 2))
+        state = [jnp.array(data), jnp.zeros(size, dtype), jnp.zeros(size, dtype)]
+        jg = jnp.asarray(g)
+
+        def of_jax():
+            state[:] = jax.block_until_ready(jitted(*state, jg, 0.5, 0.5))
+
+        contest["jax"] = of_jax
+    return contest
+
+
+def show(title: str, times: dict[str, float], ratios: list[tuple[str, float]]) -> None:
+    cells = [f"{name} {1e6 * t:10,.1f}" for name, t in times.items()]
+    ours = times["microtrain"]
+    compared = [f"{times[name] / ours:.2f}x {name}" for name in times if name != "microtrain"]
+    ratios += [(name, times[name] / ours) for name in times if name != "microtrain"]
+    print(f"{title:34} {'  '.join(cells)}  us -> {', '.join(compared)}", flush=True)
+
+
+def summary(what: str, found: list[tuple[str, float]]) -> None:
+    print(f"\n{what}")
+    for name in dict.fromkeys(name for name, _ in found):
+        values = [ratio for peer, ratio in found if peer == name]
+        mean = math.exp(statistics.fmean(map(math.log, values)))
+        print(f"  {name:12} geometric mean {mean:.2f}x, worst {min(values):.2f}x, of {len(values)} cases")
+
+
+def limits(dtype: str, size: int = 10**6) -> None:
+    """How long a kernel takes beside what copying its arrays and what its arithmetic alone take."""
+    rng = np.random.default_rng(0)
+    x, out = (rng.standard_normal(size) * 3).astype(dtype), np.empty(size, dtype)
+    small, small_out = x[:2048].copy(), np.empty(2048, dtype)
+
+    def kernel_of(name: str, formula: Callable[..., Any]) -> Kernel:
+        symbol = mt.formula.Expr("x")
+        return Kernel(kernel_source(name, dtype, [(symbol, "array")], [("out", formula(symbol))]))
+
+    def best(run: Callable[[], Any], calls: int) -> float:
+        run()
+        return min(seconds(run, calls) for _ in range(30))
+
+    copying = kernel_of("copy", F.positive)
+    copy_time = best(lambda: copying.write([x], [out]), 5)
+    nothing = best(lambda: copying.write([small], [small_out]), 200)
+    print(f"\n{dtype}, {size} elements, {pool.threads} threads: copying takes {1e6 * copy_time:.0f} us")
+    for name in FORMULAS:
+        row = getattr(FORMULAS[name][0], "row", None) or mt.ops.primitive.FUNCTIONS.get(name)
+        kernel = kernel_of(name, (row if hasattr(row, "forward") else mt.ops.primitive.TABLE[name]).forward)
+        arithmetic = (best(lambda k=kernel: k.write([small], [small_out]), 200) - nothing) * size / 2048 / pool.threads
+        took = best(lambda k=kernel: k.write([x], [out]), 5)
+        limit = max(copy_time, arithmetic)
+        print(
+            f"  {name:10} {1e6 * took:7.0f} us; arithmetic alone {1e6 * arithmetic:7.0f} us; "
+            f"{took / limit:.2f}x the larger limit"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10**2, 10**4, 10**6, 10**7])
+    parser.add_argument("--only", nargs="*", default=[*FORMULAS, "cross-entropy", "adam", "limits"])
+    options = parser.parse_args()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    print(f"threads: microtrain {pool.threads}, torch {torch.get_num_threads()}; load of the machine {load:.1f}\n")
+    by_size: dict[int, list[tuple[str, float]]] = {}
+    for size in options.sizes:
+        for dtype in ("float32", "float64"):
+            data = (np.random.default_rng(0).standard_normal(size) * 3).astype(dtype)
+            for name in [name for name in FORMULAS if name in options.only]:
+                for what, contest in {"forward": forward, "both": both}.items():
+                    times = race(contest(name, data), rounds=options.rounds, target=0.03)
+                    show(f"{name}, {dtype}, {size:g}, {what}", times, by_size.setdefault(size, []))
+    others: list[tuple[str, float]] = []
+    for dtype in ("float32", "float64"):
+        if "cross-entropy" in options.only:
+            for what in (False, True):
+                times = race(cross_entropy(dtype, what), rounds=options.rounds, target=0.03)
+                show(f"cross-entropy 4096 x 100, {dtype}, {'both' if what else 'forward'}", times, others)
+        if "adam" in options.only:
+            show(f"Adam, {dtype}, 1e6", race(adam(dtype), rounds=options.rounds, target=0.03), others)
+    for size, found in by_size.items():
+        summary(f"{size:g} elements", found)
+    if others:
+        summary("cross-entropy and Adam", others)
+    large = [pair for size, found in by_size.items() if size >= 10**6 for pair in found] + others
+    summary("all of a million elements and more, cross-entropy and Adam", large)
+    if "limits" in options.only:
+        for dtype in ("float32", "float64"):
+            limits(dtype)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Making tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain.errors import ArgumentError, DtypeError, MicrotrainError, ShapeError, UnsupportedError
+
+
+def test_dtypes_of_data():
+    assert mt.tensor(1.0).dtype == mt.float64 and mt.tensor([1, 2]).dtype == mt.int64
+    assert mt.tensor([True]).dtype == bool and mt.tensor(np.float32(1)).dtype == mt.float32
+    assert mt.tensor(np.ones(2, np.float16)).dtype == mt.float16
+    assert mt.tensor([1, 2], dtype=mt.float32).dtype == mt.float32
+    assert mt.tensor([[1.0, 2.0], [3.0, 4.0]]).shape == (2, 2) and mt.tensor([]).shape == (0,)
+    assert mt.tensor([mt.tensor(1.0), 2.0]).tolist() == [1, 2]
+
+
+def test_data_that_is_none():
+    for data in ("a", [1, "a"], None, [object()], 1j, {1: 2}, np.array(["x"])):
+        with pytest.raises(DtypeError):
+            mt.tensor(data)
+    with pytest.raises(ShapeError, match="equal lengths"):
+        mt.tensor([[1.0], [1.0, 2.0]])
+    with pytest.raises(MicrotrainError):
+        mt.tensor([300], dtype=mt.uint8)
+    with pytest.raises(MicrotrainError):
+        mt.tensor([2**70])
+
+
+def test_patterns():
+    assert mt.zeros(2, 3).shape == mt.zeros((2, 3)).shape == mt.ones([2, 3]).shape == mt.empty(2, 3).shape == (2, 3)
+    assert mt.zeros(()).shape == mt.zeros().shape == ()
+    assert mt.full((2,), 7).tolist() == [7, 7] and mt.full(2, 0.5).dtype == mt.float64
+    assert mt.eye(2).tolist() == [[1, 0], [0, 1]] and mt.eye(2, 3).shape == (2, 3)
+    assert mt.arange(3).tolist() == [0, 1, 2] and mt.arange(3).dtype == mt.int64
+    assert mt.arange(1.0, 2.0, 0.5).tolist() == [1, 1.5] and mt.arange(3, 0, -1).tolist() == [3, 2, 1]
+    assert mt.linspace(0, 1, 3).tolist() == [0, 0.5, 1]
+    assert mt.empty(3).tolist() == [0, 0, 0]
+    assert mt.ones(2, dtype=mt.int64).dtype == mt.int64 and mt.ones(2, requires_grad=True).requires_grad
+
+
+def test_like():
+    x = mt.ones(2, 3, dtype=mt.float32)
+    for make in (mt.zeros_like, mt.ones_like, mt.empty_like, mt.rand_like, mt.randn_like):
+        assert (make(x).shape, make(x).dtype) == ((2, 3), mt.float32)
+        assert make(x, dtype=mt.float64).dtype == mt.float64
+    assert mt.full_like(x, 2.0).tolist() == [[2] * 3] * 2 and mt.randint_like(x, 5).shape == (2, 3)
+
+
+def test_bad_arguments():
+    for call in (lambda: mt.zeros(-1), lambda: mt.zeros(1.5), lambda: mt.arange(0, 1, 0), lambda: mt.randint(3)):
+        with pytest.raises(ArgumentError):
+            call()
+    with pytest.raises(DtypeError):
+        mt.from_numpy([1, 2])
+    with pytest.raises(DtypeError):
+        mt.ones(2, dtype=mt.int64, requires_grad=True)
+    with pytest.raises(UnsupportedError, match="cuda"):
+        mt.zeros(2, device="cuda")
+    assert mt.zeros(2, device="cpu").shape == (2,)
+
+
+def test_random_numbers_are_the_same_in_every_dtype():
+    a, b = mt.Generator(1), mt.Generator(1)
+    x, y = mt.randn(5, generator=a), mt.randn(5, generator=b, dtype=mt.float32)
+    np.testing.assert_array_equal(x.numpy().astype(np.float32), y.numpy())
+    assert mt.rand(2, 2, generator=a).shape == (2, 2) and 0 <= mt.rand(1).item() < 1
+    r = mt.randint(3, 6, (100,), generator=a)
+    assert set(r.tolist()) == {3, 4, 5} and r.dtype == mt.int64
+    assert sorted(mt.randperm(5).tolist()) == list(range(5))
+    assert mt.bernoulli(mt.tensor([0.0, 1.0])).tolist() == [0, 1]
+
+
+def test_default_dtype():
+    try:
+        mt.set_default_dtype(mt.float32)
+        assert mt.tensor(1.0).dtype == mt.zeros(1).dtype == mt.randn(1).dtype == mt.arange(0.0, 1.0).dtype == mt.float32
+        assert mt.tensor(np.ones(1)).dtype == mt.float64 and mt.tensor([1]).dtype == mt.int64
+        assert mt.get_default_dtype() == mt.float32
+    finally:
+        mt.set_default_dtype(mt.float64)
+    with pytest.raises(DtypeError):
+        mt.set_default_dtype(int)
+    with pytest.raises(DtypeError, match="not a dtype"):
+        mt.zeros(1, dtype="nonsense")

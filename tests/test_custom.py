@@ -1,0 +1,100 @@
+"""`mt.elementwise`: an operation from one formula."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain import F
+from microtrain.errors import ArgumentError, InplaceError, MicrotrainError, ShapeError
+
+
+def leaf(*values):
+    return mt.tensor(values, requires_grad=True)
+
+
+def test_the_derivative_is_derived_to_any_order():
+    bump = mt.elementwise("bump", lambda x, c: F.exp(-x * x) * c + F.where(x > 0, x**3, 0), tex=r"e^{-{x}^2}")
+    x, c = leaf(-0.5, 0.3, 1.2), mt.tensor(2.0, requires_grad=True)
+    assert mt.gradcheck(bump, (x, c)) and mt.gradgradcheck(bump, (x, c))
+    assert bump.__name__ == "bump" and bump.row.inputs == ("x", "c")
+
+
+def test_the_derivative_may_be_given():
+    wave = mt.elementwise("wave", lambda x: F.sin(2 * x), [lambda g, x: g * (2 * F.cos(2 * x))])
+    assert mt.gradcheck(wave, leaf(0.1, 2.0)) and mt.gradgradcheck(wave, leaf(0.1, 2.0))
+    gate = mt.elementwise("gate", lambda x, k: x * k, [lambda g, k: g * k, None])
+    k = leaf(3.0)
+    x = leaf(2.0)
+    gate(x, k).sum().backward()
+    assert x.grad.tolist() == [3] and k.grad is None
+
+
+def test_broadcasting_and_other_inputs():
+    scaled = mt.elementwise("scaled", lambda a, b: a * b)
+    a = mt.ones(2, 1, requires_grad=True)
+    assert scaled(a, np.ones(3)).shape == (2, 3) and scaled(2.0, 3.0).item() == 6
+    assert scaled([1.0, 2.0], 2).tolist() == [2, 4]
+    scaled(a, np.arange(3.0)).sum().backward()
+    assert a.grad.tolist() == [[3], [3]]
+
+
+def test_one_formula_inside_another():
+    square = mt.elementwise("own_square", lambda x: x * x)
+    fourth = mt.elementwise("fourth", lambda x: square(square(x)))
+    assert mt.gradcheck(fourth, leaf(1.5, -0.5)) and fourth(leaf(2.0)).tolist() == [16]
+
+
+def test_results_are_owned():
+    same = mt.elementwise("same", lambda x: x)
+    x = leaf(1.0, 2.0)
+    h = x * 1
+    y = same(h)
+    h += 5
+    assert y.tolist() == [1, 2]
+    odd = mt.elementwise("odd", lambda x: x * 1, [lambda g, x: x])  # gives away what it kept
+    y = odd(h)
+    y.backward(mt.ones(2), retain_graph=True)
+    x.grad.zero_()
+    y.backward(mt.ones(2))
+    assert x.grad.tolist() == [6, 7]
+
+
+def test_constant_results_have_the_full_shape():
+    five = mt.elementwise("five", lambda x: 5.0, [lambda g: 0.0])
+    x = leaf(1.0, 2.0)
+    y = five(x)
+    assert y.tolist() == [5, 5]
+    y.sum().backward()
+    assert x.grad.tolist() == [0, 0]
+
+
+def test_mistakes_are_explained():
+    with pytest.raises(ArgumentError, match=r"F\.exp\(x\) instead of math\.exp"):
+        mt.elementwise("bad", lambda x: math.exp(x))
+    with pytest.raises(ArgumentError, match="branches"):
+        mt.elementwise("bad", lambda x: x if x > 0 else 0)
+    with pytest.raises(ArgumentError, match="does not exist"):
+        mt.elementwise("bad", lambda x: F.nothing(x))
+    with pytest.raises(ArgumentError, match="asks for 'z'"):
+        mt.elementwise("bad", lambda x: x, [lambda g, z: g])
+    with pytest.raises(MicrotrainError, match="no derivative in k"):
+        mt.elementwise("bad", lambda x, k: x)
+    two = mt.elementwise("two", lambda a, b: a + b)
+    with pytest.raises(ArgumentError, match=r"takes 2 inputs \(a, b\), not 1"):
+        two(mt.ones(1))
+    wrong = mt.elementwise("wrong", lambda x: x * 2, [lambda g: np.ones(7)])
+    with pytest.raises(ShapeError, match=r"\(7,\)"):
+        wrong(leaf(1.0, 2.0)).sum().backward()
+
+
+def test_kept_values_are_watched():
+    bump = mt.elementwise("bump", lambda x: F.exp(-x * x))
+    h = leaf(1.0) * 1
+    y = bump(h)
+    h += 1
+    with pytest.raises(InplaceError, match="'bump' kept its input"):
+        y.sum().backward()
