@@ -91,7 +91,7 @@ def test_rules_print_as_equations():
         "    c2 <- 1 - beta2 ** t",
         "    m <- beta1 * m + (1 - beta1) * g",
         "    v <- beta2 * v + (1 - beta2) * g * g",
-        "    p <- p - lr * (m / c1) / (sqrt(v / c2) + eps)",
+        "    p <- p - lr / c1 * m / (sqrt(v / c2) + eps)",
     ]
     assert r"m &\leftarrow \beta_{1} \cdot m + (1 - \beta_{1}) \cdot g" in optim.Adam.rule.latex()
     for line in optim.Adam.rule.mathml().splitlines():
