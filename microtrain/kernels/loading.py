@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import ctypes.util
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,8 @@ from .compiling import Code
 SIGNATURE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _nothing = ctypes.create_string_buffer(16)  # where a kernel would put its result and its exception
 NOTHING = ctypes.addressof(_nothing)
-_engines: list[Any] = []  # the code lives as long as the engine that loaded it
+_engines: list[Any] = []  # the code lives as long as the engine that loaded it: for ever
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_engines))
 
 
 def load(code: Code) -> int:
@@ -23,7 +25,7 @@ def load(code: Code) -> int:
     try:
         target = _target_machine()
         for name in code.externals:
-            if llvm.address_of_symbol(name) is None:  # LLVM would end the process
+            if llvm.address_of_symbol(name) is None and not _of_libm(name):  # LLVM would end the process
                 raise KernelError(f"A kernel calls '{name}', which this process does not have.")
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target())
         engine.add_object_file(llvm.ObjectFileRef.from_data(code.data))
@@ -37,6 +39,18 @@ def load(code: Code) -> int:
         raise KernelError(f"A kernel's code has no '{code.symbol}'.")
     _engines.append(engine)
     return int(address)
+
+
+def _of_libm(name: str) -> bool:
+    """Make a function of the C library's mathematics known to LLVM; Numba does so when it compiles."""
+    import llvmlite.binding as llvm
+
+    try:
+        function = getattr(ctypes.CDLL(ctypes.util.find_library("m")), name)
+    except (AttributeError, OSError):
+        return False
+    llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+    return True
 
 
 @cache
