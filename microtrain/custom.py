@@ -11,7 +11,8 @@ import numpy as np
 
 from .dtypes import to_array
 from .errors import ArgumentError, MicrotrainError, ShapeError
-from .formula import Operand, derive
+from .formula import Operand, derive, python_function, trace
+from .ops.chains import REDUCTIONS, reduce_formula
 from .ops.primitive import Primitive
 from .tensor import Tensor, wrap
 
@@ -29,9 +30,13 @@ def elementwise(
     >>> x.grad
     tensor([-0.        , -0.73575888])
 
+    `bump.sum(x)`, `mean`, `max` and `logsumexp` (with `dim` and `keepdim`) reduce the values; for large arrays one
+    kernel does both, and the values are never stored.
+
     `forward` is written with operators and `F`'s functions. The derivative follows from it by the chain rule, or is
     given as `vjps`, one lambda for each input: `[lambda g, y, x: g * (-2 * x * y)]`, whose parameters name what it
-    needs (see `microtrain.ops.primitive`). Raises `ArgumentError` if the formula branches or calls what `F` has not.
+    needs (see `microtrain.ops.primitive`). Other numbers that the formula refers to are read once, now. Raises
+    `ArgumentError` if the formula branches or calls what `F` has not.
     """
     if vjps is None:
         try:
@@ -45,8 +50,8 @@ def elementwise(
                 "Write F.exp(x) instead of math.exp(x), or give the derivative: elementwise(name, forward, [vjp]).",
             ) from error
     else:
-        vjps = [None if vjp is None else _checked(name, vjp) for vjp in vjps]
-    row = Primitive(name, _fresh(forward), vjps, tex=tex, elementwise=True)
+        vjps = [None if vjp is None else _checked(name, _fixed(vjp)) for vjp in vjps]
+    row = Primitive(name, _fresh(_fixed(forward)), vjps, tex=tex, elementwise=True)
 
     def operation(*inputs: Any) -> Any:
         if len(inputs) != len(row.inputs):
@@ -59,7 +64,19 @@ def elementwise(
     operation.__name__ = name
     operation.__doc__ = inspect.getdoc(forward) or f"Elementwise {name}."
     operation.row = row  # type: ignore[attr-defined]
+    for how in REDUCTIONS:
+        setattr(operation, how, functools.partial(reduce_formula, row, how))
     return operation
+
+
+def _fixed(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """The formula with the numbers it refers to as they are now: value, derivative and kernels go by the same."""
+    try:
+        fixed = python_function("formula", *trace(formula))
+    except Exception:  # symbols can't read it: NumPy computes it, as it is
+        return formula
+    functools.update_wrapper(fixed, formula)
+    return fixed
 
 
 def _fresh(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -60,6 +60,9 @@ class Functions:
 F = Functions()
 
 
+NUMBERS = (int, float, np.number, np.bool_)  # what a formula may contain besides its inputs
+
+
 class Expr(NDArrayOperatorsMixin, Operand):
     """A symbol, or an operation on expressions and numbers. Operators and `F` build it; nothing is computed."""
 
@@ -73,7 +76,7 @@ class Expr(NDArrayOperatorsMixin, Operand):
         if not primitive.elementwise:
             raise ArgumentError(f"'{primitive.name}' is not elementwise, so a formula can't contain it.")
         for x in inputs:
-            if not isinstance(x, (Expr, int, float, np.number, np.bool_)):
+            if not isinstance(x, (Expr, *NUMBERS)):
                 raise ArgumentError(
                     f"A formula contains {'an array' if hasattr(x, 'dtype') else 'a ' + type(x).__name__}.",
                     "It is the same for all elements, so it may contain its inputs and single numbers only.",
@@ -110,6 +113,9 @@ def trace(formula: Callable[..., Any]) -> tuple[list[Expr], Any]:
         names = list(inspect.signature(formula).parameters)
     symbols = [Expr(name) for name in names]
     traced = formula(*symbols)
+    for value in traced if isinstance(traced, tuple) else (traced,):
+        if not isinstance(value, (Expr, *NUMBERS)):
+            raise ArgumentError(f"A formula returns {type(value).__name__} instead of an expression of its inputs.")
     if isinstance(traced, tuple):
         return symbols, tuple(tidied(traced))
     return symbols, tidied([traced])[0]
@@ -242,6 +248,12 @@ def python_function(name: str, symbols: Sequence[Expr], output: Any) -> Callable
     return namespace[name]  # type: ignore[no-any-return]
 
 
+OPERATORS = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+    "eq": "==", "ne": "!=",
+}  # fmt: skip
+
+
 def _written(name: str, symbols: Sequence[Expr], output: Any) -> tuple[str, dict[str, Any]]:
     """(source, what it refers to)."""
     functions, numpy = _free("F", symbols), _free("np", symbols)
@@ -262,12 +274,19 @@ def _written(name: str, symbols: Sequence[Expr], output: Any) -> tuple[str, dict
     for e in in_order(outputs):
         if e.row is None:
             continue
-        called = f"{functions}.{e.name}"
+        arguments = [*map(text, e.args)]
         if F._rows.get(e.name) is not e.row:  # a row of the user's own
             called = _free(f"own_{len(namespace)}", symbols)
             namespace[called] = e.row
+            value = f"{called}({', '.join(arguments)})"
+        elif e.name in OPERATORS:  # on single numbers ten times as fast as NumPy's functions
+            value = f" {OPERATORS[e.name]} ".join(f"({a})" if a.startswith("-") else a for a in arguments)
+        elif e.name == "neg":
+            value = f"-{arguments[0]}"
+        else:
+            value = f"{functions}.{e.name}({', '.join(arguments)})"
         texts[e] = _free(f"t{len(lines) + 1}", symbols)
-        lines.append(f"    {texts[e]} = {called}({', '.join(map(text, e.args))})")
+        lines.append(f"    {texts[e]} = {value}")
     head = f"def {name}({', '.join(s.name for s in symbols)}):"
     result = ", ".join(map(text, outputs)) + ("," if isinstance(output, tuple) else "")
     return "\n".join([head, *lines, f"    return {result}"]), namespace

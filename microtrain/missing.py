@@ -143,11 +143,18 @@ LINALG = _reasons(
     ),
 )
 
+OPTIM = _reasons(
+    ("SparseAdam", "Gradients are dense arrays.", "Use Adam."),
+    ("Adafactor Muon", "They are made for very large matrices.", ""),
+    ("swa_utils", "A mean of weights is a line of arithmetic.", "Use optim.ASGD, which keeps the mean of its path."),
+)
+
 OF_MODULE = {
     "microtrain": TOP,
     "microtrain.nn": NN,
     "microtrain.nn.functional": FUNCTIONAL,
     "microtrain.linalg": LINALG,
+    "microtrain.optim": OPTIM,
 }
 
 

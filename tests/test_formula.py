@@ -60,6 +60,11 @@ def test_only_numbers_are_constants(constant):
         trace(lambda x: x * constant)
 
 
+def test_a_formula_returns_an_expression():
+    with pytest.raises(ArgumentError, match="returns ndarray"):
+        trace(lambda x: np.ones(3))
+
+
 def test_unknown_functions():
     with pytest.raises(ArgumentError, match=r"F\.sine"):
         trace(lambda x: F.sine(x))

@@ -19,7 +19,11 @@ LIMIT = 0.060  # seconds
 
 def run(code, **environment):
     return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env={**os.environ, "MICROTRAIN_KERNELS": "auto", **environment},
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
 
 

@@ -6,8 +6,9 @@ result, or None where NumPy is to compute it: other dtypes, formulas with what k
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,25 @@ class Fused:
 
     def __call__(self, operands: Sequence[Any], params: dict[str, Any]) -> Any:
         """The value, or None if NumPy is to compute it. Some operand is an array of at least `tier.large` elements."""
+        return self._run(operands, lambda kernel: kernel(operands))
+
+    def fold(self, operands: Sequence[Any], how: str, dim: tuple[int, ...], keepdim: bool) -> Any:
+        """The "sum", "mean", "max" or "logsumexp" of the values over `dim`, or None if NumPy is to compute it.
+
+        A kernel reduces over the last axes, or all; the values are not stored.
+        """
+        from .reductions import finished, rows_of
+
+        shape = np.broadcast_shapes(*map(np.shape, operands))
+        if not dim or sorted(dim) != list(range(len(shape) - len(dim), len(shape))):
+            return None
+        if how == "mean":
+            total = self.fold(operands, "sum", dim, keepdim)
+            return None if total is None else total / math.prod(shape[i] for i in dim)
+        folded = self._run(operands, lambda kernel: kernel.fold(operands, how, rows_of(shape, dim)))
+        return None if folded is None else finished(folded, how, shape, dim, keepdim)
+
+    def _run(self, operands: Sequence[Any], run: Callable[[Any], Any]) -> Any:
         kinds, most = kinds_of(operands)
         if not kinds:
             return None
@@ -40,15 +60,12 @@ class Fused:
         if kernel is None or most < tier.least(kernel.source.plain):
             return None
         try:
-            return kernel(operands)
+            return run(kernel)
         except KernelError as error:
             give_up(error)
             self.kernels[kinds] = None
-        except (
-            ValueError,
-            OverflowError,
-        ):  # shapes that do not go together, an integer that is no float: let NumPy say so
-            pass
+        except (ValueError, OverflowError):
+            pass  # shapes that do not go together, an integer that is no float: let NumPy say so
         return None
 
     def gradient(self, g: Any, *rest: Any) -> Any:
@@ -106,7 +123,7 @@ def kinds_with(fused: Fused, dtype: str) -> list[str]:
         return [arrays]
     found = [arrays]
     for k, kind in enumerate(arrays):
-        if kind != "?" and symbols[k].name != "g" and k > 0:
+        if k > 0 and kind != "?" and symbols[k].name not in ("g", "x", "y"):
             found.append(arrays[:k] + "n" + arrays[k + 1 :])
     if symbols[0].name != "g" and len(symbols) == 2:
         found.append("n" + arrays[1:])

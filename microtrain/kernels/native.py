@@ -198,14 +198,14 @@ def feed(job, buffers, start, count):
             arguments[k] = job[record + BASE] + start * job[record + STRIDE]
             continue
         arguments[k] = buffers + 8 * ARGUMENTS + k * job[BUFFER]
-        if mode == COPIED_IN or mode == COPIED_BOTH:
+        if mode in (COPIED_IN, COPIED_BOTH):
             copy(job, record, arguments[k], start, count, True)
-        copied_out |= mode == COPIED_OUT or mode == COPIED_BOTH
+        copied_out |= mode in (COPIED_OUT, COPIED_BOTH)
     call(job[KERNEL], count, arguments)
     if copied_out:
         for k in range(job[OPERANDS]):
             record = HEAD + job[NDIM] + k * stride
-            if job[record + MODE] == COPIED_OUT or job[record + MODE] == COPIED_BOTH:
+            if job[record + MODE] in (COPIED_OUT, COPIED_BOTH):
                 copy(job, record, arguments[k], start, count, False)
 
 

@@ -7,9 +7,11 @@ thread does most of the chunks itself and waits for nobody who has not begun.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import threading
+import time
 from _thread import allocate_lock
 from array import array
 from collections.abc import Callable
@@ -27,6 +29,15 @@ NOTHING = ctypes.create_string_buffer(16)  # where a kernel would put its result
 _nothing = ctypes.addressof(NOTHING)
 _team = (ctypes.c_int64 * TEAM_SIZE)()
 _team_address = ctypes.addressof(_team)
+
+
+def immortal(thing: Any) -> Any:
+    """Never free this: a thread in machine code may still look at it when Python is gone."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    return thing
+
+
+immortal(_team)
 
 
 class _Mine(threading.local):
@@ -54,6 +65,8 @@ class _Helper(threading.Thread):
 
     def run(self) -> None:
         mine = _mine
+        immortal(mine.memory)
+        immortal(mine.list)
         while True:
             self.serve(_nothing, _nothing, self.number, mine.address)
             self.asleep = True
@@ -124,6 +137,14 @@ def run(work: Any, job: array[int], together: bool) -> None:
         lead(_nothing, _nothing, 0, mine.address)
     finally:
         _busy.release()
+
+
+@atexit.register
+def _wait_for_helpers() -> None:
+    """Python is about to end: no helper may be in machine code then."""
+    deadline = time.monotonic() + 1
+    while any(not helper.asleep for helper in _helpers) and time.monotonic() < deadline:
+        time.sleep(0.0002)
 
 
 def _forget() -> None:

@@ -46,7 +46,11 @@ def _kind(x: Any) -> str:
 # ---- sums and extremes -----------------------------------------------------------------------------------------------
 
 
-_FINISH = {"sum": np.add.reduce, "max": np.maximum.reduce, "min": np.minimum.reduce}
+def _sum(y: Any) -> Any:
+    return np.add.reduce(y, dtype=np.float64).astype(y.dtype)
+
+
+_FINISH: dict[str, Callable[[Any], Any]] = {"sum": _sum, "max": np.maximum.reduce, "min": np.minimum.reduce}
 
 
 def finished(y: Any, how: str, shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool) -> Any:

@@ -138,14 +138,15 @@ def _row_of(thing: Any) -> Any:
     row = getattr(thing, "row", thing)
     if hasattr(row, "vjps") and hasattr(row, "forward"):
         return row
-    from ..ops.primitive import FUNCTIONS, TABLE
+    from ..ops.primitive import FUNCTIONS, METHODS, TABLE
 
     name = getattr(thing, "__name__", "")
-    found = FUNCTIONS.get(name)
-    if hasattr(found, "vjps"):
-        return found
-    if name in TABLE:
-        return TABLE[name]
+    if hasattr(thing, "__self__"):  # a method of a tensor
+        kind = type(thing.__self__)
+        name = next((name for name in METHODS if getattr(kind, name, None) is getattr(thing, "__func__", 0)), name)
+    for found in (FUNCTIONS.get(name), METHODS.get(name), TABLE.get(name)):
+        if hasattr(found, "vjps"):
+            return found
     raise ArgumentError(
         "explain() takes a tensor that an operation made, an operation, or an optimizer's rule, "
         f"not {type(thing).__name__}{' without a graph' if hasattr(thing, 'requires_grad') else ''}.",

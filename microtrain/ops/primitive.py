@@ -103,10 +103,10 @@ class Primitive:
         self.variadic = variadic and inputs is None
         self.plans: dict[Any, Plan] = {}
         # Computes the value of large arrays: (inputs, params) -> an array, or None if NumPy is to do it.
-        self.kernel: Callable[[Any, Any], Any] | None = Fused(name, self) if elementwise else None
+        self.kernel: Fused | None = Fused(name, self) if elementwise else None
         self.derivatives: dict[int, Fused] = {}
         for vjp in self._vjps or ():
-            for wanted in _parameter_names(vjp) if vjp else ():
+            for wanted in parameter_names(vjp) if vjp else ():
                 self._source(wanted)  # a misspelt name fails here, not in the first backward
 
     @property
@@ -154,7 +154,7 @@ class Primitive:
             vjp = self._vjp(i)
             assert vjp is not None
             sources: list[int | str | tuple[int, ...]] = []
-            for name in _parameter_names(vjp):
+            for name in parameter_names(vjp):
                 kind, index = self._source(name)
                 if kind == "param":
                     sources.append(name)
@@ -226,7 +226,7 @@ def _signature(forward: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, 
     return tuple(inputs), params, variadic
 
 
-def _parameter_names(vjp: Vjp) -> list[str]:
+def parameter_names(vjp: Vjp) -> list[str]:
     """All but the first, which is g, whatever its name. (`inspect` would take longer than the rest of the import.)"""
     code = inspect.unwrap(vjp).__code__
     return list(code.co_varnames[1 : code.co_argcount])

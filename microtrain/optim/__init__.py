@@ -1,5 +1,11 @@
-"""Optimizers. Each is a rule (a formula) and a thin class around it; `print(optim.Adam.rule)` shows it."""
+"""Optimizers. Each is a rule (a formula) and a thin class around it.
 
+`print(optim.Adam.rule)` shows the formula, `print(optim.table())` who thought of what, and when.
+"""
+
+from typing import Any
+
+from ..missing import refuse as _refuse
 from . import lr_scheduler, schedules
 from .adagrad import Adadelta, Adagrad
 from .adam import Adam, AdamW
@@ -23,6 +29,7 @@ from .rule import Rule
 from .sgd import SGD, GradientDescent
 from .svrg import SVRG
 from .swats import SWATS
+from .table import table
 from .wolfe import strong_wolfe
 
 __all__ = [
@@ -30,5 +37,9 @@ __all__ = [
     "GaussNewton", "GradientDescent", "LangevinGD", "LineSearch", "LineSearchGD", "Momentum", "NAdam", "Nesterov",
     "Newton", "NormalizedGD", "Optimizer", "Preconditioned", "RAdam", "RMSprop", "Rprop", "Rule", "SignGD", "armijo_ok",
     "backtracking", "binary_perceptron", "bracketing", "exhaustive", "golden_section", "lr_scheduler",
-    "schedules", "strong_wolfe",
+    "schedules", "strong_wolfe", "table",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    return _refuse(__name__, name, globals())

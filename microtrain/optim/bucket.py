@@ -7,7 +7,9 @@ they are first updated: each then is a view of its part of it, and a rule is cal
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,6 @@ from .rule import Rule
 SMALL = 1 << 14  # elements; larger parameters are updated one by one
 
 State = dict[str, Any]
-Away = list[tuple[Tensor, np.ndarray]] | None
 Writer = tuple[str, tuple[Any, int]]  # what writes, and the line that asked for it
 
 
@@ -42,18 +43,13 @@ class Buckets:
             Bucket(rule, [p for p, _ in pairs], [s for _, s in pairs], scalars) for pairs in together.values()
         ]
 
-    def gradients(self) -> list[list[Any]] | None:
-        """The gradients of each bucket's parameters; None if it is no longer these that have one."""
+    def gradients(self) -> list[tuple[Bucket, list[Any]]] | None:
+        """Each bucket with the gradients of its parameters; None if it is no longer these that have one."""
         try:
-            found = [[p._grad._data for p in bucket.params] for bucket in self.buckets]  # type: ignore[union-attr]
+            found = [(bucket, [p._grad._data for p in bucket.params]) for bucket in self.buckets]  # type: ignore[union-attr]
         except AttributeError:
             return None
         return None if self.others and any(p._grad is not None for p in self.others) else found
-
-    def release(self) -> None:
-        """Give the parameters memory of their own again."""
-        for bucket in self.buckets:
-            bucket.release()
 
 
 class Bucket:
@@ -83,8 +79,8 @@ class Bucket:
         """One step. `negate` to climb instead."""
         step, away = self.scalars["step"], None
         for p, view, state in self.members:
-            if p._data is not view and view is not None:
-                away = self._fetch(p, view, away)
+            if p._data is not view and away is None and view is not None:
+                away = self._gather()
             memory = p._memory or memory_of(p)
             memory.version += 1
             memory.writer = writer
@@ -110,21 +106,43 @@ class Bucket:
         self.rule.update(dense, g, self.state, hyper)
         p[...] = dense
 
-    @staticmethod
-    def _fetch(p: Tensor, view: np.ndarray, away: Away) -> Away:
-        """Read a parameter that is elsewhere. If nobody else has its memory it moves in, else it goes on the list."""
-        view[...] = p._array()
-        if p._data.base is None and sys.getrefcount(p._data) <= 2:  # the tensor's own, and the argument of this call
-            p._data = view
-            return away
-        return [*(away or ()), (p, view)]
+    def _gather(self) -> list[tuple[Tensor, np.ndarray]]:
+        """Read the parameters that are elsewhere. Those whose memory nobody else has move in; returns the others."""
+        elsewhere = [(p, view) for p, view in zip(self.params, self.views, strict=True) if p._data is not view]
+        for p, view in elsewhere:
+            view[...] = p._array()
+        sharing = Counter(id(p._data.base) for p, _ in elsewhere)  # an older bucket's memory is that of several
+        alone = [_is_alone(p, sharing[id(p._data.base)]) for p, _ in elsewhere]
+        for (p, view), moves in zip(elsewhere, alone, strict=True):
+            if moves:
+                p._data = view
+        return [pair for pair, moves in zip(elsewhere, alone, strict=True) if not moves]
 
-    def release(self) -> None:
-        """Move the parameters out, if nobody else looks at their memory: then other buckets can take them."""
-        if self.views and sys.getrefcount(self.p) <= len(self.views) + 2:  # ours, the views', and the argument
-            for p, view in zip(self.params, self.views, strict=True):
-                if p._data is view:
-                    p._data = view.copy()
+
+def _holders(p: Any) -> tuple[int, int]:
+    """How many references there are to the memory of a tensor, and to the array that this is a view of."""
+    data = p._data
+    base = data.base
+    return sys.getrefcount(data), sys.getrefcount(base)
+
+
+def _lonely() -> tuple[int, int]:
+    """`_holders` of a tensor that is alone in having its memory, a view of an array that nobody else has."""
+    p = SimpleNamespace()
+    p._data = np.empty(2)[:1]
+    return _holders(p)
+
+
+LONELY = _lonely()
+
+
+def _is_alone(p: Tensor, sharing: int) -> bool:
+    """Does nobody but these tensors (`sharing` of them, if it is a view of an array) look at this memory?"""
+    to_data, to_base = _holders(p)
+    base = p._data.base
+    if base is None:
+        return to_data <= LONELY[0]
+    return type(base) is np.ndarray and to_data <= LONELY[0] and to_base <= LONELY[1] + sharing - 1
 
 
 def _joined(arrays: list[Any], dtype: Any) -> np.ndarray:

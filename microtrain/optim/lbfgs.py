@@ -20,8 +20,8 @@ class LBFGS(WholeOptimizer):
     """Steps along -B g, where B stands for the inverse Hessian and is made of the last steps s and changes of gradient
     y.
 
-    B stays positive definite: pairs with y.s <= 0, which tell of negative curvature, are left out. So, against what the
-    book says, it can't use the downward directions at a saddle; `self.skipped` counts these pairs.
+    B stays positive definite: pairs with y.s <= 1e-10, which tell of negative curvature, are left out. So, against what
+    the book says, it can't use the downward directions at a saddle; `self.skipped` counts these pairs.
 
     Args:
         lr: the first step to try, or the only one without a line search.

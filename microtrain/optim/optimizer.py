@@ -133,15 +133,13 @@ class Optimizer:
             known = self._buckets.get(index)
             found = known.gradients() if known is not None and known.rule is rule else None
             if known is None or found is None:
-                known = self._buckets[index] = self._in_buckets(known, group, rule)
+                known = self._buckets[index] = self._in_buckets(group, rule)
                 found = known.gradients() or []
             negate = group.get("maximize", False)
-            for bucket, gradients in zip(known.buckets, found, strict=True):
+            for bucket, gradients in found:
                 bucket.update(gradients, self._numbers(group, rule, bucket), negate, writer)
 
-    def _in_buckets(self, before: Buckets | None, group: Group, rule: Rule) -> Buckets:
-        if before is not None:
-            before.release()
+    def _in_buckets(self, group: Group, rule: Rule) -> Buckets:
         params = [p for p in group["params"] if p._grad is not None]
         others = [p for p in group["params"] if p._grad is None]
         states = [self.state_of(p, rule, group) for p in params]

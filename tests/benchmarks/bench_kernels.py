@@ -13,13 +13,14 @@ import argparse
 import math
 import os
 import statistics
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.special
 import torch
-from rounds import race, seconds
+from rounds import race as race_at_once, seconds
 
 import microtrain as mt
 from microtrain import F
@@ -80,6 +81,16 @@ FORMULAS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 Contest = dict[str, Callable[[], Any]]
+
+
+PATIENT = False
+
+
+def race(contest: Contest, rounds: int) -> dict[str, float]:
+    """The medians; with --patient, not before the machine is idle."""
+    if PATIENT:
+        wait_until_idle()
+    return race_at_once(contest, rounds=rounds, target=0.03)
 
 
 def forward(name: str, data: np.ndarray) -> Contest:
@@ -201,6 +212,21 @@ def adam(dtype: Any, size: int = 10**6) -> Contest:
     return contest
 
 
+def wait_until_idle(seconds: float = 60.0) -> None:
+    """Wait until other programs leave the cores alone for a moment (on Linux)."""
+
+    def busy() -> int:
+        with open("/proc/stat") as file:
+            return sum(map(int, file.readline().split()[1:4]))
+
+    end = time.monotonic() + seconds
+    while os.path.exists("/proc/stat") and time.monotonic() < end:
+        before = busy()
+        time.sleep(0.3)
+        if busy() - before <= 3:  # hundredths of a second
+            return
+
+
 def show(title: str, times: dict[str, float], ratios: list[tuple[str, float]]) -> None:
     cells = [f"{name} {1e6 * t:10,.1f}" for name, t in times.items()]
     ours = times["microtrain"]
@@ -252,7 +278,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10**2, 10**4, 10**6, 10**7])
     parser.add_argument("--only", nargs="*", default=[*FORMULAS, "cross-entropy", "adam", "limits"])
+    parser.add_argument("--patient", action="store_true", help="before each case, wait until the machine is idle")
     options = parser.parse_args()
+    globals()["PATIENT"] = options.patient
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(f"threads: microtrain {pool.threads}, torch {torch.get_num_threads()}; load of the machine {load:.1f}\n")
     by_size: dict[int, list[tuple[str, float]]] = {}
@@ -261,16 +289,16 @@ def main() -> None:
             data = (np.random.default_rng(0).standard_normal(size) * 3).astype(dtype)
             for name in [name for name in FORMULAS if name in options.only]:
                 for what, contest in {"forward": forward, "both": both}.items():
-                    times = race(contest(name, data), rounds=options.rounds, target=0.03)
+                    times = race(contest(name, data), options.rounds)
                     show(f"{name}, {dtype}, {size:g}, {what}", times, by_size.setdefault(size, []))
     others: list[tuple[str, float]] = []
     for dtype in ("float32", "float64"):
         if "cross-entropy" in options.only:
             for what in (False, True):
-                times = race(cross_entropy(dtype, what), rounds=options.rounds, target=0.03)
+                times = race(cross_entropy(dtype, what), options.rounds)
                 show(f"cross-entropy 4096 x 100, {dtype}, {'both' if what else 'forward'}", times, others)
         if "adam" in options.only:
-            show(f"Adam, {dtype}, 1e6", race(adam(dtype), rounds=options.rounds, target=0.03), others)
+            show(f"Adam, {dtype}, 1e6", race(adam(dtype), options.rounds), others)
     for size, found in by_size.items():
         summary(f"{size:g} elements", found)
     if others:

@@ -522,3 +522,18 @@ def test_every_optimizer_says_who_and_why_and_prints_its_rule():
             assert "p <- " in str(kind.rule), name
             assert r"p &\leftarrow" in kind.rule.latex(), name
             assert kind.rule.mathml().startswith("<math"), name
+
+
+def test_the_family_tree():
+    lines = optim.table().splitlines()
+    assert lines[0].startswith("1669  Newton") and lines[-1].startswith("20")
+    kinds = [k for k in vars(optim).values() if isinstance(k, type) and issubclass(k, optim.Optimizer)]
+    assert len(lines) == len(kinds) - 1 == 25
+    assert any("Adam" in line and "Kingma and Ba 2015" in line for line in lines)
+
+
+def test_what_is_not_here_says_so():
+    with pytest.raises(mt.MicrotrainError, match="Gradients are dense"):
+        optim.SparseAdam
+    with pytest.raises(AttributeError, match="Did you mean Adagrad"):
+        optim.AdaGrad

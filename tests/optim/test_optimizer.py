@@ -152,6 +152,39 @@ def test_what_shares_memory_with_a_parameter_goes_on_doing_so():
         assert detached[1, 1] == row[1] == p[0][1, 1] != 7.0
 
 
+def test_a_second_optimizer_takes_the_parameters_over():
+    """Where nobody else looks at them, the parameters move from the memory of one optimizer to that of the next."""
+    p = parameters()
+    first = optim.SGD(p, lr=0.1)
+    steps(p, first, 2)
+    second = optim.SGD(p, lr=0.1)
+    steps(p, second, 1)
+    assert all(x._data.base is p[0]._data.base for x in p)
+    home = id(p[0]._data.base)
+    assert home == id(first._buckets[0].buckets[0].p)  # it is still there, and can go on
+    steps(p, first, 1)
+    del first
+    steps(p, second, 1)
+    assert all(x._data.base is second._buckets[0].buckets[0].p for x in p)
+    expected = parameters()
+    steps(expected, optim.SGD(expected, lr=0.1), 5)
+    for x, y in zip(p, expected, strict=True):
+        assert (x == y).all()
+
+
+def test_sharing_outlives_a_change_of_who_has_a_gradient():
+    p = parameters()
+    optimizer = optim.SGD(p, lr=0.1)
+    steps(p, optimizer, 1)
+    detached = p[0].detach()
+    for absent in (1, 2, 0, 3):
+        optimizer.zero_grad()
+        loss(p).backward()
+        p[absent].grad = None
+        optimizer.step()
+        np.testing.assert_array_equal(detached.numpy(), p[0].detach().numpy())
+
+
 def test_parameters_that_are_parts_of_one_tensor():
     whole = mt.ones(5)
     w, v = whole[:3].detach().requires_grad_(), whole[3:].detach().requires_grad_()

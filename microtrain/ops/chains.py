@@ -1,0 +1,90 @@
+"""Reductions of elementwise operations: the sum, mean, maximum or log-sum-exp of a formula's values.
+
+For large arrays one kernel computes the values and reduces them while they are in the cache; they are never stored. The
+derivative computes them again where it needs them.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..formula import Operand
+from ..kernels import tier
+from .comparison import choose
+from .exponential import exp
+from .extremes import largest
+from .norms import log_sum_exp
+from .primitive import Primitive, parameter_names
+from .reductions import average, count, restore, spread, total
+from .shapes import broadcast_to, normalise_dims
+
+REDUCTIONS = {"sum": total, "mean": average, "max": largest, "logsumexp": log_sum_exp}
+
+
+@cache
+def reduced(row: Primitive, how: str) -> Primitive:
+    """The operation "reduce the values of `row` over `dim`" for any number of inputs."""
+    reduction = REDUCTIONS[how]
+
+    def forward(*xs: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+        if max(np.size(x) for x in xs) >= tier.large and row.kernel is not None:
+            folded = row.kernel.fold(xs, how, dim, keepdim)
+            if folded is not None:
+                return folded
+        return reduction(_values(row, xs), dim=dim, keepdim=keepdim)
+
+    def vjp(g: Any, y: Any, xs: Any, i: int, dim: tuple[int, ...], keepdim: bool) -> Any:
+        values = _values(row, xs)
+        shape = values.shape
+        if how in ("sum", "mean"):
+            upstream = spread(g if how == "sum" else g / count(shape, dim), shape, dim, keepdim)
+        elif how == "max":  # of the values as they are now: another tier's may differ in the last bit
+            hits = values == largest(values, dim=dim, keepdim=True)
+            share = restore(g, shape, dim, keepdim) / total(hits, dim=dim, keepdim=True).astype(g.dtype)
+            upstream = choose(hits, share, 0)
+        else:
+            y = restore(y, shape, dim, keepdim)
+            upstream = restore(g, shape, dim, keepdim) * exp(values - choose(y == -np.inf, 0, y))
+        named = {"y": values, **dict(zip(row.inputs, xs, strict=True))}
+        slope = row.vjps[i]
+        assert slope is not None
+        arguments = [named[name] for name in parameter_names(slope)]
+        if isinstance(upstream, Operand):
+            gradient = slope(upstream, *arguments)
+        elif np.size(upstream) >= tier.large:
+            gradient = row.derivative(i).gradient(upstream, *arguments)
+        else:
+            gradient = slope(upstream, *arguments)
+        return gradient if gradient.shape == shape else broadcast_to(gradient, shape=shape)
+
+    return Primitive(f"{how} of {row.name}", forward, [vjp], tex=reduction.tex.replace("{x}", f"({row.tex})"))
+
+
+def _values(row: Primitive, xs: Any) -> Any:
+    """The row's values on arrays or tensors."""
+    if any(isinstance(x, Operand) for x in xs) or row.kernel is None:
+        return row(*xs)
+    if max(np.size(x) for x in xs) >= tier.large:
+        values = row.kernel(xs, {})
+        if values is not None:
+            return values
+    return row(*xs)
+
+
+def reduce_formula(row: Primitive, how: str, *inputs: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """`how` ("sum", "mean", "max", "logsumexp") of the values of an elementwise operation over `dim`.
+
+    Raises `ArgumentError` for another `how`, or if there is no value.
+    """
+    if how not in REDUCTIONS:
+        raise ArgumentError(f"There is no reduction {how!r} of a formula.", fix="Use " + ", ".join(REDUCTIONS) + ".")
+    shape = np.broadcast_shapes(*(np.shape(x) for x in inputs))
+    axes = normalise_dims(dim, len(shape))
+    if how == "max" and not math.prod(shape[i] for i in axes):
+        raise ArgumentError(f"max of {row.name} of no elements: the shape is {shape}.")
+    return reduced(row, how)(*inputs, dim=axes, keepdim=keepdim)

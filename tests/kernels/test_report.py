@@ -1,0 +1,99 @@
+"""`mt.explain`: the formula, its kernel and the facts; and that a generated source can be run as it is printed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain import F
+from microtrain.errors import ArgumentError
+from microtrain.kernels.source import Untranslatable, kernel_source
+
+
+def test_a_tensor():
+    bump = mt.elementwise("bump", lambda z: F.sin(z) * F.exp(-z * z / 32))
+    x = mt.tensor(np.linspace(-1, 1, 30_000), requires_grad=True)
+    y = bump(x)
+    y.sum().backward()
+    explained = mt.explain(y)
+    shown = str(explained)
+    assert "value: sin(z) * exp(-z * z / 32)" in shown
+    assert "derivative in z: " in shown
+    assert "reads 8 bytes (1 array of float64) and writes 8" in shown
+    assert "It replaces 6 operations of NumPy with 5 arrays in between" in shown
+    assert "ran 1 time." in shown
+    assert "compiled in" in shown
+    assert "out_[i] = sin_f64(z) * exp_f64(-z * z / 32.0)" in shown
+    assert len(explained.sources) == 2
+    assert explained.kernels[0].program.seconds > 0
+
+
+@pytest.mark.parametrize("thing", ["relu", "gelu", "sigmoid", "add", "where", "exp", "fmod"])
+def test_operations(thing):
+    row = mt.ops.primitive.TABLE[thing]
+    shown = repr(mt.explain(row))
+    assert shown.startswith(thing)
+    assert "Tier" in shown
+    assert ("NumPy computes it" in shown) == (thing in ("fmod", "add"))  # the derivative of a sum is what arrives
+    assert mt.explain(row).latex()
+
+
+def test_functions_methods_rules_and_reductions():
+    assert "tanh" in str(mt.explain(mt.tanh)) and "tanh" in str(mt.explain(mt.tensor(1.0).tanh))
+    assert "sqrt(t2 / c2)" in str(mt.explain(mt.optim.Adam.rule)) == str(mt.optim.Adam.rule.explain())
+    x = mt.tensor(np.ones((2, 3)), requires_grad=True)
+    assert "not elementwise" in str(mt.explain(mt.softmax(x, 1)))
+
+
+@pytest.mark.parametrize("thing", [3, "tanh", None, [1, 2]])
+def test_other_things(thing):
+    with pytest.raises(ArgumentError, match="explain"):
+        mt.explain(thing)
+    with pytest.raises(ArgumentError, match="requires_grad"):
+        mt.explain(mt.ones(3))
+
+
+def test_sources_are_self_contained(tmp_path):
+    """The text alone, run by Numba, computes the formula."""
+    import numba
+
+    symbols, e = mt.formula.trace(lambda x, keep: F.where(keep, F.gelu(x), F.pow(x, 3)))
+    source = kernel_source("test", "float64", list(zip(symbols, ["array", "booleans"], strict=True)), [("out", e)])
+    namespace = {}
+    exec(compile(source.text, str(tmp_path / "kernel.py"), "exec"), namespace)
+    kernel = numba.njit(namespace["kernel"])
+    x, keep, out = np.linspace(-2, 2, 50), np.arange(50) % 2 == 0, np.empty(50)
+
+    @numba.njit
+    def call(addresses):
+        kernel(50, addresses.ctypes)
+
+    call(np.array([x.ctypes.data, keep.ctypes.data, out.ctypes.data]))
+    with mt.kernels.use("numpy"):
+        np.testing.assert_allclose(out, np.where(keep, mt.gelu(mt.tensor(x)).numpy(), x**3), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda x: F.fmod(x, 2),
+        lambda x: (x > 0) + (x < 1),  # an integer in NumPy
+        lambda x: F.where(x > 0, True, 2.0),
+        lambda x: x * np.float64(0.1),  # float64 in NumPy, so not for float32
+        lambda x: F.exp(x > 0),
+    ],
+)
+def test_what_has_no_kernel(formula):
+    symbols, e = mt.formula.trace(formula)
+    with pytest.raises(Untranslatable):
+        kernel_source("test", "float32", [(symbols[0], "array")], [("out", e)])
+
+
+def test_awkward_names():
+    names = ["n", "i", "t1", "f64", "operands", "exp_f64", "x_"]
+    symbols, e = mt.formula.trace(eval(f"lambda {', '.join(names)}: {' + '.join(names)}"))
+    source = kernel_source("test", "float64", [(s, "array") for s in symbols], [("out", e)])
+    compile(source.text, "kernel", "exec")
+    kernel = mt.kernels.kernel.Kernel(source)
+    np.testing.assert_array_equal(kernel([np.full(9, 2.0**k) for k in range(7)]), np.full(9, 127.0))

@@ -1,0 +1,53 @@
+"""Optimizers' rules as kernels: every rule, in place, to the same values as NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from microtrain import kernels, optim
+from microtrain.kernels import tier
+
+RULES = {
+    name: getattr(optim, name).rule
+    for name in dir(optim)
+    if isinstance(getattr(getattr(optim, name), "rule", None), optim.Rule)
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", RULES)
+def test_rules(name, dtype):
+    rule = RULES[name]
+    rng = np.random.default_rng(0)
+    size = tier.LARGE + 77
+    p, g = (rng.standard_normal(size).astype(dtype) for _ in range(2))
+    state = [np.abs(rng.standard_normal(size)).astype(dtype) for _ in rule.state]
+    hyper = [float(x) for x in rng.uniform(0.1, 0.9, len(rule.hyper))]
+    found = []
+    for which in ("auto", "numpy"):
+        arrays = [x.copy() for x in (p, *state)]
+        with kernels.use(which):
+            if which == "auto":
+                assert rule.kernel(arrays[0].copy(), g, [x.copy() for x in arrays[1:]], hyper), (
+                    "no kernel for this rule"
+                )
+            for _ in range(3):
+                rule.update(arrays[0], g, arrays[1:], hyper)
+        found.append(arrays)
+    for ours, numpys in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, numpys, rtol=1e-13 if dtype == np.float64 else 1e-5, atol=np.finfo(dtype).eps)
+        assert ours.dtype == dtype
+
+
+def test_what_is_left_to_numpy(forced):
+    rule = optim.Adam.rule
+    p, g, m, v = np.ones((4, 100))
+    hyper = [0.1] * len(rule.hyper)
+    assert rule.kernel(p, g, [m, v], hyper)
+    assert not rule.kernel(p, p, [m, v], hyper)  # the gradient would be overwritten
+    assert not rule.kernel(p, g.astype(np.float32), [m, v], hyper)
+    assert not rule.kernel(p[::2], g[::2], [m[::2], v[::2]], hyper)
+    assert not rule.kernel(p, g, [m, v], [np.array([0.1])] * len(hyper))
+    with kernels.use("auto"):
+        assert not rule.kernel(p, g, [m, v], hyper)
