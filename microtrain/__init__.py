@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as _np
 
 from . import dtypes as _dtypes, operators as _operators
-from .anomaly import detect_anomaly as detect_anomaly
+from .anomaly import (
+    detect_anomaly as detect_anomaly,
+    is_anomaly_enabled as is_anomaly_enabled,
+)
 from .calculus import (
     grad as grad,
     hessian as hessian,
@@ -29,6 +32,7 @@ from .calculus import (
 from .creation import (
     arange as arange,
     as_tensor as as_tensor,
+    asarray as asarray,
     bernoulli as bernoulli,
     empty as empty,
     empty_like as empty_like,
@@ -37,8 +41,10 @@ from .creation import (
     full as full,
     full_like as full_like,
     linspace as linspace,
+    logspace as logspace,
     ones as ones,
     ones_like as ones_like,
+    poisson as poisson,
     rand as rand,
     rand_like as rand_like,
     randint as randint,
@@ -46,6 +52,7 @@ from .creation import (
     randn as randn,
     randn_like as randn_like,
     randperm as randperm,
+    scalar_tensor as scalar_tensor,
     tensor as tensor,
     zeros as zeros,
     zeros_like as zeros_like,
@@ -97,6 +104,27 @@ from .recording import (
     set_grad_enabled as set_grad_enabled,
 )
 from .sampling import normal as normal
+from .settings import (
+    are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
+    broadcast_shapes as broadcast_shapes,
+    can_cast as can_cast,
+    finfo as finfo,
+    get_default_device as get_default_device,
+    get_num_threads as get_num_threads,
+    get_rng_state as get_rng_state,
+    iinfo as iinfo,
+    initial_seed as initial_seed,
+    is_complex as is_complex,
+    is_nonzero as is_nonzero,
+    promote_types as promote_types,
+    result_type as result_type,
+    seed as seed,
+    set_float32_matmul_precision as set_float32_matmul_precision,
+    set_num_threads as set_num_threads,
+    set_printoptions as set_printoptions,
+    set_rng_state as set_rng_state,
+    use_deterministic_algorithms as use_deterministic_algorithms,
+)
 from .tensor import Tensor as Tensor
 from .typed import (
     TYPES as _TYPES,
@@ -116,17 +144,32 @@ newaxis = None
 globals().update(_TYPES)  # FloatTensor, LongTensor ...
 globals().update(_operators.PUBLIC)  # exp, sum, matmul ...: every function of the operation table
 if TYPE_CHECKING:
+    from .sweeps import sweep as sweep  # type: ignore[no-redef]
     from .table import *  # noqa: F403 (the same, written down by stubs.py)
     from .viz import graph as graph
     from .weights import load as load, save as save
 
-_LAZY = ("autograd", "nn", "optim", "data", "train", "viz", "kernels", "linalg", "cli", "utils")
-_LAZY_FUNCTIONS = {"graph": "viz", "load": "weights", "save": "weights"}
+_LAZY = (
+    "analysis", "autograd", "book", "cli", "data", "kernels", "linalg", "nn", "optim", "sweeps",
+    "train", "utils", "viz",
+)  # fmt: skip
+_LAZY_FUNCTIONS = {"graph": "viz", "sweep": "sweeps", "load": "weights", "save": "weights"}
 
 
 def explain(thing: Any) -> Any:
     """What became of the formula behind a tensor, an operation or an optimizer's rule: see `kernels.report.explain`."""
     return importlib.import_module(".kernels.report", __name__).explain(thing)
+
+
+def trace(what: Any, *args: Any, **options: Any) -> Any:  # type: ignore[no-redef]
+    """Of a loss or a function: what happens in it, to be stepped through; see `viz.stepper.trace` for the arguments.
+
+    Of a matrix alone: the sum of its diagonal, as PyTorch's `trace`. (For the graph of a matrix give the gradient that
+    flows in: `trace(x, gradient=...)`.)
+    """
+    if isinstance(what, Tensor) and what.ndim == 2 and not args and not options:
+        return _operators.PUBLIC["trace"](what)
+    return importlib.import_module(".viz", __name__).trace(what, *args, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from .errors import AnomalyError
 from .node import Node
 from .ops.primitive import Primitive
-from .recording import listen
+from .recording import MODE, Mode, listen
 from .show import short
 from .sites import call_site, site_of
 from .values import Values
@@ -64,12 +64,32 @@ class _Watch:
         )
 
 
-def detect_anomaly() -> AbstractContextManager[Any]:
+def detect_anomaly(check_nan: bool = True) -> AbstractContextManager[Any]:
     """`with detect_anomaly():` raises `AnomalyError` at the first NaN or infinity, forward or backward.
 
     The message names the operation, its inputs and the line that called it. Every operation is checked, so it is slow.
     """
-    return listen(_Watch())
+    return listen(_Watch()) if check_nan else nullcontext()
+
+
+class set_detect_anomaly:  # noqa: N801 (PyTorch's name)
+    """Switches `detect_anomaly` on or off from here on, or only for a `with` block."""
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self._before = MODE.get()
+        others = tuple(each for each in self._before.listeners if not isinstance(each, _Watch))
+        MODE.set(Mode(self._before.grad, (*others, _Watch()) if mode and check_nan else others))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        MODE.set(Mode(MODE.get().grad, self._before.listeners))
+
+
+def is_anomaly_enabled() -> bool:
+    """Is every operation being checked?"""
+    return any(isinstance(each, _Watch) for each in MODE.get().listeners)
 
 
 def _raw(x: Any) -> np.ndarray[Any, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from .calls import ended
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
-from .node import SMALL, Memory, Node
+from .node import SMALL, Memory, Node, serial
 from .recording import MODE, Mode
 from .show import short
 from .tensor import Tensor, wrap
@@ -90,6 +91,9 @@ def require_grad(x: Any, who: str) -> None:
 
 def _accumulate(tensor: Tensor, g: Any, create_graph: bool) -> None:
     before = tensor._grad
+    for listener in MODE.get().listeners:
+        if hasattr(listener, "accumulate"):
+            listener.accumulate(tensor, g, create_graph)
     if before is None:
         tensor._grad = g if isinstance(g, Tensor) else wrap(g)
     elif create_graph:
@@ -117,6 +121,10 @@ def differentiate(
     """The walk from `outputs`: {leaf tensor or node: a gradient that nothing else shares}, after the leaves' hooks."""
     seeds = [_seed(y, g, create_graph) for y, g in zip(outputs, gradients, strict=True)]
     before = MODE.get()
+    since = serial()
+    for listener in before.listeners:
+        if hasattr(listener, "begin"):
+            listener.begin(outputs, seeds)
     MODE.set(Mode(create_graph, before.listeners))
     try:
         found = walk(
@@ -133,8 +141,15 @@ def differentiate(
                 for hook in tuple(at._hooks):
                     g = hook(g)  # noqa: PLW2901
                 found[at] = g.clone() if isinstance(g, Tensor) else np.array(g)[()]  # the hook may have kept it
+        if create_graph:
+            ended("backward", since, found)
     finally:
         MODE.set(before)
+    for listener in before.listeners:
+        if hasattr(listener, "found"):
+            listener.found(found)
+        if hasattr(listener, "end"):
+            listener.end()
     return found
 
 
@@ -209,6 +224,8 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Handle:
     The gradient comes read-only: return a new one (`lambda g: g * 2`) instead of changing it in place. Raises
     `GraphError` if the tensor does not require grad.
     """
+    if not callable(hook):
+        raise DtypeError(f"A hook is a function of the gradient, not {type(hook).__name__}.")
     if not self.requires_grad:
         raise GraphError(
             "A hook on a tensor that does not require grad would never be called.", fix="Mark it: x.requires_grad_()."

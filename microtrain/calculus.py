@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import many_vjps
 from .backward import differentiate, listed, require_grad
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .ops.joining import stack
@@ -22,6 +23,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
@@ -29,8 +31,10 @@ def grad(
 
     Unlike `backward` it leaves `.grad` as it is.
     Returns a tuple, one gradient for each input. Raises `GraphError` for an input that the outputs do not depend on,
-    unless `allow_unused` (then None) or `materialize_grads` (then zeros).
+    unless `allow_unused` (then None) or `materialize_grads` (then zeros). `only_inputs` is an old argument.
     """
+    if not only_inputs:
+        raise ArgumentError("grad() leaves .grad as it is.", fix="Leave out only_inputs=False, or use backward().")
     ys, xs = listed(outputs), listed(inputs)
     seeds = [None] * len(ys) if grad_outputs is None else listed(grad_outputs)
     if len(seeds) != len(ys):
@@ -76,7 +80,8 @@ class _Traced:
     def scalar(self, what: str) -> Tensor:
         if not self.single_output or self.outputs[0].numel() != 1:
             raise ShapeError(f"{what} needs a function with a single number as its value.")
-        y: Tensor = self.outputs[0].reshape(())
+        with grad_mode(True):
+            y: Tensor = self.outputs[0].reshape(()) if self.outputs[0].ndim else self.outputs[0]
         return y
 
     def directions(self, v: Any, what: str) -> list[Any]:
@@ -161,20 +166,17 @@ def jacobian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = Fal
     traced = _Traced(func, inputs, create_graph)
     nested = []
     for y in traced.outputs:
-        rows = []
-        for k in range(y.numel()):
-            seed = np.zeros(y.numel(), y.dtype)
-            seed[k] = 1
-            rows.append(_gradients(y, traced.inputs, wrap(seed.reshape(y.shape)), create_graph))
-        blocks: list[Any] = []
-        for j, x in enumerate(traced.inputs):
-            shape = y.shape + x.shape
-            if create_graph and rows:
-                with grad_mode(True):
-                    blocks.append(stack([row[j] for row in rows]).reshape(shape))
-            else:
-                data = np.array([row[j]._data for row in rows], dtype=x.dtype)
-                blocks.append(wrap(data.reshape(shape)))
+        if create_graph and y.numel():
+            flat = np.eye(y.numel(), dtype=y.dtype).reshape(-1, *y.shape)
+            by_element = [_gradients(y, traced.inputs, wrap(seed), create_graph) for seed in flat]
+            with grad_mode(True):
+                blocks = [
+                    stack([row[j] for row in by_element]).reshape(y.shape + x.shape)
+                    for j, x in enumerate(traced.inputs)
+                ]
+        else:
+            found = many_vjps.rows(y, traced.inputs)
+            blocks = [wrap(d.reshape(y.shape + x.shape)) for d, x in zip(found, traced.inputs, strict=True)]
         nested.append(blocks)
     return traced.shape_result(nested)
 
@@ -185,11 +187,23 @@ def hessian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = Fals
     For several inputs a tuple of tuples, [i][j] for inputs i and j. Raises `ShapeError` if the value is not one number.
     """
 
-    def gradient(*xs: Tensor) -> Any:
-        traced = _Traced(func, xs, True)
-        return tuple(_gradients(traced.scalar("hessian()"), traced.inputs, None, create_graph=True))
+    if create_graph:
 
-    result = jacobian(gradient, listed(inputs), create_graph)
+        def gradient(*xs: Tensor) -> Any:
+            traced = _Traced(func, xs, True)
+            return tuple(_gradients(traced.scalar("hessian()"), traced.inputs, None, create_graph=True))
+
+        result = jacobian(gradient, listed(inputs), True)
+    else:
+        traced = _Traced(func, inputs, False)
+        xs = traced.inputs
+        blocks = [[np.zeros((a.numel(), b.numel()), b.dtype) for b in xs] for a in xs]
+        slopes = _gradients(traced.scalar("hessian()"), xs, None, create_graph=True)
+        many_vjps.second_derivatives(slopes, xs, blocks)
+        result = tuple(
+            tuple(wrap(block.reshape(a.shape + b.shape)) for block, b in zip(row, xs, strict=True))
+            for row, a in zip(blocks, xs, strict=True)
+        )
     return result[0][0] if isinstance(inputs, Tensor) else result
 
 
@@ -198,8 +212,11 @@ def hvp(func: Callable[..., Any], inputs: Tensors, v: Any, create_graph: bool = 
     traced = _Traced(func, inputs, create_graph)
     y = traced.scalar("hvp()")
     directions = traced.directions(v, "hvp()")
-    gradients = _gradients(y, traced.inputs, None, create_graph=True)
-    with grad_mode(True):
-        along = _inner(gradients, directions)
-    products = tuple(_gradients(along, traced.inputs, None, create_graph))
+    pairs = zip(_gradients(y, traced.inputs, None, create_graph=True), directions, strict=True)
+    curved = [(g, d) for g, d in pairs if g.requires_grad]
+    if curved:  # the Hessian is symmetric: v^T H is one backward pass through the gradient, seeded with v
+        gradients, seeds = zip(*curved, strict=True)
+        products = grad(gradients, traced.inputs, seeds, create_graph=create_graph, materialize_grads=True)
+    else:
+        products = tuple(wrap(np.zeros(x.shape, x.dtype)) for x in traced.inputs)
     return traced.output_values(create_graph), products[0] if traced.single_input else products

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,83 @@ def inner(input: Any, other: Any) -> Any:
     return reshape(left @ right.mT, shape=(*input.shape[:-1], *other.shape[:-1]))
 
 
+@operation()
+def vdot(input: Any, other: Any) -> Any:
+    """The sum of products of two vectors."""
+    return input.dot(other)
+
+
+@operation()
+def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """beta * input + alpha * the outer product of two vectors."""
+    return beta * input + alpha * vec1.outer(vec2)
+
+
+@operation(method=False)
+def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
+    """Sums of products over axes: the last `dims` of a and the first of b, or ([axes of a], [axes of b])."""
+    if isinstance(dims, int):
+        ours, theirs = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    else:
+        ours, theirs = ([d % x.ndim for d in axes] for axes, x in zip(dims, (a, b), strict=True))
+    if [a.shape[i] for i in ours] != [b.shape[i] for i in theirs]:
+        raise ShapeError(f"tensordot(): axes {ours} of {a.shape} and {theirs} of {b.shape} differ in length.")
+    left = [i for i in range(a.ndim) if i not in ours]
+    right = [i for i in range(b.ndim) if i not in theirs]
+    rows = math.prod(a.shape[i] for i in left)
+    columns = math.prod(b.shape[i] for i in right)
+    inside = math.prod(a.shape[i] for i in ours)
+    product = a.permute(*left, *ours).reshape(rows, inside) @ b.permute(*theirs, *right).reshape(inside, columns)
+    return product.reshape(*[a.shape[i] for i in left], *[b.shape[i] for i in right])
+
+
+@operation()
+def kron(input: Any, other: Any) -> Any:
+    """The Kronecker product: each element of `input` times the whole of `other`."""
+    rank = max(input.ndim, other.ndim)
+    a = reshape(input, shape=(1,) * (rank - input.ndim) + input.shape)
+    b = reshape(other, shape=(1,) * (rank - other.ndim) + other.shape)
+    product = reshape(a, shape=tuple(x for n in a.shape for x in (n, 1))) * reshape(
+        b, shape=tuple(x for n in b.shape for x in (1, n))
+    )
+    return reshape(product, shape=tuple(n * m for n, m in zip(a.shape, b.shape, strict=True)))
+
+
+@operation()
+def cross(input: Any, other: Any, dim: int = -1) -> Any:
+    """The cross product of vectors of length 3 along an axis."""
+    a, b = broadcast_tensors(input, other)
+    axis = normalise_dim(dim, a.ndim)
+    if a.ndim == 0 or a.shape[axis] != 3:
+        raise ShapeError(f"cross() takes vectors of length 3 along axis {dim}, not shape {a.shape}.")
+    return a.roll(-1, axis) * b.roll(-2, axis) - a.roll(-2, axis) * b.roll(-1, axis)
+
+
+@operation()
+def matrix_power(input: Any, n: int) -> Any:
+    """A square matrix multiplied by itself: n - 1 products, or fewer by repeated squaring. n < 0 inverts it first."""
+    if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
+        raise ShapeError(f"matrix_power() takes square matrices, not shape {input.shape}.")
+    square, n = (input, n) if n >= 0 else (input.inv(), -n)
+    result = None
+    while n:
+        if n & 1:
+            result = square if result is None else result @ square
+        n >>= 1
+        square = square @ square if n else square
+    unit = broadcast_to(wrap(np.eye(input.shape[-1], dtype=input.dtype)), shape=input.shape).clone()
+    return unit if result is None else result
+
+
+@operation(method=False)
+def chain_matmul(*matrices: Any) -> Any:
+    """The product of several matrices, from left to right."""
+    result = matrices[0]
+    for matrix in matrices[1:]:
+        result = result @ matrix
+    return result
+
+
 @operation(method=False)
 def cdist(x1: Any, x2: Any, p: float = 2.0) -> Any:
     """The distance of each row of x1 (..., n, d) to each row of x2 (..., m, d): shape (..., n, m)."""
@@ -82,9 +160,11 @@ def select(input: Any, dim: int, index: int) -> Any:
 @operation()
 def diff(input: Any, n: int = 1, dim: int = -1) -> Any:
     """Differences of neighbours along an axis, n times."""
+    if input.ndim == 0:
+        raise ShapeError("diff() of a tensor without axes (shape ()).")
     for _ in range(n):
-        length = input.shape[normalise_dim(dim, input.ndim)] - 1
-        input = narrow(input, dim, 1, length) - narrow(input, dim, 0, length)
+        axis = normalise_dim(dim, input.ndim)
+        input = get_view(input, index=along(axis, slice(1, None))) - get_view(input, index=along(axis, slice(-1)))
     return input
 
 
@@ -123,10 +203,12 @@ def clamp_max(input: Any, max: Any) -> Any:
 
 
 @operation(inplace=True)
-def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+def nan_to_num(input: Any, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """Numbers in place of NaN and infinities: 0, and the largest and smallest of the dtype."""
+    if input.dtype.kind != "f":
+        return input.clone()
     limits = np.finfo(input.dtype)
-    output = choose(input != input, nan, input)
+    output = choose(input != input, 0.0 if nan is None else nan, input)
     output = choose(output == np.inf, limits.max if posinf is None else posinf, output)
     return choose(output == -np.inf, limits.min if neginf is None else neginf, output)
 

@@ -57,9 +57,10 @@ def elementwise(
         if len(inputs) != len(row.inputs):
             names = ", ".join(row.inputs)
             raise ArgumentError(f"{name}() takes {len(row.inputs)} inputs ({names}), not {len(inputs)}.")
-        if not any(isinstance(x, Operand) for x in inputs):
-            inputs = (wrap(to_array(inputs[0])), *inputs[1:])
-        return row(*inputs)  # also with symbols, inside another formula
+        for x in inputs:
+            if isinstance(x, Operand):
+                return x.apply(row, *inputs)  # a symbol's, inside another formula
+        return row(wrap(to_array(inputs[0])), *inputs[1:])
 
     operation.__name__ = name
     operation.__doc__ = inspect.getdoc(forward) or f"Elementwise {name}."
@@ -85,6 +86,12 @@ def _fresh(forward: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(forward)
     def call(*arrays: Any) -> Any:
         value = forward(*arrays)
+        if type(value) is np.ndarray and value.base is None:
+            for x in arrays:  # small arrays take longer to be looked at closely than to be computed
+                if type(x) is np.ndarray and (x.shape != value.shape or x is value):
+                    break
+            else:
+                return value
         if any(isinstance(x, Operand) for x in arrays):
             return value
         shape = np.broadcast_shapes(*map(np.shape, arrays))

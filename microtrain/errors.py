@@ -38,6 +38,14 @@ class ArgumentError(MicrotrainError, ValueError):
     """An argument out of its range."""
 
 
+class SignatureError(ArgumentError, TypeError):
+    """A function called with too many, too few or misnamed arguments; the message shows how it is called."""
+
+
+class DivisionByZeroError(ArgumentError, ZeroDivisionError):
+    """A whole number divided by 0: there is no infinity among the integers."""
+
+
 class IndexingError(MicrotrainError, IndexError):
     """An index outside the tensor, or of a kind that cannot index."""
 
@@ -66,6 +74,10 @@ class NotDifferentiableError(MicrotrainError, TypeError):
 
 class UnsupportedError(MicrotrainError, NotImplementedError, AttributeError):
     """Something PyTorch has and microtrain leaves out on purpose; the message names the alternative."""
+
+
+class CompileError(MicrotrainError):
+    """A step can't be compiled as it is; the message has the line and the way out."""
 
 
 class KernelError(MicrotrainError):

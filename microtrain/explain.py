@@ -41,13 +41,18 @@ def explain_failure(row: Primitive, arrays: list[Any], params: dict[str, Any], e
             return ShapeError(
                 f"{call}: a matrix of shape {shapes[0]} can't be multiplied by one of shape {shapes[1]}.",
                 f"The last axis of the first has length {inner[0]}, the one of the second that it meets {inner[1]}.",
-                "Transpose one of them (x.T), or swap them.",
+                _made_to_fit(*shapes),
             )
         if not _broadcastable([s[:-2] for s in shapes]):
             return ShapeError(
                 f"matmul(): the batches of the shapes {shapes[0]} and {shapes[1]} do not go together.",
                 "Matrices are the last two axes; the axes before them must broadcast.",
             )
+    if row.name.startswith("bitwise_") and isinstance(error, TypeError):
+        return DtypeError(
+            f"{call}: only booleans and integers have bits to combine.",
+            fix="Compare first: ~(x > 0), (a > 0) & (b > 0). For floats there are logical_not() and 1 - x.",
+        )
     message = str(error).rstrip(".")
     if isinstance(error, IndexError):  # NumPy's AxisError too
         kind: type[MicrotrainError] = IndexingError
@@ -58,6 +63,21 @@ def explain_failure(row: Primitive, arrays: list[Any], params: dict[str, Any], e
     else:
         kind = ArgumentError
     return kind(f"{call} is not possible: {message}.")
+
+
+def _made_to_fit(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    """What to do about two matrices (or vectors) that can't be multiplied."""
+    first, second = a[-1], b[-2 if len(b) > 1 else -1]
+    ways = []
+    if len(a) > 1 and a[-2] == second:
+        ways.append("transpose the first (a.mT @ b)")
+    if len(b) > 1 and b[-1] == first:
+        ways.append("transpose the second (a @ b.mT)")
+    if b[-1] == a[-2 if len(a) > 1 else -1]:
+        ways.append("swap them (b @ a)")
+    if not ways:
+        return "No transpose makes them fit: look where the shapes come from."
+    return f"Which product is meant? You could {' or '.join(ways)}."
 
 
 def _broadcastable(shapes: list[tuple[int, ...]]) -> bool:

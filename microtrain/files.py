@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomically(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[Path]:
     """Gives a temporary path to write to; when the block ends well it becomes `path`, else it is removed.
 
-    Whoever reads `path` sees the old file or the whole new one, never half of it.
+    Whoever reads `path` sees the old file or the whole new one, never half of it. With `durable` this holds after a
+    power failure too, at the price of waiting for the disk.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -25,12 +27,57 @@ def atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files
+        if durable:
+            _flush(temporary)
         temporary.replace(target)
+        if durable and os.name == "posix":  # elsewhere a folder can't be opened
+            _flush(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
+def _flush(path: Path) -> None:
+    """Wait until what was written is on the disk."""
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: str | os.PathLike[str], text: str, *, durable: bool = False) -> None:
     """Write a text file, UTF-8, atomically."""
-    with atomically(path) as temporary:
+    with atomically(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+LEFTOVER = re.compile(r"\.[\w-]+-[a-z0-9_]{8}\.(json|csv|safetensors)")
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove the temporary files of `atomically` that a process left behind when it was killed."""
+    for path in Path(folder).iterdir():
+        if LEFTOVER.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike[str]) -> Iterator[bool]:
+    """Holds a folder for this process alone; gives False if another one has it. The lock ends with the process.
+
+    Where the system has no such locks (Windows) it is always True.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield True
+        return
+    with open(Path(folder) / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # a network file system without locks
+            pass
+        yield True

@@ -169,7 +169,8 @@ def folded(e: Expr) -> Any:
     args = e.args
     if not any(isinstance(a, Expr) for a in args):
         with np.errstate(all="ignore"):
-            return e.row.forward(*args)
+            value = e.row.forward(*args)
+        return value[()] if isinstance(value, np.ndarray) else value  # np.where makes arrays even of numbers
     if e.name == "where" and isinstance(args[0], (bool, np.bool_)):
         chosen = args[1] if args[0] else args[2]
         return chosen if isinstance(chosen, Expr) else e

@@ -18,8 +18,8 @@ LETTERS = dict(
 )
 SIGNS = {
     "cdot": "⋅", "times": "×", "le": "≤", "ge": "≥", "ne": "≠", "land": "∧", "lor": "∨", "lnot": "¬", "oplus": "⊕",
-    "leftarrow": "←", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "sum": "∑", "infty": "∞", "&": "&",
-    "{": "{", "}": "}", "|": "‖", "bmod": "mod", "to": "→", "in": "∈", "_": "_", "%": "%",
+    "leftarrow": "←", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "sum": "∑", "infty": "∞", "nabla": "∇",
+    "&": "&", "{": "{", "}": "}", "|": "‖", "bmod": "mod", "partial": "∂", "to": "→", "in": "∈", "_": "_", "%": "%",
 }  # fmt: skip
 SPACES = {",": "0.17em", ";": "0.28em", "quad": "1em", " ": "0.25em"}
 NAMES = (
@@ -52,8 +52,10 @@ class _Reader:
     def items(self, end: str = "") -> list[str]:
         """The elements up to the token `end`."""
         found: list[str] = []
+        self.found_end = False
         for token in self.tokens:
             if token == end:
+                self.found_end = True
                 break
             if token in "^_":
                 base = found.pop() if found else "<mrow></mrow>"
@@ -86,6 +88,9 @@ class _Reader:
     def _element(self, token: str) -> str:
         if token == "{":
             return _row(self.items("}"))
+        if token == "(":  # one thing, so that an exponent is that of all of it
+            inside = self.items(")")
+            return _row([_leaf("mo", "("), *inside, *([_leaf("mo", ")")] if self.found_end else [])])
         if not token.startswith("\\"):
             if token[0].isdigit():
                 return _leaf("mn", token)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .formula import Expr, in_order, is_number
-from .formula_mathml import mathml_of_latex
+from .formula_mathml import NAMES, mathml_of_latex
 
 # How tightly things bind, for text and LaTeX alike: an argument of a lower level than its place needs gets brackets.
 CHOICE, LOGIC, RELATION, SUM, PRODUCT, APPLICATION, POWER, ATOM = range(8)
@@ -90,7 +90,7 @@ def _number(x: Any, tex: bool) -> Printed:
     if tex:
         for known, name in CONSTANTS.items():
             if abs(value) == known:
-                return (name, ATOM) if value > 0 else (f"-{name}", PRODUCT)
+                return (name, _template(name, ())[1]) if value > 0 else (f"-{name}", PRODUCT)
         if math.isinf(value):
             return (r"\infty", ATOM) if value > 0 else (r"-\infty", PRODUCT)
     short = f"{value:.6g}"
@@ -113,12 +113,16 @@ def _negated(e: Expr, args: Sequence[Printed]) -> Printed | None:
     return args[1] if e.name == "mul" and is_number(e.args[0], -1) else None
 
 
+def _minus(printed: Printed) -> Printed:
+    return f"-{_in_brackets(printed, ATOM if printed[0].startswith('-') else PRODUCT)}", PRODUCT
+
+
 def _text_of(e: Expr, args: Sequence[Printed]) -> Printed:
     if e.row is None:
         return e.name, ATOM
     negated = _negated(e, args)
     if negated:
-        return f"-{_in_brackets(negated, PRODUCT)}", PRODUCT
+        return _minus(negated)
     if e.name in OPERATORS:
         sign, level, left, right = OPERATORS[e.name]
         divided = e.name == "mul" and isinstance(e.args[1], Expr) and e.args[1].name == "div"
@@ -150,6 +154,9 @@ def symbol_latex(name: str) -> str:
         return rf"\{stem}{index}"
     if len(stem) == 1:
         return stem + index
+    head, _, word = stem.partition("_")
+    if word.isalpha() and not digits and (head in GREEK or len(head) == 1):  # rho_inf, mu_next
+        return rf"{symbol_latex(head)}_{{\mathrm{{{word}}}}}"
     return rf"\mathrm{{{name}}}".replace("_", r"\_")
 
 
@@ -158,48 +165,59 @@ def _latex_of(e: Expr, args: Sequence[Printed]) -> Printed:
         return symbol_latex(e.name), ATOM
     negated = _negated(e, args)
     if negated:
-        return f"-{_in_brackets(negated, PRODUCT)}", PRODUCT
+        return _minus(negated)
     if e.name == "mul" and e.args[0] is e.args[1]:
         return f"{_in_brackets(args[0], ATOM)}^2", POWER
     if not e.row.tex:
-        return rf"\operatorname{{{e.name}}}({', '.join(shown for shown, _ in args)})".replace("_", r"\_"), ATOM
+        name = e.name.replace("_", r"\_")
+        return rf"\operatorname{{{name}}}({', '.join(shown for shown, _ in args)})", ATOM
     pieces, level = _template(e.row.tex, e.row.inputs)
     shown = []
     for piece in pieces:
         if isinstance(piece, str):
             shown.append(piece)
             continue
-        which, needed, inside = piece
+        which, needed, before = piece
         arg = args[which]
-        shown.append(_in_brackets(arg, ATOM if inside and arg[0].startswith("-") else needed))
+        if before and (arg[0].startswith("-") or (needed == POWER == arg[1] and arg[0].startswith("("))):
+            needed = ATOM  # whose exponent would it be in \ln (a + b)^2?
+        shown.append(_in_brackets(arg, needed))
     return "".join(shown), level
 
 
 @cache
 def _template(tex: str, inputs: tuple[str, ...]) -> tuple[tuple[Any, ...], int]:
-    """A row's template taken apart: (text and (input, level it needs, does something stand before it?), its level)."""
-    holes = "|".join(rf"\{{{name}\}}" for name in sorted(inputs, key=len, reverse=True))
-    tokens = re.findall(rf"{holes}|\\text\{{[^}}]*\}}|\\[A-Za-z]+|\\.|\s+|.", tex) if inputs else [tex]
+    """A row's template taken apart: (text and (input, level it needs, is something before it?), its level)."""
+    holes = "".join(rf"\{{{name}\}}|" for name in sorted(inputs, key=len, reverse=True))
+    tokens = re.findall(rf"{holes}\\text\{{[^}}]*\}}|\\[A-Za-z]+|\\.|\s+|\d+|.", tex)
     solid = [(k, token) for k, token in enumerate(tokens) if not token.isspace()]
     pieces: list[Any] = list(tokens)
-    level, depth, bars = ATOM, 0, 0
     for at, (k, token) in enumerate(solid):
         before = solid[at - 1][1] if at else ""
+        if at > 2 and solid[at - 2][1] == "_":  # \log_2 {x}
+            before = solid[at - 3][1]
         after = solid[at + 1][1] if at + 1 < len(solid) else ""
-        name = token[1:-1]
-        is_hole = name in inputs and token == f"{{{name}}}"
-        if is_hole:
+        if token[1:-1] in inputs and token[0] == "{":
             needed = max(_needed(before, left=True), _needed(after, left=False))
-            pieces[k] = (inputs.index(name), needed, before not in _OPENING and before[:5] != r"\text")
-        if token in "{([" or token in (r"\lfloor", r"\lceil"):
-            depth += 1
-        elif token in "})]" or token in (r"\rfloor", r"\rceil"):
-            depth -= 1
-        elif token == "|":
-            bars = 1 - bars
-        elif depth == 0 and not bars:
-            level = min(level, _level_of(token, before, is_hole))
-    return tuple(pieces), level
+            pieces[k] = (inputs.index(token[1:-1]), needed, before not in _OPENING and before[:5] != r"\text")
+    return tuple(pieces), _level(_outermost([token for _, token in solid]))
+
+
+def _outermost(tokens: list[str]) -> list[str]:
+    """The tokens outside of all brackets; each pair of brackets is one token, such as "()"."""
+    pairs = {"{": "}", "(": ")", "[": "]", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
+    found: list[str] = []
+    expected: list[str] = []
+    for token in tokens:
+        if expected and token == expected[-1]:
+            expected.pop()
+        elif token in pairs:
+            if not expected:
+                found.append(token + pairs[token])
+            expected.append(pairs[token])
+        elif not expected:
+            found.append(token)
+    return found
 
 
 _RELATIONS = ("=", "<", ">", r"\le", r"\ge", r"\ne")
@@ -228,24 +246,37 @@ def _needed(neighbour: str, left: bool) -> int:
         return POWER
     if left and neighbour.startswith("\\"):  # \tanh {x}
         return POWER
-    return PRODUCT  # 2 {x}
+    return PRODUCT if left else POWER  # 2 {x}, {x} \sigma
 
 
-def _level_of(token: str, before: str, is_hole: bool) -> int:
-    """How tightly a template binds that has this token outside of brackets."""
-    if token in _RELATIONS:
-        return RELATION
-    if token in _LOGIC:
-        return LOGIC
-    if token in "+-":
-        return SUM
-    if token in (r"\cdot", r"\bmod", "/"):
-        return PRODUCT
-    if token == "^":
-        return POWER
-    if is_hole and before and before not in ("+", "-"):
-        return PRODUCT if not before.startswith("\\") and before != "}" else APPLICATION
-    return ATOM
+_NAMES = tuple(f"\\{name}" for name in NAMES if name not in ("min", "max"))
+
+
+def _level(tokens: list[str]) -> int:
+    """How tightly these tokens bind, in which brackets are one token."""
+    for level, signs in ((LOGIC, _LOGIC), (RELATION, _RELATIONS), (SUM, "+-"), (PRODUCT, (r"\cdot", r"\bmod", "/"))):
+        if any(token in signs for token in tokens):
+            return level
+    if any(token.startswith(r"\text{") for token in tokens):
+        return CHOICE
+    level, factors, left = ATOM, 0, tokens[::-1]
+    while left:
+        token, bound = left.pop(), ATOM
+        function = token in _NAMES or token in (r"\operatorname", r"\mathrm")
+        for _ in range({r"\frac": 2, r"\sqrt": 1, r"\operatorname": 1, r"\mathrm": 1}.get(token, 0)):
+            left.pop()
+        if token == r"\frac":
+            bound = POWER
+        while left and left[-1] in ("^", "_"):
+            bound = POWER if left.pop() == "^" else bound
+            left.pop()
+        if left and left[-1] == "()" and (function or token.isalpha() or (token[0] == "\\" and token != r"\frac")):
+            left.pop()  # \max(a, b) may be squared as it is, but whose square is \ln(x)^2?
+            bound = min(bound, POWER if token in _NAMES else ATOM)
+        elif function:  # what follows is its argument
+            level, factors = min(level, APPLICATION), factors - 1
+        level, factors = min(level, bound), factors + 1
+    return PRODUCT if factors > 1 else level
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from .errors import UnsupportedError
+from .errors import ArgumentError as LinAlgError, UnsupportedError
 from .missing import refuse
 from .operators import PUBLIC
 from .tensor import Tensor
 
 cholesky = PUBLIC["cholesky"]
+cross = PUBLIC["cross"]
 det = PUBLIC["det"]
+eigh = PUBLIC["eigh"]
 eigvalsh = PUBLIC["eigvalsh"]
 inv = PUBLIC["inv"]
 matmul = PUBLIC["matmul"]
+matrix_power = PUBLIC["matrix_power"]
 slogdet = PUBLIC["slogdet"]
 solve = PUBLIC["solve"]
+vander = PUBLIC["vander"]
+
+__all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "multi_dot",
+    "norm",
+    "slogdet",
+    "solve",
+    "vander",
+    "vecdot",
+    "vector_norm",
+]
+
+
+def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonals of matrices (the last two axes); a view."""
+    return A.diagonal(offset, dim1, dim2)
+
+
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    """The dot products of vectors along an axis."""
+    return (x * y).sum(dim)
+
+
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
+    """The product of several matrices, from left to right."""
+    return PUBLIC["chain_matmul"](*tensors)  # type: ignore[no-any-return]
 
 
 def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
@@ -91,7 +92,7 @@ TOP = _reasons(
         "Leave it out: the program computes the same without.",
     ),
     (
-        "jit export fx package _dynamo compiler",
+        "jit export fx package _dynamo",
         "Programs run as they are written; there is no graph format to export to.",
         "Save weights with microtrain.save(model.state_dict(), path).",
     ),
@@ -134,12 +135,112 @@ TOP = _reasons(
     ),
 )
 
+_NUMPY = "Use NumPy on x.detach().numpy() where no gradient is wanted; or PyTorch."
+_RARE = "It is rarely used where training is learned."
+_COMPLEX = "Tensors hold real numbers."
+_STORAGE = "Memory is NumPy's; microtrain watches writes to it, and so does not hand it out."
+
+TENSOR = _reasons(
+    (
+        """H mH adjoint angle cdouble cfloat chalf conj conj_physical conj_physical_ imag is_conj is_neg isreal real
+        resolve_conj resolve_neg""",
+        _COMPLEX,
+        "Use x.T or x.mT; of a real number everything else is itself, 0, or its sign.",
+    ),
+    (
+        """ccol_indices coalesce col_indices crow_indices dense_dim indices is_coalesced is_sparse_csr row_indices smm
+        sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ sspaddmm to_dense to_padded_tensor to_sparse
+        to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr values resize_as_sparse_""",
+        "Tensors are dense.",
+        "",
+    ),
+    (
+        """dequantize int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point
+        qscheme""",
+        "Tensors hold floats, integers and booleans.",
+        "",
+    ),
+    (
+        """ipu mtia xpu is_ipu is_maia is_mkldnn is_mtia is_vulkan is_xla is_xpu record_stream to_mkldnn is_pinned
+        is_shared is_distributed""",
+        "Everything lives in main memory.",
+        "Leave it out.",
+    ),
+    (
+        """as_strided as_strided_ const_data_ptr set_ is_set_to module_load storage storage_offset storage_type
+        untyped_storage resize resize_ resize_as resize_as_ new_empty_strided dim_order as_subclass apply_ map_
+        map2_""",
+        _STORAGE,
+        "Use views (x[1:], x.T, x.reshape), x.clone() and operations on whole tensors.",
+    ),
+    (
+        """as_strided_scatter diagonal_scatter select_scatter slice_scatter slice_inverse narrow_copy unsafe_chunk
+        unsafe_split unsafe_split_with_sizes nonzero_static""",
+        "It is for PyTorch's compiler.",
+        "Write into a clone: y = x.clone(); y[...] = part.",
+    ),
+    (
+        """cholesky_inverse cholesky_solve eig geqrf lstsq lu lu_solve matrix_exp orgqr ormqr pinverse qr solve svd
+        symeig triangular_solve""",
+        "Its derivative is not needed by anything here.",
+        "Use mt.linalg (inv, solve, cholesky, eigvalsh ...); " + _NUMPY[0].lower() + _NUMPY[1:],
+    ),
+    ("bfloat16", "Mixed precision is for GPUs.", "Use x.float()."),
+    ("stft istft", "It needs complex numbers.", ""),
+    (
+        """addbmm bitwise_left_shift bitwise_right_shift cauchy_ copysign float_power fmax fmin frexp gcd geometric_
+        hardshrink hash_tensor histogram i0 igamma igammac index_reduce isneginf isposinf lcm ldexp log_normal_
+        logaddexp2 masked_scatter mvlgamma nanmedian nanquantile nextafter put renorm scatter_reduce signbit
+        split_with_sizes dsplit reinforce""",
+        _RARE,
+        "Write it with the functions that are here: its gradient comes by itself. " + _NUMPY,
+    ),
+    ("volatile", "PyTorch dropped it long ago.", "Use `with no_grad():`."),
+    ("grad_dtype output_nr is_inference name", "It belongs to PyTorch's engine.", "Leave it out."),
+    (
+        "register_post_accumulate_grad_hook",
+        "Hooks see a gradient before it is added to .grad.",
+        "Use x.register_hook(hook), or look at x.grad after backward().",
+    ),
+    ("new", "It is PyTorch's old way.", "Use new_zeros(...), new_tensor(...), or zeros(..., dtype=x.dtype)."),
+)
+_HERE = ("solve", "values", "xpu", "name", "new")  # what these names mean in the module itself is another thing
+TOP |= {name: reason for name, reason in TENSOR.items() if name not in _HERE} | _reasons(
+    (
+        """bartlett_window blackman_window hamming_window hann_window kaiser_window signal""",
+        "Signal processing is not what this is about.",
+        "Use scipy.signal.windows.",
+    ),
+    (
+        """gradient histogramdd lobpcg lu_unpack matrix_rank nuclear_norm pca_lowrank svd_lowrank segment_reduce
+        binomial quasirandom unravel rsub range frobenius_norm norm_except_dim constant_pad_nd""",
+        _RARE,
+        _NUMPY,
+    ),
+    ("cond while_loop", "Programs run as they are written.", "Use Python's if, for and while."),
+    ("from_dlpack to_dlpack from_file frombuffer", _STORAGE, "Use from_numpy(np.from_dlpack(x)) or np.frombuffer."),
+    ("library overrides masked monitor mtia types utils_", "It belongs to PyTorch's own tools.", ""),
+    (
+        """cosine_similarity embedding embedding_bag kl_div poisson_nll_loss pairwise_distance pdist triplet_margin_loss
+        margin_ranking_loss hinge_embedding_loss cosine_embedding_loss layer_norm group_norm instance_norm rms_norm
+        rrelu threshold celu_ bilinear alpha_dropout feature_dropout ctc_loss pixel_shuffle grid_sampler""",
+        "Functions of networks are kept in one place.",
+        "Use microtrain.nn.functional, if it is there.",
+    ),
+    ("lstm lstm_cell gru gru_cell rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell", _LARGE, "Use nn.RNN or nn.RNNCell."),
+    ("special", "Special functions are named directly.", "Use mt.erf, mt.erfc, mt.lgamma, mt.digamma, mt.xlogy ..."),
+    ("testing", "NumPy has it.", "Use mt.allclose(a, b), or np.testing.assert_allclose on x.detach().numpy()."),
+    ("strided channels_last contiguous_format preserve_format memory_format", _STORAGE, "Leave it out."),
+    ("uint16 uint32 uint64 complex32", "Tensors hold floats, int8 to int64, uint8 and booleans.", ""),
+)
+
 LINALG = _reasons(
     (
-        """eigh eig eigvals svd svdvals qr pinv lstsq matrix_rank matrix_exp matrix_power lu lu_factor cond cross
-        multi_dot""",
+        """eig eigvals svd svdvals qr pinv lstsq matrix_rank matrix_exp lu lu_factor lu_factor_ex lu_solve ldl_factor
+        ldl_factor_ex ldl_solve cond cholesky_ex inv_ex solve_ex solve_triangular householder_product tensorinv
+        tensorsolve""",
         "Their derivatives are not needed by anything here.",
-        "Use NumPy on x.detach().numpy() where no gradient is wanted; or PyTorch.",
+        _NUMPY,
     ),
 )
 
@@ -151,6 +252,7 @@ OPTIM = _reasons(
 
 OF_MODULE = {
     "microtrain": TOP,
+    "microtrain.Tensor": TENSOR,
     "microtrain.nn": NN,
     "microtrain.nn.functional": FUNCTIONAL,
     "microtrain.linalg": LINALG,
@@ -166,6 +268,36 @@ class ImportNameError(MicrotrainError, ImportError):
     """The same, where `from ... import name` asks for it."""
 
 
+def _by_form(module: str, name: str, known: list[str]) -> tuple[str, str] | None:
+    """(why, what to do) of a function that would write in place: in microtrain these are methods."""
+    plain = name.removesuffix("_")
+    if module == "microtrain" and _INTERNAL.search(name):
+        return "It belongs to PyTorch's own engine.", "Leave it out."
+    if plain == name or not module.startswith("microtrain"):
+        return None
+    if plain in OF_MODULE.get(module, {}):
+        return OF_MODULE[module][plain]
+    if module == "microtrain.Tensor" and plain in known:
+        return "It has no form that writes in place.", f"Make a new tensor: x = x.{plain}(...)."
+    if module == "microtrain" and (plain in known or plain in ("zero", "fill")):
+        return "What writes in place is a method.", f"Use x.{name}(...)."
+    return None
+
+
+_INTERNAL = re.compile(
+    r"^(sym|miopen|mkldnn|cudnn|fbgemm|native|quantized?|fake_quantize|parse|batch_norm|sparse|fused|import_ir)_|autocast"
+    r"|_copy$|^(is|get|set|init)_(autocast|warn|storage|deterministic|num|flush|vulkan|inference|anomaly|float32|device_|file)"
+)
+
+
+def _close(name: str, names: list[str]) -> list[str]:
+    """The names that were probably meant: the most similar one, and any other that is nearly as similar."""
+    lower = {n.lower(): n for n in names}
+    found = difflib.get_close_matches(name.lower(), lower, 3, 0.75 if len(name) > 3 else 0.8)
+    score = [difflib.SequenceMatcher(None, n, name.lower()).ratio() for n in found]
+    return [lower[n] for n, s in zip(found, score, strict=True) if s > score[0] - 0.05]
+
+
 def refuse(module: str, name: str, known: Iterable[str] = ()) -> NoReturn:
     """What a module's `__getattr__` raises: why it is not here, or which name was probably meant.
 
@@ -174,13 +306,13 @@ def refuse(module: str, name: str, known: Iterable[str] = ()) -> NoReturn:
     """
     if name.startswith("__"):
         raise AttributeError(f"module '{module}' has no attribute '{name}'")
-    left_out = OF_MODULE.get(module, {}).get(name)
+    names = [n for n in known if not n.startswith("_")]
+    left_out = OF_MODULE.get(module, {}).get(name) or _by_form(module, name, names)
     if left_out is not None:
         message = (f"{module.replace('microtrain', 'torch', 1)}.{name} is not in microtrain.", *left_out)
         kind: Any = UnsupportedError
     else:
-        names = [n for n in known if not n.startswith("_")]
-        close = difflib.get_close_matches(name, names, 3) or [n for n in names if n.lower() == name.lower()]
+        close = [n for n in names if n.lower() == name.lower()] or _close(name, names)
         fix = f"Did you mean {' or '.join(close)}?" if close else ""
         message = (f"{module} has no '{name}'.", "", fix)
         kind = UnknownNameError

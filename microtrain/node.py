@@ -58,17 +58,24 @@ def _lightly(x: Any, data: Any) -> Any:
 class Node:
     """One operation that was done, with what its backward pass needs."""
 
-    hooks: list[Callable[[Any], Any]] | None = None  # of the tensor that came out; a list too if `keeper` is set
-    keeper: weakref.ref[Any] | None = None  # the tensor that came out, if it wants its gradient in `.grad`
-    name: str = ""
-    value: Any = None  # the output, if small
-    grad: Any = None  # the gradient that last arrived here, if small
-    constants: tuple[Any, ...] = ()  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
-    _memory: Memory | None = None  # of the output
-    _born = 0  # the version of that memory when this node made the output
-    _apart = False  # was the output copied into that memory, so that what is kept of it stays as it is?
-    _versions: tuple[int, ...] | None = None  # of what was kept, if some were not 0; -1 for what is a copy
-    _constants: list[tuple[Memory, int, int]] | None = None  # (memory, version, place) of kept tensors without a parent
+    __slots__ = (
+        "__weakref__", "_apart", "_born", "_code", "_constants", "_instruction", "_memory", "_versions",
+        "calls", "constants", "dtype", "grad", "hooks", "keeper", "kept", "name", "params", "parents", "plan",
+        "primitive", "serial", "shape", "value",
+    )  # fmt: skip
+
+    hooks: list[Callable[[Any], Any]] | None  # of the tensor that came out; a list too if `keeper` is set
+    keeper: weakref.ref[Any] | None  # the tensor that came out, if it wants its gradient in `.grad`
+    name: str
+    value: Any  # the output, if small
+    grad: Any  # the gradient that last arrived here, if small
+    constants: tuple[Any, ...]  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
+    calls: tuple[tuple[Any, int], ...]  # those that ended here: (the module, weakly, and when it began)
+    _memory: Memory | None  # of the output
+    _born: int  # the version of that memory when this node made the output
+    _apart: bool  # was the output copied into that memory, so that what is kept of it stays as it is?
+    _versions: tuple[int, ...] | None  # of what was kept, if some were not 0; -1 for what is a copy
+    _constants: list[tuple[Memory, int, int]] | None  # (memory, version, place) of kept tensors without a parent
 
     def __init__(
         self,
@@ -83,6 +90,11 @@ class Node:
         self.primitive = primitive
         self.params = params
         self.plan = plan
+        self.hooks = self.keeper = self.value = self.grad = self._memory = self._versions = self._constants = None
+        self.name = ""
+        self.constants = self.calls = ()
+        self._born = 0
+        self._apart = False
         if len(origins) != len(plan.wanted):  # some inputs require grad, but there is no derivative in them
             origins = [inputs[i]._node or inputs[i] for i in plan.wanted]
         self.parents = parents = tuple(origins)  # for each wanted input: its node, or the leaf tensor itself
@@ -146,7 +158,7 @@ class Node:
             raise GraphError(
                 f"backward() came a second time to '{self.primitive.name}', whose saved values are freed.\n"
                 f"  made at: {self.site}",
-                "To save memory, backward() frees what the graph kept as it goes.",
+                "To save memory, backward() frees what the graph kept as it goes, also one that fails on its way.",
                 "Call the first one as backward(retain_graph=True), or run the forward pass again.",
             )
         for slot in self.plan.watched:

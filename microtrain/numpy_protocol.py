@@ -6,6 +6,7 @@ plain array if no gradient is wanted, and an error says so if one would be lost.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,8 @@ import numpy as np
 
 from .errors import NotDifferentiableError
 from .formula import F
+from .numpy_functions import SAME
 from .ops import linalg
-from .ops.arithmetic import mul
 from .ops.primitive import FUNCTIONS
 from .tensor import Tensor, wrap
 
@@ -42,34 +43,6 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opti
     return tuple(map(wrap, result)) if isinstance(result, tuple) else wrap(result)
 
 
-def _dot(a: Any, b: Any) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return mul(a, b)
-    if np.ndim(b) > 2:
-        raise NotDifferentiableError("np.dot of tensors with more than two axes.", fix="Use matmul (@) or mt.einsum.")
-    return linalg.matmul(a, b)
-
-
-# NumPy's function: (ours, how many arguments by position mean the same)
-SAME: dict[Any, tuple[Callable[..., Any], int]] = {
-    np.sum: (FUNCTIONS["sum"], 2),
-    np.mean: (FUNCTIONS["mean"], 2),
-    np.prod: (FUNCTIONS["prod"], 2),
-    np.max: (FUNCTIONS["amax"], 2),
-    np.amax: (FUNCTIONS["amax"], 2),
-    np.min: (FUNCTIONS["amin"], 2),
-    np.amin: (FUNCTIONS["amin"], 2),
-    np.concatenate: (FUNCTIONS["cat"], 2),
-    np.stack: (FUNCTIONS["stack"], 2),
-    np.where: (FUNCTIONS["where"], 3),
-    np.reshape: (FUNCTIONS["reshape"], 2),
-    np.squeeze: (FUNCTIONS["squeeze"], 2),
-    np.expand_dims: (FUNCTIONS["unsqueeze"], 2),
-    np.outer: (FUNCTIONS["outer"], 2),
-    np.dot: (_dot, 2),
-}
-
-
 # Functions that look at shapes, or answer yes or no: no gradient can be lost.
 HARMLESS = frozenset(
     [np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shares_memory]
@@ -79,8 +52,8 @@ HARMLESS = frozenset(
 
 def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """`np.sum(t)` and the like come here."""
-    ours, positional = SAME.get(function, (None, 0))
-    if ours is not None and len(args) <= positional and kwargs.keys() <= {"axis", "keepdims"}:
+    ours = SAME.get(function)
+    if ours is not None and _fits(ours, args, kwargs):
         return ours(*map(_tensors, args), **kwargs)
 
     def plain(x: Any) -> Any:
@@ -100,8 +73,16 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
     return function(*plain(args), **{key: plain(value) for key, value in kwargs.items()})
 
 
+def _fits(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
 def _tensors(x: Any) -> Any:
-    """Arrays as tensors, also inside a list."""
+    """Arrays as tensors, also inside a list or tuple."""
     if isinstance(x, np.ndarray):
         return Tensor(x)
-    return [_tensors(item) for item in x] if isinstance(x, list) else x
+    return type(x)(map(_tensors, x)) if type(x) in (list, tuple) else x

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -11,16 +10,19 @@ from typing import Any
 import numpy as np
 
 from . import (
+    arranging as arranging,  # noqa: PLC0414
     composed as composed,  # noqa: PLC0414
     dtypes,
+    inplace as inplace,  # noqa: PLC0414
     ops as ops,  # noqa: PLC0414
     random as random,  # noqa: PLC0414
     sampling as sampling,  # noqa: PLC0414
+    statistics as statistics,  # noqa: PLC0414
     typed as typed,  # noqa: PLC0414
     views,
 )
 from .backward import backward, register_hook, retain_grad
-from .errors import DtypeError
+from .errors import DtypeError, MicrotrainError
 from .explain import explain_failure
 from .formula import Operand
 from .node import serial
@@ -29,6 +31,7 @@ from .ops import arithmetic, comparison, indexing, linalg, shapes
 from .ops.primitive import FUNCTIONS, INPLACE, METHODS, Primitive
 from .recording import MODE
 from .show import short
+from .signatures import FOREIGN, explained, first_name, inputs_of, refuse_call
 from .tensor import Tensor, wrap
 
 NUMBERS = (Tensor, int, float, np.ndarray, np.generic)
@@ -99,34 +102,69 @@ def _inplace_method(function: Callable[..., Any], name: str) -> Callable[..., An
     return method
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`Tensor.name`."""
     if not isinstance(function, Primitive):
-        return function
+        return _called(name, explained(name, function), "Tensor.")
     apply = Tensor.apply
 
-    def method(self: Tensor, *others: Any) -> Tensor:
-        return apply(function, self, *others)
+    def of_one(self: Tensor, *others: Any, **named: Any) -> Tensor:
+        if others or named:
+            inputs_of(function, name, (self, *others), named)
+        return apply(function, self)
 
-    method.__doc__ = f"Elementwise: {function.tex}"
-    return method
+    def of_two(self: Tensor, *others: Any, **named: Any) -> Tensor:
+        if named or len(others) != 1 or others[0] is None:
+            others = inputs_of(function, name, (self, *others), named)[1:]
+        return apply(function, self, others[0])
+
+    method = of_one if len(function.inputs) == 1 else of_two
+    method.__doc__ = _described(function)
+    return _called(name, method, "Tensor.")
 
 
 def _public(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`microtrain.name`: like the method, but arrays, lists and numbers are made tensors first."""
-    first = "input" if isinstance(function, Primitive) else next(iter(inspect.signature(function).parameters))
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if args and not isinstance(args[0], Tensor):
-            args = _with_tensors(args, first)
-        return function(*args, **kwargs)
-
+    first = first_name(function)
     if isinstance(function, Primitive):
-        call.__doc__ = f"Elementwise: {function.tex}" + (f" ({function.note})" if function.note else "")
+        apply, count = Tensor.apply, len(function.inputs)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if len(args) != count or kwargs or args[-1] is None:
+                args = inputs_of(function, name, args, kwargs)
+            if not isinstance(args[0], Tensor):
+                args = _with_tensors(args, first)
+                if not any(isinstance(x, Tensor) for x in args):
+                    return function(*args)  # symbols, inside a formula
+            return apply(function, *args)
+
+        call.__doc__ = _described(function)
     else:
-        functools.update_wrapper(call, function)
-    call.__name__ = call.__qualname__ = name
-    call.__module__ = "microtrain"
-    return call
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not args and first in kwargs:
+                args = (kwargs.pop(first),)
+            if args and not isinstance(args[0], Tensor):
+                args = _with_tensors(args, first)
+            try:
+                return function(*args, **kwargs)
+            except MicrotrainError:
+                raise
+            except FOREIGN as error:
+                refuse_call(name, function, args, kwargs, error)
+
+    return _called(name, call)
+
+
+def _described(row: Primitive) -> str:
+    return f"Elementwise: {row.tex}" + (f" ({row.note})" if row.note else "")
+
+
+def _called(name: str, function: Callable[..., Any], owner: str = "") -> Callable[..., Any]:
+    """The function under its public name."""
+    function.__name__, function.__qualname__, function.__module__ = name, owner + name, "microtrain"
+    return function
 
 
 def _with_tensors(args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
@@ -137,8 +175,10 @@ def _with_tensors(args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
     first, *rest = args
     if name == "tensors" and isinstance(first, (list, tuple)):
         return ([x if isinstance(x, Operand) else wrap(dtypes.to_array(x)) for x in first], *rest)
-    if first is None or name == "equation" or any(isinstance(x, Operand) for x in args):
+    if name == "equation" or any(isinstance(x, Operand) for x in args):
         return args
+    if first is None:
+        raise DtypeError("The first argument is None, not a tensor.", fix="Does a function forget its return?")
     return (wrap(dtypes.to_array(first)), *rest)
 
 
@@ -149,6 +189,8 @@ def _getitem(self: Tensor, index: Any) -> Any:
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
     index = _plain_index(index, self)
     if not isinstance(value, Tensor):
+        if value is None:
+            raise DtypeError("None can't be written into a tensor.", fix="For what is missing there is float('nan').")
         value = dtypes.operand(value)
     elif value._view is not None and value._view.base is self and _same_memory(value._data, self._array()[index]):
         return  # the second half of `t[index] += x`: it is written already
@@ -192,8 +234,14 @@ def _plain_index(index: Any, tensor: Tensor) -> Any:
     if isinstance(index, (int, np.integer)) or index is None or index is Ellipsis:
         return index
     if isinstance(index, slice):
+        ends = [n for n in (index.start, index.stop, index.step) if n is not None]
+        if not all(hasattr(n, "__index__") for n in ends):
+            raise DtypeError(f"A slice is made of whole numbers, not {index.start}:{index.stop}:{index.step}.")
         return slice(*(None if n is None else operator.index(n) for n in (index.start, index.stop, index.step)))
     raw = np.array(index._data if isinstance(index, Tensor) else index)
+    for listener in MODE.get().listeners:
+        if hasattr(listener, "copied"):
+            listener.copied(index, raw)
     if raw.dtype.kind == "f" and raw.size == 0:
         raw = raw.astype(np.intp)
     if raw.dtype.kind not in "iub":
@@ -213,11 +261,11 @@ def install() -> dict[str, Callable[..., Any]]:
     for name, row in COMPARISON.items():
         setattr(Tensor, f"__{name}__", _binary(row))
     for name, row in UNARY.items():
-        setattr(Tensor, f"__{name}__", _method(row))
+        setattr(Tensor, f"__{name}__", _method(f"__{name}__", row))
     for name, function in METHODS.items():
-        setattr(Tensor, name, _method(function))
+        setattr(Tensor, name, _method(name, function))
     for name in INPLACE & METHODS.keys():
-        setattr(Tensor, f"{name}_", _inplace_method(_method(METHODS[name]), f"{name}_"))
+        setattr(Tensor, f"{name}_", _inplace_method(_method(f"{name}_", METHODS[name]), f"{name}_"))
     for name, getter in {
         "T": lambda self: shapes.permute(self, dims=tuple(range(self.ndim))[::-1]),
         "mT": shapes.matrix_transpose,

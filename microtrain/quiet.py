@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,8 @@ try:
 
     _QUIET = _make_extobj(all="ignore")
 
-    def quiet() -> Any:
-        """Silence floating-point warnings; give the result to `restore`."""
-        return _extobj_contextvar.set(_QUIET)
-
+    # Silences floating-point warnings; its result goes to `restore`.
+    quiet: Callable[[], Any] = functools.partial(_extobj_contextvar.set, _QUIET)
     restore: Callable[[Any], Any] = _extobj_contextvar.reset
 except ImportError:  # pragma: no cover (an older or newer NumPy)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .errors import ArgumentError
+from .errors import ArgumentError, DtypeError
 from .ops.primitive import operation
 from .ops.probability import dropped
+from .recording import MODE
+
+Drawn = TypeVar("Drawn", bound=Callable[..., Any])
 
 
 class Generator:
@@ -66,8 +71,32 @@ def manual_seed(seed: int) -> Generator:
 
 
 def stream(generator: Generator | None) -> np.random.Generator:
-    """NumPy's generator behind `generator`, or behind the default."""
-    return (generator or default_generator).numpy
+    """NumPy's generator behind `generator`, or behind the default. Raises `DtypeError` for anything else."""
+    if generator is None:
+        return default_generator.numpy
+    if not isinstance(generator, Generator):
+        raise DtypeError(f"A {type(generator).__name__} is no Generator.", fix="Use mt.Generator(seed).")
+    return generator.numpy
+
+
+def drawing(function: Drawn) -> Drawn:
+    """A function that returns random numbers, and different ones when it is called again: a listener may need to."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        for listener in MODE.get().listeners:
+            if hasattr(listener, "drawn"):
+                listener.drawn(function, args, kwargs, result)
+        return result
+
+    return call  # type: ignore[return-value]
+
+
+@drawing
+def _those_to_keep(shape: tuple[int, ...], p: float, generator: Generator | None) -> Any:
+    """Which elements dropout lets through."""
+    return np.asarray(stream(generator).random(shape) >= p)
 
 
 @operation(method=False)
@@ -83,6 +112,6 @@ def dropout(
         raise ArgumentError(f"dropout(): p is a probability, from 0 to 1, not {p}.")
     if not training or p == 0:
         return input
-    keep = stream(generator).random(input.shape) >= p
+    keep = _those_to_keep(input.shape, p, generator)
     output = dropped(input, keep, 1 / (1 - p) if p < 1 else 0.0)
     return input.overwrite(output, "dropout") if inplace else output

@@ -165,7 +165,13 @@ def listen(listener: Any) -> Iterator[Any]:
     It has the methods `forward(primitive, inputs, params, output, node)`, called after each operation (`node` is None
     when nothing is recorded), and `backward(node, slot, upstream, gradient)`, called for each edge of the backward
     pass. If it also has `write(tensor, new, what)`, that is called when `tensor` was overwritten with the values and
-    the history of `new`, the result of an operation.
+    the history of `new`, the result of an operation. Three more that it may have: `begin(outputs, seeds)` and `end()`,
+    called around a backward pass, and `update(optimizer, bucket, gradients, hyper, negate)`, called before an optimizer
+    writes to the parameters of a bucket; and `read(tensor)`, called when the program looks at values (`item()`, `if`).
+    The compiler also has `found(gradients)` for what a backward pass gave, `accumulate(tensor, gradient, create_graph)`
+    before it goes into `tensor.grad`, `drawn(function, args, kwargs, result)` after a random draw,
+    `called(function, args)` for what is to be done in Python in each step, and `copied(index, array)` when an index was
+    copied.
     """
     before = MODE.get()
     MODE.set(Mode(before.grad, (*before.listeners, listener)))

@@ -9,7 +9,7 @@ import numpy as np
 from .dtypes import get_default_dtype, parse
 from .errors import ArgumentError, ShapeError
 from .ops.primitive import operation
-from .ops.shapes import as_sizes
+from .ops.shapes import as_sizes, common_shape
 from .random import Generator, stream
 from .tensor import Tensor, wrap
 
@@ -74,9 +74,10 @@ def normal(
     Raises `ArgumentError` for a negative standard deviation.
     """
     raw = [x.detach()._data if isinstance(x, Tensor) else x for x in (mean, std)]
-    shape = np.broadcast_shapes(np.shape(raw[0]), np.shape(raw[1])) if size is None else as_sizes((size,))
+    shape = as_sizes((size,)) if size is not None else common_shape([np.shape(x) for x in raw], "normal()")
     kind = parse(dtype) or next((x.dtype for x in (mean, std) if isinstance(x, Tensor)), get_default_dtype())
-    return wrap(_normal(raw[0], raw[1], shape, generator).astype(kind))
+    output: Tensor = wrap(_normal(raw[0], raw[1], shape, generator).astype(kind))
+    return output
 
 
 @operation()

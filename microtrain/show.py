@@ -8,12 +8,15 @@ import numpy as np
 
 from . import dtypes
 
+PRINTING: dict[str, Any] = {}  # what `set_printoptions` changed
+
 
 def tensor_repr(tensor: Any) -> str:
     """The value as NumPy prints it, then what is not the default: dtype, name, the operation it came from."""
     data = tensor._data
     prefix = "tensor("
-    text = np.array2string(np.asarray(data), separator=", ", prefix=prefix, threshold=200, edgeitems=3)
+    options = {"threshold": 200, "edgeitems": 3, **PRINTING}
+    text = np.array2string(np.asarray(data), separator=", ", prefix=prefix, **options)
     extra = []
     if data.size == 0:
         extra.append(f"size={data.shape}")

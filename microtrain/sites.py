@@ -7,7 +7,17 @@ import sys
 from typing import Any, NamedTuple
 
 _PACKAGE = __name__.partition(".")[0]
-_ours: dict[str, bool] = {}  # is a module of this name part of microtrain?
+
+
+class _Ours(dict[str, bool]):
+    """Is a module of this name part of microtrain?"""
+
+    def __missing__(self, module: str) -> bool:
+        ours = self[module] = module.partition(".")[0] == _PACKAGE
+        return ours
+
+
+_ours = _Ours()
 
 
 class Site(NamedTuple):
@@ -31,14 +41,11 @@ def call_site(depth: int = 4) -> tuple[Any, int]:
         frame: Any = sys._getframe(depth)
     except ValueError:  # called from the outermost frame, without a method in between
         frame = sys._getframe(1)
-    while frame.f_back is not None:
-        module = frame.f_globals.get("__name__", "")
-        ours = _ours.get(module)
-        if ours is None:
-            ours = _ours[module] = module.partition(".")[0] == _PACKAGE
-        if not ours:
-            break
-        frame = frame.f_back
+    try:
+        while _ours[frame.f_globals["__name__"]]:
+            frame = frame.f_back
+    except KeyError:  # code without a module: somebody's exec()
+        pass
     return frame.f_code, frame.f_lasti
 
 

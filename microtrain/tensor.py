@@ -43,14 +43,20 @@ class Tensor(Values, Methods):
     is wanted; after `loss.backward()` it is in `.grad`.
     """
 
-    _node: Node | None = None  # the operation that made this tensor; None for leaves and constants
-    _tracked: bool = False  # does a gradient flow to or through this tensor?
-    _grad: Tensor | None = None
-    _memory: Memory | None = None  # made when first kept, viewed or written
-    _view: views.View | None = None
-    _view_version: int = 0  # of the memory, when the view's node was made
-    _hooks: list[Callable[[Any], Any]] | None = None  # of leaves; those of other tensors are with their node
-    _name: str = ""
+    # Slots are read and written several times as fast as attributes in a dictionary.
+    __slots__ = ("_data", "_grad", "_hooks", "_memory", "_name", "_node", "_tracked", "_view", "_view_version")
+
+    _node: Node | None  # the operation that made this tensor; None for leaves and constants
+    _tracked: bool  # does a gradient flow to or through this tensor?
+    _grad: Tensor | None
+    _memory: Memory | None  # made when first kept, viewed or written
+    _view: views.View | None
+    _view_version: int  # of the memory, when the view's node was made
+    _hooks: list[Callable[[Any], Any]] | None  # of leaves; those of other tensors are with their node
+    _name: str
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        return wrap(None, cls)
 
     def __init__(self, data: Any = (), dtype: Any = None, requires_grad: bool = False, *more: int) -> None:
         if type(dtype) is int:  # PyTorch's Tensor(2, 3): a shape, to be filled
@@ -107,8 +113,7 @@ class Tensor(Values, Methods):
         finally:
             restore(token)
 
-        output = _new(Tensor)
-        output._data = value
+        output = wrap(value)
         if primitive.view:
             views.link(output, inputs[0], primitive, params)
         if mask and mode.grad and primitive.differentiable and value.dtype.kind == "f":
@@ -118,8 +123,9 @@ class Tensor(Values, Methods):
                 output._tracked = True
                 if output._memory is not None:
                     node._memory, node._born = output._memory, output._memory.version
-        for listener in mode.listeners:
-            listener.forward(primitive, inputs, params, output, output._node)
+        if mode.listeners:  # asking first takes half the time of an empty loop
+            for listener in mode.listeners:
+                listener.forward(primitive, inputs, params, output, output._node)
         return output
 
     overwrite = views.overwrite
@@ -248,7 +254,15 @@ class Tensor(Values, Methods):
         return tensor_repr(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.numel() == 1 else format(repr(self), spec)
+        if spec and self.numel() == 1:
+            return format(self.item(), spec)
+        try:
+            return format(repr(self), spec)
+        except ValueError:
+            raise ShapeError(
+                f"The format {spec!r} is for one number, and this tensor has {self.numel()} (shape {self.shape}).",
+                fix="Reduce it first (x.mean()), or format its elements: [f'{v:.3f}' for v in x.tolist()].",
+            ) from None
 
     def __copy__(self) -> Tensor:
         return self.__deepcopy__({})
@@ -261,12 +275,10 @@ class Tensor(Values, Methods):
                 "The copy would share the graph or lose it.",
                 "Use x.detach().clone() or x.clone().",
             )
-        twin = object.__new__(type(self))
+        twin = wrap(self._data.copy(), type(self))
         memo[id(self)] = twin
-        for key, value in self.__dict__.items():
-            if key not in _NOT_COPIED:
-                twin.__dict__[key] = copy.deepcopy(value, memo)
-        twin._data = self._data.copy()
+        twin._tracked, twin._name = self._tracked, self._name
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))  # what the user has hung on it
         if self._grad is not None:
             twin._grad = self._grad.detach().clone()
         return twin
@@ -276,23 +288,26 @@ class Tensor(Values, Methods):
             raise GraphError(
                 "A tensor that has a graph can't be pickled.", "The graph holds functions.", "Pickle x.detach()."
             )
-        state = {key: value for key, value in self.__dict__.items() if key not in _NOT_COPIED}
-        state["_data"] = self._data.copy()
+        state = {"_data": self._data.copy(), "_tracked": self._tracked, "_name": self._name, **self.__dict__}
         return _unpickle, (type(self), state)
 
 
-_NOT_COPIED = frozenset(["_data", "_grad", "_node", "_memory", "_view", "_view_version", "_hooks"])
 _new = object.__new__
 
 
-def wrap(data: Any) -> Tensor:
+def wrap(data: Any, kind: type[Any] = Tensor) -> Tensor:
     """A tensor around an array or NumPy scalar, without a copy."""
-    output = _new(Tensor)
+    output: Tensor = _new(kind)
     output._data = data
+    output._node = output._grad = output._memory = output._view = output._hooks = None
+    output._tracked = False
+    output._view_version = 0
+    output._name = ""
     return output
 
 
 def _unpickle(kind: type[Tensor], state: dict[str, Any]) -> Tensor:
-    output = object.__new__(kind)
-    output.__dict__.update(state)
+    output = wrap(None, kind)
+    for name, value in state.items():
+        setattr(output, name, value)
     return output

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .creation import bernoulli, full_like
 from .errors import DtypeError
 from .ops.conversion import check_device, to
 from .ops.primitive import operation
@@ -26,7 +27,8 @@ class TensorType:
     def __call__(self, *args: Any) -> Tensor:
         if len(args) == 1 and not isinstance(args[0], (int, np.integer)):
             return Tensor(args[0], self.dtype)
-        return wrap(np.zeros(as_sizes(args) if args else (0,), self.dtype))
+        output: Tensor = wrap(np.zeros(as_sizes(args) if args else (0,), self.dtype))
+        return output
 
     def __instancecheck__(self, instance: Any) -> bool:
         return isinstance(instance, Tensor) and instance.dtype == self.dtype
@@ -114,6 +116,30 @@ def nelement(self: Any) -> int:
 def ndimension(self: Any) -> int:
     """How many axes."""
     return self.ndim  # type: ignore[no-any-return]
+
+
+@operation(name="is_nonzero", function=False)
+def is_not_zero(self: Any) -> bool:
+    """Is the only element not 0?"""
+    return bool(self)
+
+
+@operation(function=False)
+def is_same_size(self: Any, other: Any) -> bool:
+    """Have both the same shape?"""
+    return self.shape == other.shape  # type: ignore[no-any-return]
+
+
+@operation(name="bernoulli", function=False)
+def bernoulli_of(self: Any, p: float | None = None, *, generator: Any = None) -> Any:
+    """1 with the probability that each element gives (or p everywhere), else 0."""
+    return bernoulli(self if p is None else full_like(self, p), generator=generator)
+
+
+@operation(name="detach", method=False)
+def detached(input: Any) -> Any:
+    """The same memory without the graph."""
+    return input.detach()
 
 
 @operation(function=False)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from .devices import CPU, device
-from .errors import ArgumentError, DtypeError, NotDifferentiableError, ShapeError
+from .errors import ArgumentError, DtypeError, IndexingError, NotDifferentiableError, ShapeError
 from .formula import Operand
+from .recording import MODE
 from .show import short
 
 
@@ -48,7 +49,12 @@ class Values(Operand):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
-        return self._data.shape if dim is None else self._data.shape[dim]
+        if dim is None:
+            return self._data.shape
+        try:
+            return self._data.shape[dim]
+        except IndexError:
+            raise IndexingError(f"size({dim}): a tensor of shape {self.shape} has {self.ndim} axes.") from None
 
     def dim(self) -> int:
         """How many axes."""
@@ -63,11 +69,38 @@ class Values(Operand):
         """Where it lives: always the CPU."""
         return CPU
 
-    is_cuda = False
+    is_cuda = is_mps = is_sparse = is_quantized = is_meta = is_nested = False
+    is_cpu = True
+    layout = "strided"
 
     def element_size(self) -> int:
         """The bytes of one element."""
         return self._data.dtype.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self._data.dtype.itemsize  # type: ignore[no-any-return]
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements to go in memory to the next one along each axis (or one of them)."""
+        steps = tuple(n // self._data.dtype.itemsize for n in self._array().strides)
+        if dim is None:
+            return steps
+        self.size(dim)  # raises if there is no such axis
+        return steps[dim]
+
+    def data_ptr(self) -> int:
+        """The address of the first element: equal for tensors that begin in the same memory."""
+        return self._array().ctypes.data
+
+    def is_complex(self) -> bool:
+        """No: tensors hold real numbers."""
+        return False
+
+    def is_signed(self) -> bool:
+        """Can its elements be negative?"""
+        return self._data.dtype.kind in "fi"
 
     def is_contiguous(self) -> bool:
         """Do the elements lie in memory in the order of the axes?"""
@@ -90,6 +123,14 @@ class Values(Operand):
     def __contains__(self, value: Any) -> bool:
         return bool((self._data == (value._data if isinstance(value, Values) else value)).any())
 
+    def __getattr__(self, name: str) -> Any:
+        """Asked for what is not there: say why, or what was probably meant."""
+        if name.startswith("_"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        from .missing import refuse
+
+        refuse("microtrain.Tensor", name, dir(type(self)))
+
     # ---- the values --------------------------------------------------------------------------------------------------
 
     def _array(self) -> np.ndarray[Any, Any]:
@@ -105,11 +146,11 @@ class Values(Operand):
                 f"item() takes the only element, but this tensor has {self._data.size} (shape {self.shape}).",
                 fix="Index it first, reduce it with sum() or mean(), or use tolist().",
             )
-        return self._data.item()
+        return _looked_at(self).item()
 
     def tolist(self) -> Any:
         """Nested Python lists (or a number)."""
-        return self._data.tolist()
+        return _looked_at(self).tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """A read-only NumPy view of the values. `numpy().copy()` gives an array to write to.
@@ -118,6 +159,7 @@ class Values(Operand):
         """
         if self.requires_grad and not force:
             raise self._cut("numpy()")
+        _looked_at(self)
         # A write through it would go past the graph, unseen; unlike an array's flag, a memoryview's can't be reset.
         return np.asarray(memoryview(self._array()).toreadonly())  # type: ignore[arg-type]
 
@@ -127,7 +169,7 @@ class Values(Operand):
         if copy is False and dtype is not None and np.dtype(dtype) != self.dtype:
             raise ArgumentError(f"A tensor of dtype {self.dtype} can't become {np.dtype(dtype)} without a copy.")
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
-            return np.array(self._data, dtype=dtype)
+            return np.array(_looked_at(self), dtype=dtype)
         return self.numpy()
 
     def _cut(self, who: str) -> NotDifferentiableError:
@@ -144,7 +186,7 @@ class Values(Operand):
                 f"A tensor with {self._data.size} elements (shape {self.shape}) is not one number.",
                 fix="For a truth value use any() or all(); for a number index it or reduce it first.",
             )
-        return self._data.item()
+        return _looked_at(self).item()
 
     def __float__(self) -> float:
         if self.requires_grad and _being_stored():
@@ -161,6 +203,14 @@ class Values(Operand):
 
     def __bool__(self) -> bool:
         return bool(self._single())
+
+
+def _looked_at(tensor: Values) -> Any:
+    """The values, which the program now sees: a listener may have to know, because it can act on them."""
+    for listener in MODE.get().listeners:
+        if hasattr(listener, "read"):
+            listener.read(tensor)
+    return tensor._data
 
 
 def _being_stored() -> bool:

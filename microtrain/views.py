@@ -7,6 +7,7 @@ the whole the result of that write, and a view that was taken before a write is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ class View(NamedTuple):
     primitive: Primitive
     params: dict[str, Any]
     cut: bool  # taken from a tensor that requires grad, but under no_grad: it stays without a history
+    of: Any  # the base's array, to notice if the base was given another shape in place
 
 
 def link(output: Tensor, base: Tensor, primitive: Primitive, params: dict[str, Any]) -> None:
@@ -37,7 +39,7 @@ def link(output: Tensor, base: Tensor, primitive: Primitive, params: dict[str, A
     if owner is not data and (owner is None or owner is not data.base) and output._data is not data:
         return  # NumPy had to copy
     output._memory = memory = memory_of(base)
-    output._view = View(base, primitive, params, base._tracked and not MODE.get().grad)
+    output._view = View(base, primitive, params, base._tracked and not MODE.get().grad, data)
     output._view_version = memory.version
 
 
@@ -50,10 +52,11 @@ def refresh(tensor: Tensor) -> None:
     for view in reversed(stale):
         assert view._view is not None and view._memory is not None
         view._view_version = view._memory.version
-        base, primitive, params, cut = view._view
+        base, primitive, params, cut, of = view._view
         if base._memory is not view._memory:  # the base was given other memory: this is a tensor of its own now
             view._view = None
         elif not cut:
+            _check_shape(base, of)
             with grad_mode(True):
                 take_history(view, base.apply(primitive, base, **params))
 
@@ -127,9 +130,10 @@ def adopt(tensor: Tensor, new: Tensor) -> None:
     take_history(tensor, new)
     piece = tensor
     while piece._view is not None and piece._memory is not None and piece._view.base._memory is piece._memory:
-        base, primitive, params, _ = piece._view
+        base, primitive, params, _, of = piece._view
+        _check_shape(base, of)
         version = piece._memory.version
-        piece._view, piece._view_version = View(base, primitive, params, False), version
+        piece._view, piece._view_version = View(base, primitive, params, False, of), version
         base._view_version = version  # its history lacks this write alone, which follows
         take_history(base, base.apply(write_view, base, piece, view=primitive, settings=params))
         piece = base
@@ -145,3 +149,37 @@ def take_history(tensor: Tensor, new: Tensor) -> None:
         if before is not None and before.keeper is not None:  # retain_grad() goes on with the new value
             node.keeper, before.keeper = before.keeper, None
             node.hooks = node.hooks or []
+
+
+def _check_shape(base: Tensor, of: Any) -> None:
+    """Raise `InplaceError` if the tensor that a view was taken from has another shape by now."""
+    if base._data is not of:
+        raise InplaceError(
+            f"A view was taken from a tensor of shape {of.shape}, which then got the shape {base.shape} in place.",
+            "After the write that followed, the view can't tell any more which elements are its own.",
+            "Make a new tensor instead: x = x.unsqueeze(0) for x.unsqueeze_(0).",
+        )
+
+
+def reshape_in_place(tensor: Tensor, view: Callable[[Tensor], Tensor], what: str) -> Tensor:
+    """Give the tensor the shape of `view(tensor)`, in the same memory and with its history.
+
+    Raises `InplaceError` for a leaf that requires grad.
+    """
+    if tensor._tracked and tensor._node is None:
+        raise InplaceError(
+            f"'{what}' would change the shape of a leaf that requires grad.",
+            "Its gradient has the old shape.",
+            "Make a new tensor, or change the shape before requires_grad_().",
+        )
+    tensor._array()
+    before = tensor.detach()  # a stand-in for what the tensor was
+    before._node, before._tracked = tensor._node, tensor._tracked
+    before._view, before._view_version = tensor._view, tensor._view_version
+    with grad_mode(True):
+        new = view(before)
+    take_history(tensor, new)
+    tensor._data, tensor._memory, tensor._view, tensor._view_version = (
+        new._data, new._memory, new._view, new._view_version,
+    )  # fmt: skip
+    return tensor

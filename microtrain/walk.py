@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .kernels import tier
+from .kernels.memory import Lent
 from .node import SMALL, Node
 from .ops.arithmetic import add
 from .ops.reductions import sum_to
@@ -28,6 +29,7 @@ class _NoGradient:
 
 
 NO_GRADIENT = _NoGradient()
+ALONE = (type(None), Lent)  # what an array that has its memory to itself is based on
 Rebuild = Callable[[Any, Any, Any], Any]
 
 
@@ -119,7 +121,7 @@ def own(gradient: Any, upstream: Any = None) -> Any:
     """The gradient in memory that nothing else can reach: copied when it is a view or the upstream gradient itself."""
     if not isinstance(gradient, np.ndarray):
         return gradient if isinstance(gradient, np.generic) else gradient.clone()
-    if gradient is upstream or gradient.base is not None or not gradient.flags.c_contiguous:
+    if gradient is upstream or not gradient.flags.c_contiguous or type(gradient.base) not in ALONE:
         return np.array(gradient, order="C")
     return gradient
 

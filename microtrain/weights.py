@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -52,7 +53,10 @@ def save(obj: Any, f: Any) -> None:
 
 
 def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
-    """Read what `save` (or any other program) wrote as safetensors.
+    """Read what `save` (or any other program) wrote as safetensors, or weights that `torch.save` wrote.
+
+    Of the latter only tensors, dicts, lists, tuples, numbers and texts are read, so no code is executed; see
+    `torch_files`.
 
     Args:
         f: a path, or a file opened for reading bytes.
@@ -70,18 +74,23 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     name = getattr(f, "name", "this file") if opened else os.fspath(f)
     if not opened and not Path(f).is_file():
         raise MissingFileError(f"There is no file {name}.")
+    raw = f.read() if opened else b""
+    if _is_zip(raw if opened else f):
+        from .torch_files import read
+
+        with io.BytesIO(raw) if opened else open(f, "rb") as file:
+            return read(file, name)
     try:
         if opened:
-            raw = f.read()
             arrays, metadata = from_bytes(raw), _metadata(raw)
         else:
             with safe_open(f, framework="numpy") as file:
                 arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
                 metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataFileError(
             f"{name} can't be read as safetensors: {error}",
-            _why(f, opened),
+            _why(raw if opened else f),
             "Save it again with microtrain.save(model.state_dict(), path); from PyTorch with "
             "safetensors.torch.save_file(model.state_dict(), path).",
         ) from None
@@ -100,13 +109,23 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
         ) from None
 
 
-def _why(f: Any, opened: bool) -> str:
+def _head(f: Any) -> bytes:
+    """The first bytes of a file, or of what was read from one."""
+    if isinstance(f, bytes):
+        return f[:4]
+    with open(f, "rb") as file:
+        return file.read(4)
+
+
+def _is_zip(f: Any) -> bool:
+    """Is this what `torch.save` writes?"""
+    return _head(f) == b"PK\x03\x04"
+
+
+def _why(f: Any) -> str:
     """What the file is instead."""
-    if not opened:
-        with open(f, "rb") as file:
-            head = file.read(4)
-        if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
-            return "It looks like a pickle (what torch.save writes), which could run any code: it is not opened."
+    if _head(f)[:1] == b"\x80":
+        return "It looks like a pickle, which could run any code: it is not opened."
     return "The file is damaged, or was written in another format (a pickle, say)."
 
 

@@ -364,3 +364,15 @@ def test_zero_dimensional_leaves_may_become_arrays_in_between():
     (g,) = mt.grad(y, x, create_graph=True)
     (h,) = mt.grad(g, x)
     assert (g.item(), h.item()) == (27, 18)
+
+
+def test_a_backward_after_one_that_failed_says_so():
+    w = mt.tensor([1.0, 2.0], requires_grad=True)
+    h = w * 2
+    y = (h.exp() * h.sin()).sum()
+    h.add_(1)
+    with pytest.raises(InplaceError):
+        y.backward()
+    with pytest.raises(GraphError, match=r"second time.*\n.*\n.*also one that fails on its way") as caught:
+        y.backward()
+    assert "run the forward pass again" in caught.value.fix and w.grad is None

@@ -189,3 +189,28 @@ def test_bad_arguments_are_explained():
         mt.jvp(mt.exp, x, [mt.ones(2), mt.ones(2)])
     with pytest.raises(ArgumentError, match="1 vectors for 2"):
         mt.vjp(lambda x: (x, x), x, mt.ones(2))
+
+
+def test_second_derivatives_under_no_grad():
+    with mt.no_grad():
+        x = mt.tensor([1.0, 2.0])
+        for shape in ((), (1,)):
+            value, product = mt.hvp(lambda t, shape=shape: (t**3).sum().reshape(shape), x, mt.ones(2))
+            assert product.tolist() == [6, 12] and value.item() == 9
+            assert mt.hessian(lambda t, shape=shape: (t**3).sum().reshape(shape), x).tolist() == [[6, 0], [0, 12]]
+
+
+def test_a_hessian_of_several_inputs_is_symmetric_block_by_block():
+    def f(a: mt.Tensor, b: mt.Tensor, c: mt.Tensor) -> mt.Tensor:
+        return (a @ b).tanh().sum() * a.sum() + (b * c).exp().mean()
+
+    rng = np.random.default_rng(0)
+    xs = tuple(mt.tensor(rng.normal(size=s)) for s in ((4, 3), (3, 2), ()))
+    blocks = mt.hessian(f, xs)
+    graph = mt.hessian(f, xs, create_graph=True)
+    for i, row in enumerate(blocks):
+        for j, block in enumerate(row):
+            assert block.shape == xs[i].shape + xs[j].shape
+            np.testing.assert_allclose(block.numpy(), graph[i][j].detach().numpy(), atol=1e-12)
+            across = blocks[j][i].numpy().reshape(xs[j].numel(), -1).T
+            np.testing.assert_allclose(block.numpy().reshape(xs[i].numel(), -1), across, atol=1e-12)

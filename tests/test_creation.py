@@ -50,10 +50,28 @@ def test_like():
     assert mt.full_like(x, 2.0).tolist() == [[2] * 3] * 2 and mt.randint_like(x, 5).shape == (2, 3)
 
 
+def test_sizes_in_every_form():
+    for make in (mt.zeros, mt.ones, mt.empty, mt.rand, mt.randn):
+        for x in (make(2, 3), make((2, 3)), make([2, 3]), make(size=(2, 3)), make(mt.tensor(2), np.int64(3))):
+            assert x.shape == (2, 3)
+        assert make().shape == () and make(3).shape == make(size=3).shape == (3,)
+
+
 def test_bad_arguments():
     for call in (lambda: mt.zeros(-1), lambda: mt.zeros(1.5), lambda: mt.arange(0, 1, 0), lambda: mt.randint(3)):
         with pytest.raises(ArgumentError):
             call()
+    for call in (
+        lambda: mt.randint(5, 2, (3,)), lambda: mt.randint(0, (3,)), lambda: mt.linspace(0, 1, -1), lambda: mt.eye(-1),
+        lambda: mt.linspace(0, 1, 2.5), lambda: mt.arange(0, 5, -1), lambda: mt.randperm(-1), lambda: mt.eye(2, 1.5),
+        lambda: mt.bernoulli(mt.tensor([2.0])), lambda: mt.poisson(mt.tensor([-1.0])),
+    ):  # fmt: skip
+        with pytest.raises(ArgumentError):
+            call()
+    for call in (lambda: mt.arange("a"), lambda: mt.linspace(0, "a", 2), lambda: mt.randn(2, dtype=mt.int64)):
+        with pytest.raises(DtypeError):
+            call()
+    assert mt.arange(mt.tensor(3)).tolist() == [0, 1, 2] and mt.arange(3, 3).numel() == 0
     with pytest.raises(DtypeError):
         mt.from_numpy([1, 2])
     with pytest.raises(DtypeError):

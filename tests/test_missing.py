@@ -54,9 +54,50 @@ def test_imports_of_names_say_the_same():
 def test_lists_are_up_to_date():
     """Nothing that is here is said to be missing."""
     for module, names in missing.OF_MODULE.items():
-        known = vars(importlib.import_module(module))
+        known = dir(mt.Tensor) if module == "microtrain.Tensor" else vars(importlib.import_module(module))
         assert [name for name in names if name in known] == []
         assert all(why and fix for why, fix in names.values())
+
+
+def test_suggestions_are_few_and_close():
+    x = mt.ones(2, 2)
+    for thing, name, fix in [
+        (x, "squeze", "Did you mean squeeze?"), (x, "gard", "Did you mean grad?"), (x, "bakcward", "Did you mean backward?"),
+        (x, "Relu", "Did you mean relu?"), (mt, "sofmax", "Did you mean softmax?"), (x, "xyzzy", None), (mt, "foo", None),
+    ]:  # fmt: skip
+        with pytest.raises(AttributeError) as caught:
+            getattr(thing, name)
+        assert str(caught.value).partition("fix: ")[2] == (fix or "")
+
+
+def test_attributes_of_tensors():
+    x = mt.ones(2, 2)
+    for name, message in [
+        ("svd", "NumPy"), ("storage", "views"), ("imag", "real numbers"), ("mean_", r"x = x\.mean"), ("gcd_", "rarely"),
+    ]:  # fmt: skip
+        with pytest.raises(NotImplementedError, match=rf"torch\.Tensor\.{name} is not in microtrain[\s\S]*{message}"):
+            getattr(x, name)
+    for name, message in [("relu_", r"x\.relu_"), ("zero_", r"x\.zero_"), ("sym_int", "engine"), ("stft", "complex")]:
+        with pytest.raises(NotImplementedError, match=message):
+            getattr(mt, name)
+    assert not hasattr(x, "_private") and not hasattr(x, "__array_interface__")
+    x.note = "mine"
+    assert x.note == "mine"
+
+
+@pytest.mark.oracle
+def test_every_method_of_torch_is_here_or_in_the_list():
+    torch = pytest.importorskip("torch")
+    x = mt.ones(2, 2)
+    unknown = []
+    for name in dir(torch.Tensor):
+        try:
+            getattr(x, name)
+        except NotImplementedError:
+            pass
+        except AttributeError:
+            unknown.append(name)
+    assert [n for n in unknown if not n.startswith("_")] == ["index", "polygamma", "polygamma_"]
 
 
 @pytest.mark.oracle

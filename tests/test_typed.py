@@ -172,3 +172,10 @@ def test_linalg():
     np.testing.assert_allclose(mt.linalg.solve(a, a).numpy(), np.eye(3), atol=1e-12)
     with pytest.raises(NotImplementedError, match="Frobenius"):
         mt.linalg.norm(a, 2)
+    np.testing.assert_allclose(mt.linalg.multi_dot([a, a, a]).numpy(), mt.linalg.matrix_power(a, 3).numpy())
+    assert mt.linalg.diagonal(mt.ones(2, 3, 4)).shape == (2, 3)
+    np.testing.assert_allclose(mt.linalg.vecdot(a, a).numpy(), (a.numpy() ** 2).sum(1))
+    try:
+        mt.linalg.cholesky(-a)
+    except mt.linalg.LinAlgError as error:
+        assert "positive definite" in str(error)

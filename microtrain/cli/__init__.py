@@ -18,6 +18,6 @@ def main() -> None:
     except OSError as error:  # a folder that can't be written to, a full disk
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:  # some say what is safe
+        print(str(error) or "Interrupted.", file=sys.stderr)
         raise SystemExit(130) from None

@@ -7,7 +7,10 @@ from typing import Annotated, Optional
 
 import typer
 
-from . import cache
+from . import book, cache, docs, graph as graphs
+from .plot import plot
+from .step import step
+from .sweep import sweep
 
 app = typer.Typer(
     help="A small autograd framework for people who are learning how training works.",
@@ -15,7 +18,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(book.app, name="book")
 app.add_typer(cache.app, name="cache")
+app.add_typer(docs.app, name="docs")
+
+
+app.command()(step)
+app.command()(sweep)
+app.command()(plot)
 
 
 @app.callback()
@@ -38,6 +48,17 @@ def demo(
     from .demo import run_demo
 
     run_demo(out, seed=seed, epochs=epochs, hidden=hidden or [128, 64], lr=lr)
+
+
+app.command()(graphs.graph)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what this machine has, which program would draw graphs, and how to get a better one."""
+    from .doctor import examine, report
+
+    print(report(examine()))
 
 
 @app.command()

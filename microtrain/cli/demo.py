@@ -134,7 +134,7 @@ def _graph_of_one_step(model: MLP, digits: Digits) -> Any:
     for name, parameter in model.named_parameters():
         parameter.named(name)
     images, labels = digits.train_images[:32].named("images"), digits.train_labels[:32].named("labels")
-    with record() as recording:  # sees the inputs too, which the graph itself need not keep
+    with record() as recording:  # sees large results and their gradients too, which the graph itself does not keep
         loss = cross_entropy(model(images), labels).named("loss")
-    loss.backward()
+        loss.backward()
     return graph(recording)

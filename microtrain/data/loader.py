@@ -48,6 +48,8 @@ class DataLoader:
             raise ArgumentError("A DataLoader takes a sampler or shuffle=True, not both.")
         self.batch_size, self.shuffle, self.drop_last, self.generator = batch_size, bool(shuffle), drop_last, generator
         self.sampler, self.collate_fn = sampler, collate_fn
+        self._present: tuple[Any, int] | None = None  # (order, number of batches given out) of the epoch under way
+        self._next: tuple[Any, int] | None = None  # the same, for the epoch that comes now
 
     def _count(self) -> int:
         return len(self.dataset) if self.sampler is None else len(self.sampler)  # type: ignore[arg-type]
@@ -63,16 +65,52 @@ class DataLoader:
         return stream(self.generator).permutation(n) if self.shuffle else np.arange(n)
 
     def __iter__(self) -> Iterator[Any]:
-        order = self._order()
+        order, done = self._next or (self._order(), 0)
+        self._next = None
         whole = self.collate_fn is None and _takes_arrays(self.dataset)
-        for start in range(0, len(order), self.batch_size):
+        for k, start in enumerate(range(done * self.batch_size, len(order), self.batch_size), done + 1):
             numbers = order[start : start + self.batch_size]
             if len(numbers) < self.batch_size and self.drop_last:
-                return
+                break
+            self._present = order, k
             if whole:
                 yield self.dataset[numbers]
             else:
                 yield (self.collate_fn or collate)([self.dataset[int(i)] for i in numbers])
+        self._present = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the epoch under way stands: the order of its samples, and how many batches have been given out.
+
+        Empty between two epochs. The generator's state is not part of it.
+        """
+        if self._present is None:
+            return {}
+        order, batch = self._present
+        small = np.min_scalar_type(int(order.max(initial=0))) if order.min(initial=0) >= 0 else order.dtype
+        return {"order": order.astype(small), "batch": batch, "batch_size": self.batch_size}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Let the next iteration give what was left of an epoch when `state_dict` was taken.
+
+        Raises `ArgumentError` if it was taken from another loader: with more samples, say.
+        """
+        self._present = self._next = None
+        if not state_dict:
+            return
+        try:
+            order, batch = np.asarray(state_dict["order"]), state_dict["batch"]
+            fits = order.dtype.kind in "iu" and order.ndim == 1 and type(batch) is int and batch >= 0
+            fits = fits and state_dict["batch_size"] == self.batch_size
+            fits = fits and (order.size == 0 or -len(self.dataset) <= order.min() <= order.max() < len(self.dataset))
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits or len(order) != self._count():
+            raise ArgumentError(
+                f"This is not the state of a loader of {self._count()} samples in batches of {self.batch_size}.",
+                fix="Make the loader of the same data, with the same batch size.",
+            )
+        self._next = self._present = order.astype(np.intp), batch
 
 
 def _takes_arrays(dataset: Any) -> bool:

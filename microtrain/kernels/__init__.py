@@ -1,15 +1,19 @@
 """Fused kernels: formulas compiled by Numba for large arrays.
 
-`use(tier)` and the environment variable `MICROTRAIN_KERNELS` choose between kernels and NumPy; `explain` shows what became
-of a formula. Nothing is compiled, and Numba is not imported, before a large array comes along.
+How F.sin(z) * F.exp(-z * z / 32) of a million numbers is computed:
 
-    tier.py                        which tier computes what, and why the choice never depends on time
-    fused.py  kernel.py            from a formula and arrays to a kernel, and its call
-    source.py                      the kernel's source
-    compiling.py  cache.py  loading.py  program.py     machine code: made, kept on disk, loaded
-    native.py  folding.py  rows.py  sharing.py         hand-written machine code: loops, reductions, softmax, threads
-    vecmath*.py  elementary.py     the functions that kernels call
-    report.py  warming.py          for people: what a kernel is, and compiling beforehand
+    tier.py        is the array large enough? The size decides alone, never what happens to be compiled already
+    fused.py       the formula's kernel for operands of these kinds (float64 array, number ...), or None: NumPy does it
+    source.py      the formula, read with symbols, printed as one Numba loop without an array in between
+    vecmath*.py    exp, sin, tanh ... as plain arithmetic, so that LLVM vectorises the loop; elementary.py: min, sign ...
+    program.py     its machine code: from the disk (cache.py, loading.py, without Numba), else compiled (compiling.py)
+    kernel.py      the call: layout.py says how the arrays lie, memory.py has room for the result, job.py is the order
+    native.py      the loop in machine code that takes chunks of the order and feeds them to the kernel
+    pool.py        the threads that take chunks, and sharing.py how they share in machine code
+    reductions.py  sums, extremes, softmax, cross-entropy: folding.py and rows.py have their machine code
+
+`explain` (report.py) shows all this for a tensor or an operation, `warm` (warming.py) compiles beforehand. Nothing is
+compiled, and Numba is not imported, before a large array comes. The tier is chosen by `use(...)` or `MICROTRAIN_KERNELS`.
 """
 
 from __future__ import annotations
@@ -18,7 +22,13 @@ from typing import Any
 
 from .tier import use as use
 
-_LAZY = {"explain": "report", "get_num_threads": "pool", "set_num_threads": "pool", "warm": "warming"}
+_LAZY = {
+    "explain": "report",
+    "get_num_threads": "pool",
+    "release_memory": "memory",
+    "set_num_threads": "pool",
+    "warm": "warming",
+}
 
 
 def __getattr__(name: str) -> Any:

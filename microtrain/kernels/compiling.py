@@ -29,6 +29,8 @@ class NoNumbaError(KernelError):
     """Numba can't be imported, or is switched off."""
 
 
+# Instructions of LLVM for which it may call the C library.
+BY_LIBRARY = frozenset("sin cos tan exp exp2 log log2 log10 pow fma".split())
 PATIENCE = 0.1  # seconds after which a learner is told what he is waiting for
 _lock = threading.RLock()  # one compilation at a time: Numba's own lock would do it, but the messages would mix
 
@@ -85,8 +87,12 @@ def _compile(text: str, path: str, function: str) -> tuple[bytes, str, tuple[str
     library = result.library
     data = bytes(library.serialize_using_object_code()[2][0])
     module = llvm.parse_assembly(library.get_llvm_str())
-    externals = tuple(sorted(f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")))
-    return data, result.fndesc.llvm_func_name, externals
+    declared = [f.name for f in module.functions if f.is_declaration]
+    externals = {name for name in declared if not name.startswith("llvm.")}
+    for _, instruction, kind in (name.split(".", 2) for name in declared if name.count(".") >= 2):
+        if instruction in BY_LIBRARY:
+            externals.add(instruction + ("f" if kind.endswith("f32") else ""))
+    return data, result.fndesc.llvm_func_name, tuple(sorted(externals))
 
 
 class _Patience:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import pool, program
+from . import memory, pool, program
 from .job import BASE, BLOCK, CHUNKS, HEAD, RECORD, RESULT, SCRATCH, SIDE_BY_SIDE, SIZE, WORK
 from .layout import address, common_shape, dense, walk
 from .source import Operand, Source
@@ -47,10 +47,8 @@ class Kernel:
             else:
                 self.write(operands, [out])
             return out
-        if flat:
-            results = [np.empty_like(arrays[0], dtype) for dtype in self.outputs]
-        else:
-            results = [np.empty(shape, dtype) for dtype in self.outputs]
+        order = "C" if not flat or arrays[0].flags.c_contiguous else "F"
+        results = [memory.empty(shape, dtype, order) for dtype in self.outputs]
         self._write(operands, [*arrays, *results], shape, flat)
         return results[0] if len(results) == 1 else tuple(results)
 

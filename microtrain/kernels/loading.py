@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -12,8 +13,6 @@ from .compiling import Code
 
 # What Numba makes of a function without a result: status = f(result, exception, n, operands). The two first stay empty.
 SIGNATURE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_nothing = ctypes.create_string_buffer(16)  # where a kernel would put its result and its exception
-NOTHING = ctypes.addressof(_nothing)
 _engines: list[Any] = []  # the code lives as long as the engine that loaded it: for ever
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_engines))
 
@@ -45,12 +44,22 @@ def _of_libm(name: str) -> bool:
     """Make a function of the C library's mathematics known to LLVM; Numba does so when it compiles."""
     import llvmlite.binding as llvm
 
-    try:
-        function = getattr(ctypes.CDLL(ctypes.util.find_library("m")), name)
-    except (AttributeError, OSError):
-        return False
-    llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
-    return True
+    for library in _libraries():
+        function = getattr(library, name, None)
+        if function is not None:
+            llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+            return True
+    return False
+
+
+def _libraries() -> Iterator[ctypes.CDLL]:
+    """Where such functions may be. What the process has loaded comes first: looking for a file takes a tenth of a second."""
+    places: list[Callable[[], str | None]] = [lambda: None, lambda: ctypes.util.find_library("m"), lambda: "ucrtbase"]
+    for place in places:
+        try:
+            yield ctypes.CDLL(place())
+        except (OSError, TypeError):  # no such library; None is for POSIX only
+            continue
 
 
 @cache

@@ -23,10 +23,10 @@ from .job import ARGUMENTS, BLOCK, CHUNKS, COUNTER, COUNTERS, NUMBER, PARTS, TEA
 
 MOST_OPERANDS = 32  # of one kernel
 ROOM = 8 * ARGUMENTS + MOST_OPERANDS * 8 * BLOCK  # bytes of a thread's buffers
-PATIENCE = 200  # how often a helper without work looks for some before it sleeps (a look takes half a microsecond)
+PATIENCE = 1000  # how often a helper without work looks for some before it sleeps (a look takes about 0.3 microseconds)
 
-NOTHING = ctypes.create_string_buffer(16)  # where a kernel would put its result and its exception
-_nothing = ctypes.addressof(NOTHING)
+_room = ctypes.create_string_buffer(16)  # where a kernel would put its result and its exception
+_nothing = ctypes.addressof(_room)
 _team = (ctypes.c_int64 * TEAM_SIZE)()
 _team_address = ctypes.addressof(_team)
 

@@ -66,11 +66,6 @@ class Program:
         """Has it been needed yet?"""
         return self._address != 0
 
-    @property
-    def folder(self) -> Any:
-        """Where its source and machine code are kept."""
-        return cache.directory() / "kernels" / (self.key or cache.key_of(self.text))
-
 
 class Function(NamedTuple):
     """Machine code that several kernels share."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import KernelError
-from . import tier
+from . import memory, tier
 from .fused import give_up
 
 KINDS = {np.dtype(np.float64).num: "float64", np.dtype(np.float32).num: "float32"}
@@ -136,7 +136,7 @@ def softmax(x: Any, dim: int, log: bool = False) -> Any:
     kind = _last(x, dim)
     if not kind:
         return None
-    y = np.empty_like(x)
+    y = memory.empty(x.shape, x.dtype)
     _rows("log_softmax" if log else "softmax", kind, x.size // x.shape[-1], x.shape[-1], [x, y])
     return y
 
@@ -147,7 +147,7 @@ def softmax_vjp(g: Any, y: Any, dim: int, log: bool = False) -> Any:
     kind = _last(y, dim)
     if not kind or _kind(g) != kind or g.shape != y.shape or not g.flags.c_contiguous:
         return None
-    result = np.empty_like(y)
+    result = memory.empty(y.shape, y.dtype)
     _rows("log_softmax_vjp" if log else "softmax_vjp", kind, y.size // y.shape[-1], y.shape[-1], [g, y, result])
     return result
 
@@ -167,6 +167,6 @@ def cross_entropy(x: Any, target: Any, scale: float | None) -> Any:
     if scale is None:
         _rows("surprise", kind, labels.size, width, [x, labels, losses])
         return losses, None
-    slope = np.empty_like(x)
+    slope = memory.empty(x.shape, x.dtype)
     _rows("cross_entropy", kind, labels.size, width, [x, labels, losses, slope], np.array([scale], x.dtype))
     return losses, slope

@@ -11,6 +11,7 @@ from ..formula import Expr
 from ..formula_print import latex, text
 from . import tier
 from .fused import FusedUpdate
+from .source import WIDTH, wrapped
 
 
 class Explanation:
@@ -18,10 +19,11 @@ class Explanation:
 
     def __init__(self, title: str, formula: str, tex: str, parts: list[tuple[str, Any]], notes: list[str]) -> None:
         self.title, self.formula, self.tex, self.parts, self.notes = title, formula, tex, parts, notes
+        self.size = 0  # elements of the tensor that is explained
 
     @property
     def kernels(self) -> list[Any]:
-        """The kernels that were made so far."""
+        """The kernels that were made so far, or the one that a large array would get."""
         return [kernel for _, kernel in self.parts]
 
     @property
@@ -34,62 +36,106 @@ class Explanation:
         return self.tex
 
     def __repr__(self) -> str:
-        lines = [self.title, "", *(f"    {line}" for line in self.formula.splitlines()), ""]
+        lines = [self.title, "", *(f"    {line}" for line in wrapped(self.formula, WIDTH)), ""]
         for what, kernel in self.parts:
-            lines += [f"{what}: {_summary(kernel)}", ""]
+            lines += [f"Kernel of the {what}", "", *_facts(kernel, self.size), ""]
             lines += [f"    {line}".rstrip() for line in kernel.source.text.splitlines()]
             lines.append("")
-        return "\n".join(lines + self.notes).rstrip()
+        for note in self.notes:
+            lines += wrapped(note, WIDTH)
+        return "\n".join(lines).rstrip()
 
 
-def _summary(kernel: Any) -> str:
-    """One paragraph of facts."""
+def _facts(kernel: Any, size: int) -> list[str]:
+    """What it cost to make, what it moves, and what it replaces."""
     source, program = kernel.source, kernel.program
     read, written = source.bytes_per_element()
-    size = np.dtype(source.dtype).itemsize
-    arrays = sum(o.kind == "array" for o in source.operands)
+    itemsize = np.dtype(source.dtype).itemsize
+    arrays = sum(o.kind in ("array", "booleans") for o in source.operands)
     if not program.is_loaded:
-        made = "not compiled yet"
+        made = "not yet: that is done when a large array comes"
     elif program.found_in:
-        made = f"found in the cache in {1000 * program.found_in:.0f} ms (compiled in {program.seconds:.2f} s)"
+        made = f"in {program.seconds:.2f} s, once; here found in the cache in {1000 * program.found_in:.0f} ms"
     else:
-        made = f"compiled in {program.seconds:.2f} s"
-    saved = source.steps * 3 * size  # each step of NumPy reads two arrays and writes one, more or less
-    replaced = f"It replaces {_count(source.steps, 'operation')} of NumPy"
-    if source.steps > 1:
-        replaced += f" with {_count(source.steps - 1, 'array')} in between, about {saved} bytes."
+        made = f"in {program.seconds:.2f} s, and kept in the cache"
+    ran = [f"    ran        {_count(kernel.runs, 'time')}, on {_count(kernel.elements, 'element')} in all"]
+    total = f" (all {size:,}: {_bytes(read * size)} and {_bytes(written * size)})" if size else ""
+    replaced = f"{_count(source.steps, 'operation')} of NumPy"
+    if source.steps > 1:  # each reads two arrays and writes one, more or less
+        moved = source.steps * 3 * itemsize
+        replaced += f" with {_count(source.steps - 1, 'array')} in between, about {moved} bytes for each element"
     else:
-        replaced += ", which it divides among threads."
-    return (
-        f"{made}; ran {_count(kernel.runs, 'time')}.\n"
-        f"    For each element it reads {read} bytes ({_count(arrays, 'array')} of {source.dtype}) and writes {written}.\n"
-        f"    {replaced}"
-    )
+        replaced += ", which it divides among threads"
+    return [
+        f"    compiled   {made}",
+        *(ran if kernel.runs else []),
+        f"    reads      {read} bytes for each element ({_count(arrays, 'array')}), writes {written}{total}",
+        f"    replaces   {replaced}",
+    ]
 
 
 def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
-def explain(thing: Any, *, size: int | None = None) -> Explanation:
+def _bytes(n: int) -> str:
+    return f"{n:,} bytes" if n < 10_000 else f"{n / 1000:,.0f} kB" if n < 10_000_000 else f"{n / 1e6:,.0f} MB"
+
+
+def explain(thing: Any) -> Explanation:
     """The formula behind a tensor (the operation that made it), an operation, or an optimizer's rule, and its kernels.
 
     >>> import microtrain as mt
-    >>> x = mt.linspace(-1, 1, 5)
-    >>> print(mt.explain(x.tanh))  # doctest: +ELLIPSIS
-    tanh: ...
+    >>> from microtrain import F
+    >>> bump = mt.elementwise("bump", lambda z: z * F.exp(-z * z))
+    >>> explained = mt.explain(bump)
+    >>> print(str(explained).partition("from ")[0])
+    bump
+    <BLANKLINE>
+        value: z * exp(-z * z)
+        derivative in z: g * z * exp(-z * z) * (-z) + (-g * z * exp(-z * z) * z) + g * exp(-z * z)
+    <BLANKLINE>
+    Kernel of the value
+    <BLANKLINE>
+        compiled   not yet: that is done when a large array comes
+        reads      8 bytes for each element (1 array), writes 8
+        replaces   4 operations of NumPy with 3 arrays in between, about 96 bytes for each element
+    <BLANKLINE>
+        \"""bump, for float64:
+    <BLANKLINE>
+            out = z * exp(-z * z)
+        \"""
+    <BLANKLINE>
+    <BLANKLINE>
+    >>> print(explained.sources[0].partition("@kernel_function")[2].partition("def kernel")[0].strip())
+    def loop(n, z_, out_):
+        wide_vectors()
+        no_overlap()
+        for i in range(n):
+            z = z_[i]
+            out_[i] = z * exp_f64(-z * z)
 
-    Shows the source of every kernel that was made so far, the time it took to compile, the bytes it reads and writes for each
-    element, and what it replaces. If there is none yet, the source that a large array of float64 would get. Raises
-    `ArgumentError` for what is neither.
+    Shows the source of every kernel that was made so far, the time it took to compile, the bytes it reads and writes, and
+    what it replaces. If there is none yet, the source that a large array of float64 would get. Raises `ArgumentError` for
+    what is none of these.
     """
-    if getattr(thing, "kernel", None) is not None and isinstance(thing.kernel, FusedUpdate):
+    if isinstance(getattr(thing, "kernel", None), FusedUpdate):
         return _explain_update(thing)
     row = _row_of(thing)
+    explained = _explain_row(row)
+    if getattr(thing, "grad_fn", None) is not None:
+        explained.size = thing.numel()
+    return explained
+
+
+def _explain_row(row: Any) -> Explanation:
+    from ..ops.chains import PARTS
+
+    if row in PARTS:
+        return _explain_reduction(row, *PARTS[row])
+    tex = _latex_of(row)
     if not row.elementwise:
-        notes = ["It is not elementwise: NumPy computes it" + (", or a kernel of kernels/rows.py where it is large." if
-                 row.name in HAND_WRITTEN else ".")]  # fmt: skip
-        return Explanation(f"{row.name}:", row.tex or row.name, row.tex, [], notes)
+        return Explanation(row.name, tex, tex, [], [_HAND_WRITTEN.get(row.name, "NumPy computes it.")])
     fused = [("value", row.kernel)]
     for k, vjp in enumerate(row.vjps):
         if vjp is not None:
@@ -99,26 +145,23 @@ def explain(thing: Any, *, size: int | None = None) -> Explanation:
         try:
             symbols, value = one.expression()
         except Exception:  # a formula that only arrays can read
-            notes.append(f"{what}: symbols can't read the formula, so NumPy computes it.")
+            notes.append(f"The {what}: symbols can't read the formula, so NumPy computes it.")
             continue
         formulas.append(f"{what}: {text(value)}")
         found = [kernel for kernel in one.kernels.values() if kernel is not None]
         if not found and isinstance(value, Expr) and value.row is not None:
             found = [k for k in [one.make("d" * len(symbols))] if k is not None]
         if not found:
-            notes.append(f"{what}: NumPy computes it.")
+            notes.append(f"The {what}: NumPy computes it.")
         parts += [(what, kernel) for kernel in found]
-    tex = latex(Expr(row.name, row, tuple(Expr(name) for name in row.inputs)))
-    notes.append(
-        f"Tier '{tier.name}': kernels for arrays of at least {tier.least(False)} elements "
-        f"({tier.least(True)} where there is arithmetic only)."
-        if not tier.disabled
-        else "Numba does not work here: NumPy computes everything."
-    )
-    return Explanation(f"{row.name}: {tex}", "\n".join(formulas), tex, parts, notes)
+    title = row.name + (f": {row.note}" if row.note else "")
+    return Explanation(title, "\n".join(formulas) or tex, tex, parts, [*notes, _tier()])
 
 
-HAND_WRITTEN = ("softmax", "log_softmax", "cross_entropy", "surprise", "sum", "mean", "logsumexp")
+def _explain_reduction(reduced: Any, row: Any, how: str) -> Explanation:
+    explained = _explain_row(row)
+    title = f"{reduced.name}, in one kernel: the {how} is taken block by block, and the values are never stored"
+    return Explanation(title, explained.formula, reduced.tex, explained.parts, explained.notes)
 
 
 def _explain_update(rule: Any) -> Explanation:
@@ -127,7 +170,33 @@ def _explain_update(rule: Any) -> Explanation:
         count = len(rule.kernel.names)
         kernel = rule.kernel.make("d" * count + "n" * len(rule.hyper))
         kernels = [("update", kernel)] if kernel is not None else []
-    return Explanation(str(rule).partition("\n")[0], "\n".join(rule._lines("text")), rule.latex(), kernels, [])
+    title = str(rule).partition("\n")[0].rstrip(":")
+    return Explanation(title, "\n".join(rule._lines("text")), rule.latex(), kernels, [_tier()])
+
+
+def _tier() -> str:
+    if tier.disabled:
+        return "Numba does not work here: NumPy computes everything."
+    if tier.name == "numpy":
+        return "The tier is 'numpy' now: NumPy computes everything."
+    if tier.name == "numba":
+        return "The tier is 'numba' now: kernels compute whatever they can."
+    return (
+        f"Kernels compute arrays of at least {tier.least(False):,} elements ({tier.least(True):,} where there is "
+        "arithmetic only), NumPy smaller ones."
+    )
+
+
+_ROWS = "Where the array is large, a hand-written kernel (kernels/rows.py) takes each row while it is in the cache; else NumPy."
+_FOLDS = "Where the array is large, its threads share the work (kernels/folding.py); else NumPy computes it."
+_HAND_WRITTEN = {
+    **dict.fromkeys(["softmax", "log_softmax", "cross_entropy", "surprise"], _ROWS),
+    **dict.fromkeys(["sum", "mean", "max", "min", "amax", "amin", "logsumexp"], _FOLDS),
+}
+
+
+def _latex_of(row: Any) -> str:
+    return latex(Expr(row.name, row, tuple(Expr(name) for name in row.inputs)))
 
 
 def _row_of(thing: Any) -> Any:

@@ -7,6 +7,7 @@ of the formula, element by element, with no array in between.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ LOGIC = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}
 HELPERS = frozenset(["minimum", "maximum", "sign", "floor", "ceil", "trunc", "rint"])  # of elementary.py
 SUM, PRODUCT, PREFIX, ATOM = range(4)  # how tightly a piece of source binds
 LONG = 72  # characters; a longer expression gets a line of its own
+WIDTH = 96  # of the whole; `mt.explain` indents by four more
 
 
 class Untranslatable(Exception):  # noqa: N818
@@ -368,41 +370,41 @@ class _Writer:
         for e in self.limited:
             if isinstance(e.args[0], Expr):
                 self.called.add("RANGE")
-                looks.append(f"beyond |= abs({self.as_number(e.args[0])}) > {e.name.upper()}_RANGE")
+                looks.append(f"beyond |= abs({self.as_number(e.args[0])}) > LIMIT")
         looks = list(dict.fromkeys(looks))
         if looks:
             full = [_with_full(line, self.cast) for line in body + stores]
             self.called |= {f"{e.name}_{self.cast}_full" for e in self.limited}
-        arguments = ", ".join(f"{o.name}_" for o in operands)
+        arguments = [f"{o.name}_" for o in operands]
         casts = [f"{pointers.get(o.kind, self.cast)}_at(operands, {k})" for k, o in enumerate(operands)]
         lines = [
             f'"""{name}, for {self.dtype}:',
             "",
-            *(f"    {line}" for line in formula.splitlines()),
+            *(f"    {line}" for line in wrapped(formula, WIDTH - 4)),
             '"""',
             "",
             *self._imports({c.partition("(")[0] for c in casts}),
             "",
             *(
-                f'{f.upper()}_RANGE = RANGE["{f}"]["{self.dtype}"]'
-                for f in sorted({e.name for e in self.limited if looks})
+                [f'LIMIT = RANGE["{self.limited[0].name}"]["{self.dtype}"]  # of the fast functions', ""]
+                if looks
+                else []
             ),
-            *([""] if looks else []),
             "",
             "@kernel_function",
-            f"def loop(n, {arguments}):",
+            *_call("def loop(", ["n", *arguments], "):"),
             "    wide_vectors()",
             "    no_overlap()",
             *(f"    {line}" for line in loads),
             *(["    beyond = False"] if looks else []),
             "    for i in range(n):",
-            *(f"        {line}" for line in body + looks + stores),
+            *_statements(body + looks + stores, 8),
         ]
         if looks:
             lines += [
                 "    if beyond:  # an argument that needs the slow functions: all once more with these",
                 "        for i in range(n):",
-                *(f"            {line}" for line in full),
+                *_statements(full, 12),
             ]
         lines += [
             "",
@@ -410,7 +412,7 @@ class _Writer:
             "def kernel(n, operands):",
             '    """`operands` are the addresses of the arrays."""',
             "    wide_vectors()",
-            f"    loop(n, {', '.join(casts)})",
+            *_call("    loop(", ["n", *casts], ")"),
             "",
         ]
         return "\n".join(lines)
@@ -430,9 +432,52 @@ class _Writer:
         lines = [f"from math import {', '.join(of_math)}", ""] if of_math else []
         return [
             *lines,
-            f"from microtrain.kernels.elementary import {', '.join(elementary)}",
-            f"from microtrain.kernels.vecmath import {', '.join(vector)}",
+            *_import("elementary", elementary),
+            *_import("vecmath", vector),
         ]
+
+
+def _statements(lines: Sequence[str], indent: int) -> list[str]:
+    """Indented; what is too long for a line gets brackets and several."""
+    found, margin = [], " " * indent
+    for line in lines:
+        target, equals, value = line.partition(" = ")
+        if len(margin + line) <= WIDTH or not equals:
+            found.append(margin + line)
+        else:
+            found += [f"{margin}{target} = (", *_broken(value, indent + 4), f"{margin})"]
+    return found
+
+
+def _broken(text: str, indent: int) -> list[str]:
+    margin = " " * indent
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _import(module: str, names: Sequence[str]) -> list[str]:
+    start = f"from microtrain.kernels.{module} import "
+    line = start + ", ".join(names)
+    return [line] if len(line) <= WIDTH else _call(f"{start}(", names, ")")
+
+
+def wrapped(formula: str, width: int) -> list[str]:
+    """The lines of a formula, the long ones broken between words."""
+    lines = []
+    for line in formula.splitlines():
+        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        lines += textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return lines
+
+
+def _call(start: str, arguments: Sequence[str], end: str) -> list[str]:
+    """A call (or a head) on one line, or where that is too long on several."""
+    line = f"{start}{', '.join(arguments)}{end}"
+    if len(line) <= WIDTH:
+        return [line]
+    indent = len(start) - len(start.lstrip())
+    return [start, *_broken(", ".join(arguments) + ",", indent + 4), " " * indent + end]
 
 
 def _with_full(line: str, cast: str) -> str:

@@ -24,8 +24,6 @@ by then.
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 from . import (
@@ -39,7 +37,7 @@ from . import (
 )
 from .vecmath_bits import wide_vectors
 
-__all__ = ["FULL", "RANGE", "SOURCE_FILES", "TABLE", "source_hash", "wide_vectors"]
+__all__ = ["FULL", "RANGE", "TABLE", "wide_vectors"]
 
 _FAMILIES = {
     vecmath_exp: ("exp", "exp2", "expm1", "sinh", "cosh"),
@@ -61,13 +59,3 @@ RANGE: dict[str, dict[str, float]] = dict.fromkeys(FULL, vecmath_trig.RANGE)
 for _functions in (*TABLE.values(), *FULL.values()):
     globals().update({function.__name__: function for function in _functions.values()})
 del _functions
-
-SOURCE_FILES = sorted(Path(__file__).parent.glob("vecmath*.py"))
-
-
-def source_hash() -> str:
-    """A hash of everything the compiled code depends on in these files: part of the key of a disk cache."""
-    digest = hashlib.sha256()
-    for file in SOURCE_FILES:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

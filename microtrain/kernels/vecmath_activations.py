@@ -15,10 +15,9 @@ from .vecmath_bits import (
     horner,
     kernel_function,
     power_of_two,
-    quotient_of_sums,
     select,
 )
-from .vecmath_exp import EXP_BOUNDS, exp, exp_in_parts, scaled
+from .vecmath_exp import EXP_BOUNDS, exp, exp_in_parts, expm1_in_parts
 from .vecmath_log import log_of_sum
 
 # (tanh(x) / x - 1) / x**2 = P(x**2) / Q(x**2) for |x| <= 0.625 (rational Remez, 180 bits); error in tanh 2**-60.6
@@ -48,7 +47,7 @@ def tanh(kind: str) -> Any:
         a = select(a > saturated, saturated, a)
         z = a * a
         small = a < border
-        k, e, _ = exp_in_parts_of(two * a)
+        k, e = exp_in_parts_of(two * a)
         # Both sides are start + top / bottom, so one division serves both.
         start = select(small, a, one)
         top = select(small, a * z * horner(z, numerator), -two)
@@ -61,19 +60,25 @@ def tanh(kind: str) -> Any:
 
 @for_each_float
 def sigmoid(kind: str) -> Any:
-    """1 / (1 + e**-x), for negative x as e**x / (1 + e**x): nothing overflows. At most 1 ulp."""
-    zero, one, lowest = constants(kind, 0, 1, EXP_BOUNDS[kind][0])
-    in_parts, scale, divide = exp_in_parts[kind], scaled[kind], quotient_of_sums[kind]
+    """1 / (1 + e**-x). At most 2 ulp."""
+    zero, one, lowest, highest = constants(kind, 0, 1, {"float64": -60, "float32": -40}[kind], -EXP_BOUNDS[kind][0])
+    (beyond,) = constants(kind, {"float64": 35, "float32": 15}[kind])  # from where on 1 + 2**k is not exact
+    # Where e**-x or its reciprocal leave the format, all is scaled down and up again.
+    large, factor = constants(kind, *{"float64": (700, 2.0**-100), "float32": (80, 2.0**-50)}[kind])
+    exponent = {"float64": 100, "float32": 50}[kind]
+    in_parts = expm1_in_parts[kind]
 
     @kernel_function
     def sigmoid(x):
-        negative = -abs(x)
-        k, y, rest = in_parts(select(negative < lowest, lowest, negative))
-        e, e_rest = scale(y, k, True), scale(rest, k, True)
-        top, top_rest = select(x < zero, e, one), select(x < zero, e_rest, zero)
-        bottom = one + e
-        bottom_rest = ((one - bottom) + e) + e_rest
-        return divide(top, top_rest, bottom, bottom_rest)
+        x = -x
+        x = select(x < lowest, lowest, x)
+        x = select(x > highest, highest, x)
+        k, t = in_parts(x)
+        is_large = x > large
+        power, scale = power_of_two(k - select(is_large, exponent, 0), x), select(is_large, factor, one)
+        # 1 + e**-x = 1 + 2**k + 2**k t, what is exact and what is small first
+        inner, outer = select(x > beyond, scale, scale + power), select(x > beyond, power, zero)
+        return one / (fma(power, t, inner) + outer) * scale
 
     return sigmoid
 

@@ -1,4 +1,4 @@
-"""The exponential and its relatives: exp, exp2, expm1, sinh, cosh, tanh, sigmoid.
+"""The exponential and its relatives: exp, exp2, expm1, sinh, cosh; in vecmath_activations.py also tanh and sigmoid.
 
 All rest on one reduction (W. J. Cody, W. Waite, "Software Manual for the Elementary Functions", 1980):
 x = k ln 2 + r with an integer k and |r| <= ln(2)/2, so e**x = 2**k e**r, and a short polynomial gives e**r.
@@ -108,20 +108,31 @@ def scaled(kind: str) -> Any:
 
 
 @for_each_float
-def exp_in_parts(kind: str) -> Any:
-    """(k, y, rest): e**x = 2**k (y + rest) for x within EXP_BOUNDS; y alone is within 0.9 ulp, the sum 0.4."""
-    (one,) = constants(kind, 1)
+def expm1_in_parts(kind: str) -> Any:
+    """(k, t): e**x = 2**k (1 + t) for x within EXP_BOUNDS; t is e**r - 1 to about an ulp of itself."""
     tail = constants(kind, *EXP_TAIL[kind])
     reduce = reduce_by_ln2[kind]
 
     @kernel_function
-    def exp_in_parts(x):
+    def expm1_in_parts(x):
         k, high, low = reduce(x)
         r = high - low
         # high + (r**2 tail - low): what is left out of the big number high is added to the small one.
-        expm1_of_r = high + fma(r * r, horner(r, tail), -low)
-        y = one + expm1_of_r
-        return k, y, (one - y) + expm1_of_r
+        return k, high + fma(r * r, horner(r, tail), -low)
+
+    return expm1_in_parts
+
+
+@for_each_float
+def exp_in_parts(kind: str) -> Any:
+    """(k, y): e**x = 2**k y for x within EXP_BOUNDS; y is within 0.9 ulp."""
+    (one,) = constants(kind, 1)
+    in_parts = expm1_in_parts[kind]
+
+    @kernel_function
+    def exp_in_parts(x):
+        k, expm1_of_r = in_parts(x)
+        return k, one + expm1_of_r
 
     return exp_in_parts
 
@@ -137,7 +148,7 @@ def exp(kind: str) -> Any:
     def exp(x):
         x = select(x < lowest, lowest, x)  # NaN goes through: comparisons with it fail
         x = select(x > highest, highest, x)
-        k, y, _ = in_parts(x)
+        k, y = in_parts(x)
         return scale(y, k, x < zero)
 
     return exp
@@ -150,7 +161,7 @@ def exp_inside(kind: str) -> Any:
 
     @kernel_function
     def exp_inside(x):
-        k, y, _ = in_parts(x)
+        k, y = in_parts(x)
         return y * power_of_two(k, y)
 
     return exp_inside
@@ -165,7 +176,7 @@ def half_exp_of_abs(kind: str) -> Any:
     @kernel_function
     def half_exp_of_abs(x):
         x = abs(x)
-        k, y, _ = in_parts(select(x > highest, highest, x))
+        k, y = in_parts(select(x > highest, highest, x))
         return scale(y, k - 1, False)
 
     return half_exp_of_abs

@@ -82,4 +82,4 @@ _LAZY = ("utils",)
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f".{name}", __name__)
-    return _refuse(__name__, name, globals())
+    return _refuse(__name__, name, [*(n for n, value in globals().items() if isinstance(value, type)), *_LAZY, "init"])

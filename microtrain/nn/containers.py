@@ -28,6 +28,17 @@ class _Items(Module, Generic[Item]):
     def __len__(self) -> int:
         return len(self._items())
 
+    def clear(self) -> None:
+        """Take all out."""
+        for name, _ in self._items():
+            delattr(self, name)
+
+
+class MissingKeyError(IndexingError, KeyError):
+    """A name under which a container has nothing."""
+
+    __str__ = IndexingError.__str__  # a KeyError shows its message in quotes
+
 
 class _Numbered(_Items[Item]):
     """Items under the names 0, 1, 2 ..."""
@@ -56,9 +67,20 @@ class _Numbered(_Items[Item]):
         items.insert(index, item)
         return self._reset(items)
 
+    def pop(self, index: int = -1) -> Item:
+        """Take one out."""
+        item: Item = self[index]
+        del self[index]
+        return item
+
+    def __iadd__(self, items: Iterable[Item]) -> Any:
+        return self.extend(items)
+
+    def __add__(self, items: Iterable[Item]) -> Any:
+        return type(self)(*self, *items) if isinstance(self, Sequential) else type(self)([*self, *items])
+
     def _reset(self, items: list[Item]) -> Any:
-        for name, _ in self._items():
-            delattr(self, name)
+        self.clear()
         return self.extend(items)
 
     def _name(self, index: int) -> str:
@@ -81,9 +103,12 @@ class _Numbered(_Items[Item]):
     def __setitem__(self, index: int, item: Item) -> None:
         self._set(self._name(index), item)
 
-    def __delitem__(self, index: int) -> None:
-        gone = self[index]
-        self._reset([item for item in self if item is not gone])
+    def __delitem__(self, index: int | slice) -> None:
+        items = list(self)
+        if not isinstance(index, slice):
+            self._name(index)  # raises if there is none
+        del items[index]
+        self._reset(items)
 
 
 class Sequential(_Numbered[Module]):
@@ -139,7 +164,9 @@ class _Named(_Items[Item]):
 
     def __getitem__(self, name: str) -> Item:
         if name not in self:
-            raise IndexingError(f"{type(self).__name__} has no '{name}'.", fix=f"It has {', '.join(self.keys())}.")
+            raise MissingKeyError(
+                f"{type(self).__name__} has no '{name}'.", fix=f"It has {', '.join(self.keys()) or 'nothing'}."
+            )
         return dict(self._items())[name]
 
     def __setitem__(self, name: str, item: Item) -> None:
@@ -156,6 +183,10 @@ class _Named(_Items[Item]):
         item = self[name]
         del self[name]
         return item
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The item of this name, or the default."""
+        return dict(self._items()).get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in dict(self._items())

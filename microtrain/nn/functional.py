@@ -40,10 +40,20 @@ for _name in _NAMES:
     globals()[_name] = _with_inplace(_name, _function) if _name in _INPLACE else _function
 
 
-def embedding(input: Any, weight: Tensor) -> Tensor:
+def _padding_row(padding_idx: int | None, count: int) -> int | None:
+    """The row of an embedding that is not trained, counted from 0. Raises `ArgumentError` if there is none."""
+    if padding_idx is None or 0 <= padding_idx < count:
+        return padding_idx
+    if -count <= padding_idx < 0:
+        return padding_idx + count
+    raise ArgumentError(f"padding_idx is {padding_idx}, with {count} rows.")
+
+
+def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """Rows of `weight` (count, size) by number: shape (*input.shape, size).
 
-    Raises `DtypeError` for numbers that are not integers, `IndexingError` for one outside 0 ... count - 1.
+    The row `padding_idx` gets no gradient. Raises `DtypeError` for numbers that are not integers, `IndexingError` for
+    one outside 0 ... count - 1.
     """
     numbers = np.asarray(input._data if isinstance(input, Tensor) else input)
     if numbers.dtype.kind not in "iu":
@@ -51,7 +61,11 @@ def embedding(input: Any, weight: Tensor) -> Tensor:
     if numbers.size and (numbers.min() < 0 or numbers.max() >= weight.shape[0]):
         wrong = numbers[(numbers < 0) | (numbers >= weight.shape[0])].flat[0]
         raise IndexingError(f"embedding(): number {wrong} with {weight.shape[0]} rows.")
-    return weight[numbers]
+    rows = weight[numbers]
+    if padding_idx is None:
+        return rows
+    padded = (numbers == _padding_row(padding_idx, weight.shape[0]))[..., None]
+    return choose(padded, rows.detach(), rows)  # type: ignore[no-any-return]
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -1,14 +1,41 @@
-"""Hooks on the gradients of a module: at its inputs and at its outputs."""
+"""Hooks of a module: before and after its forward pass, and on the gradients at its inputs and outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..function import Function
 from ..tensor import Tensor
 
 Gradients = tuple[Any, ...]
+
+
+class WithKwargs(NamedTuple):
+    """A hook that wants to see the keyword arguments too."""
+
+    hook: Callable[..., Any]
+
+
+def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`module.forward` with everything that was registered around it."""
+    for hook in tuple(module._before):
+        if isinstance(hook, WithKwargs):
+            args, kwargs = hook.hook(module, args, kwargs) or (args, kwargs)
+        else:
+            args = _as_tuple(hook(module, args), args)
+    if module._before_backward or module._after_backward:
+        output = call_with_backward_hooks(module, args, kwargs)
+    else:
+        output = module.forward(*args, **kwargs)
+    for hook in tuple(module._after):
+        if isinstance(hook, WithKwargs):
+            replaced = hook.hook(module, args, kwargs, output)
+        else:
+            replaced = hook(module, args, output)
+        if replaced is not None:
+            output = replaced
+    return output
 
 
 class _Pass(Function):
@@ -46,7 +73,7 @@ def _through(values: tuple[Any, ...], function: Callable[[Gradients], Gradients]
 
 
 def _as_tuple(answer: Any, before: Gradients) -> Gradients:
-    """What a hook returned: nothing (no change), one gradient, or a tuple of them."""
+    """What a hook returned: nothing (no change), one value, or a tuple of them."""
     if answer is None:
         return before
     return answer if isinstance(answer, tuple) else (answer,)

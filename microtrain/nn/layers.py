@@ -13,6 +13,7 @@ from ..ops.linalg import linear
 from ..random import Generator
 from ..tensor import Tensor
 from . import functional as F, init
+from .functional import _padding_row
 from .module import Module
 from .parameter import Parameter, UninitializedParameter
 
@@ -118,23 +119,38 @@ class Bilinear(Module):
 class Embedding(Module):
     """A row of numbers for each of `num_embeddings` things: integers of any shape become (..., embedding_dim).
 
-    The rows start normal with variance 1.
+    The rows start normal with variance 1; that of `padding_idx` starts at 0 and gets no gradient. Raises
+    `ArgumentError` for a `padding_idx` that is no row.
     """
 
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, *, device: Any = None, dtype: Any = None,
-        generator: Generator | None = None,
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, device: Any = None,
+        dtype: Any = None, generator: Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = _padding_row(padding_idx, num_embeddings)
         self.weight = empty((num_embeddings, embedding_dim), dtype, device)
         init.normal_(self.weight, generator=generator)
+        if self.padding_idx is not None:
+            self.weight.detach()[self.padding_idx] = 0
+
+    @classmethod
+    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
+        """The given rows (count, size), which are not trained if `freeze`."""
+        if embeddings.ndim != 2:
+            raise ShapeError(f"Embedding.from_pretrained(): rows of numbers are a matrix, not {embeddings.shape}.")
+        count, size = embeddings.shape
+        made = cls(count, size, padding_idx, dtype=embeddings.dtype)
+        made.weight = Parameter(embeddings.detach().clone(), requires_grad=not freeze)
+        return made
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(input, self.weight)
+        return F.embedding(input, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
-        return f"{self.num_embeddings}, {self.embedding_dim}"
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
 class LayerNorm(Module):

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..backward import Handle
-from ..errors import ArgumentError, DtypeError, MicrotrainError
+from ..calls import ended
+from ..errors import DtypeError, MicrotrainError
+from ..node import serial
 from ..tensor import Tensor
 from . import state
-from .hooks import call_with_backward_hooks
+from .hooks import WithKwargs, call_with_hooks
 from .parameter import Parameter
 from .show import described, table
 
@@ -41,8 +43,9 @@ class Module:
     """
 
     training: bool = True
-    _before: Sequence[Hook] = ()  # hooks, see `register_forward_pre_hook`
-    _after: Sequence[Hook] = ()
+    _hooked: bool = False  # has a hook ever been registered?
+    _before: Sequence[Hook | WithKwargs] = ()  # hooks, see `register_forward_pre_hook`
+    _after: Sequence[Hook | WithKwargs] = ()
     _before_backward: Sequence[Hook] = ()
     _after_backward: Sequence[Hook] = ()
 
@@ -54,18 +57,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward().")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for hook in self._before:
-            replaced = hook(self, args)
-            if replaced is not None:
-                args = replaced if isinstance(replaced, tuple) else (replaced,)
-        if self._before_backward or self._after_backward:
-            output = call_with_backward_hooks(self, args, kwargs)
-        else:
-            output = self.forward(*args, **kwargs)
-        for hook in self._after:
-            replaced = hook(self, args, output)
-            if replaced is not None:
-                output = replaced
+        since = serial()
+        output = call_with_hooks(self, args, kwargs) if self._hooked else self.forward(*args, **kwargs)
+        ended(self, since, output)
         return output
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -169,22 +163,23 @@ class Module:
     register_module = add_module
 
     def get_submodule(self, target: str) -> Module:
-        """The module with this dotted name. Raises `ArgumentError` if there is none."""
+        """The module with this dotted name. Raises `ModuleAttributeError` if there is none."""
         return self._found(target, dict(self.named_modules()), "module")  # type: ignore[no-any-return]
 
     def get_parameter(self, target: str) -> Parameter:
-        """The parameter with this dotted name. Raises `ArgumentError` if there is none."""
+        """The parameter with this dotted name. Raises `ModuleAttributeError` if there is none."""
         own = {name: value for name, value in state.named(self) if isinstance(value, Parameter)}
         return self._found(target, own, "parameter")  # type: ignore[no-any-return]
 
     def get_buffer(self, target: str) -> Tensor:
-        """The buffer with this dotted name. Raises `ArgumentError` if there is none."""
+        """The buffer with this dotted name. Raises `ModuleAttributeError` if there is none."""
         return self._found(target, dict(self.named_buffers()), "buffer")  # type: ignore[no-any-return]
 
     def _found(self, target: str, known: Mapping[str, Any], what: str) -> Any:
         if target not in known:
-            raise ArgumentError(
-                f"{type(self).__name__} has no {what} '{target}'.", fix=f"It has {', '.join(filter(None, known))}."
+            raise ModuleAttributeError(
+                f"{type(self).__name__} has no {what} '{target}'.",
+                fix=f"It has {', '.join(filter(None, known)) or 'none'}.",
             )
         return known[target]
 
@@ -273,31 +268,47 @@ class Module:
 
     # ---- hooks -------------------------------------------------------------------------------------------------------
 
-    def _hook_list(self, which: str) -> list[Hook]:
-        return self.__dict__.setdefault(which, [])  # type: ignore[no-any-return]
+    def _hook(self, which: str, hook: Hook | WithKwargs, prepend: bool) -> Handle:
+        self.__dict__["_hooked"] = True
+        hooks = self.__dict__.setdefault(which, [])
+        handle = Handle(hooks, hook)
+        if prepend:
+            hooks.insert(0, hooks.pop())
+        return handle
 
-    def register_forward_pre_hook(self, hook: Callable[[Module, Any], Any]) -> Handle:
-        """Call `hook(module, args)` before forward; what it returns, if anything, replaces the arguments."""
-        return Handle(self._hook_list("_before"), hook)
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
+        """Call `hook(module, args)` before forward; what it returns, if anything, replaces the arguments.
 
-    def register_forward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Handle:
-        """Call `hook(module, args, output)` after forward; what it returns, if anything, replaces the output."""
-        return Handle(self._hook_list("_after"), hook)
+        `with_kwargs` calls `hook(module, args, kwargs)`, which may return new ones of both. `prepend` puts the hook
+        before those that are there.
+        """
+        return self._hook("_before", WithKwargs(hook) if with_kwargs else hook, prepend)
 
-    def register_full_backward_pre_hook(self, hook: Callable[[Module, Any], Any]) -> Handle:
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
+        """Call `hook(module, args, output)` after forward; what it returns, if anything, replaces the output.
+
+        `with_kwargs` calls `hook(module, args, kwargs, output)`; `prepend` as for `register_forward_pre_hook`.
+        """
+        return self._hook("_after", WithKwargs(hook) if with_kwargs else hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[[Module, Any], Any], prepend: bool = False) -> Handle:
         """Call `hook(module, grad_output)` when the gradients of the outputs have been computed.
 
         They come as a tuple, read-only; what the hook returns, if anything, replaces them.
         """
-        return Handle(self._hook_list("_before_backward"), hook)
+        return self._hook("_before_backward", hook, prepend)
 
-    def register_full_backward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Handle:
+    def register_full_backward_hook(self, hook: Callable[[Module, Any, Any], Any], prepend: bool = False) -> Handle:
         """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs have been computed.
 
         Both are tuples, read-only, with None where no gradient flows; what the hook returns, if anything, replaces
         `grad_input`.
         """
-        return Handle(self._hook_list("_after_backward"), hook)
+        return self._hook("_after_backward", hook, prepend)
 
     # ---- showing itself ----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from . import (
     scans,
     shapes,
     sorting,
+    special,
     trigonometric,
     writing,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "scans",
     "shapes",
     "sorting",
+    "special",
     "trigonometric",
     "writing",
 ]

@@ -44,9 +44,9 @@ softsign = elementwise(
 relu = elementwise(
     "relu",
     lambda x: F.maximum(x, 0),
-    [lambda g, y: g * (y > 0)],
+    [lambda g, y: F.where(y == 0, 0, g)],  # not g * (y > 0): an infinite g would become NaN
     tex=r"\max({x}, 0)",
-    note="derivative 0 at 0",
+    note="derivative 0 at 0, 1 at NaN",
 )
 relu6 = elementwise(
     "relu6",
@@ -71,20 +71,28 @@ prelu_weight = elementwise(
     public=False,
     note="derivative `weight` at 0",
 )
+
+
+def _left(x: Any) -> Any:
+    """x left of 0, else 0; unlike min(x, 0) it has the slope 0 at 0, so that second derivatives there are PyTorch's."""
+    return F.where(x < 0, x, 0)
+
+
 elu_alpha = elementwise(
     "elu",
     lambda x, alpha: F.where(x > 0, x, alpha * F.expm1(F.minimum(x, 0))),
     [
-        lambda g, x, alpha: F.where(x > 0, g, g * (alpha * F.exp(F.minimum(x, 0)))),
-        lambda g, x: g * F.expm1(F.minimum(x, 0)),
+        lambda g, x, alpha: F.where(x > 0, g, g * (alpha * F.exp(_left(x)))),
+        lambda g, x: g * F.expm1(_left(x)),
     ],
     tex=r"({x} \text{ if } {x} > 0 \text{ else } {alpha} (e^{{x}} - 1))",
     public=False,
+    note="derivative `alpha` at 0 and at NaN",
 )
 
 
 def _celu_in_alpha(g: Any, x: Any, alpha: Any) -> Any:
-    z = F.minimum(x, 0) / alpha
+    z = _left(x) / alpha
     return g * (F.expm1(z) - z * F.exp(z))
 
 
@@ -92,7 +100,7 @@ celu_alpha = elementwise(
     "celu",
     lambda x, alpha: F.where(x > 0, x, alpha * F.expm1(F.minimum(x, 0) / alpha)),
     [
-        lambda g, x, alpha: F.where(x > 0, g, g * F.exp(F.minimum(x, 0) / alpha)),
+        lambda g, x, alpha: F.where(x > 0, g, g * F.exp(_left(x) / alpha)),
         _celu_in_alpha,
     ],
     tex=r"({x} \text{ if } {x} > 0 \text{ else } {alpha} (e^{{x}/{alpha}} - 1))",
@@ -102,7 +110,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848, 1.0507009873554804934  # Klambau
 selu = elementwise(
     "selu",
     lambda x: SELU_SCALE * F.where(x > 0, x, SELU_ALPHA * F.expm1(F.minimum(x, 0))),
-    [lambda g, x: g * (SELU_SCALE * F.where(x > 0, 1, SELU_ALPHA * F.exp(F.minimum(x, 0))))],
+    [lambda g, x: g * (SELU_SCALE * F.where(x > 0, 1, SELU_ALPHA * F.exp(_left(x))))],
     tex=r"\operatorname{selu}({x})",
 )
 gelu_erf = elementwise(

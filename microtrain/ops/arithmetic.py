@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DtypeError
+from ..errors import ArgumentError, DivisionByZeroError, DtypeError
 from ..formula import F
+from ..show import short
 from .primitive import elementwise, operation
 
 # The operators of Python rather than NumPy's functions: on NumPy scalars they are ten times faster.
@@ -42,21 +44,45 @@ pow = elementwise(
     tex="{a}^{{b}}",
     note="at a = 0 the derivative in b is 0 for b >= 0; at b = 0 the derivative in a is 0",
 )
+
+
+def _whole(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    """A division that makes whole numbers of whole numbers. NumPy's own would answer 0 where they are divided by 0."""
+
+    def divided(a: Any, b: Any) -> Any:
+        y = ufunc(a, b)
+        if y.dtype.kind in "iu" and y.size and not np.all(b):
+            raise DivisionByZeroError(
+                f"{ufunc.__name__}({short(a)}, {short(b)}): a whole number divided by 0.",
+                "Integers have no infinity and no NaN to stand for the result.",
+                "Divide floats (x.float()), or replace the zeros first: b.masked_fill(b == 0, 1).",
+            )
+        return y
+
+    return divided
+
+
 floor_divide = elementwise(
-    "floor_divide", np.floor_divide, [lambda g: g * 0, lambda g: g * 0], tex=r"\lfloor {a} / {b} \rfloor"
+    "floor_divide",
+    _whole(np.floor_divide),
+    [lambda g: g * 0, lambda g: g * 0],
+    ufunc=np.floor_divide,
+    tex=r"\lfloor {a} / {b} \rfloor",
 )
 remainder = elementwise(
     "remainder",
-    np.remainder,
+    _whole(np.remainder),
     [lambda g: g, lambda g, a, b: -g * F.floor_divide(a, b)],
+    ufunc=np.remainder,
     tex=r"{a} \bmod {b}",
     aliases=["mod"],
     note="has the sign of b, as Python's %",
 )
 fmod = elementwise(
     "fmod",
-    np.fmod,
+    _whole(np.fmod),
     [lambda g: g, lambda g, a, b: -g * F.trunc(a / b)],
+    ufunc=np.fmod,
     tex=r"\operatorname{fmod}({a}, {b})",
     note="has the sign of a, as C's fmod",
 )
@@ -64,9 +90,16 @@ fmod = elementwise(
 neg = elementwise("neg", operator.neg, [lambda g: -g], ufunc=np.negative, tex="-{a}", aliases=["negative"])
 positive = elementwise("positive", np.positive, [lambda g: g], tex="{x}")
 abs = elementwise(
-    "abs", np.absolute, [lambda g, x: g * F.sign(x)], tex=r"|{x}|", aliases=["absolute"], note="derivative 0 at 0"
+    "abs",
+    np.absolute,
+    [lambda g, x: g * F.sign(x)],
+    tex=r"|{x}|",
+    aliases=["absolute"],
+    note="derivative 0 at 0, NaN at NaN",
 )
-sign = elementwise("sign", np.sign, [lambda g: g * 0], tex=r"\operatorname{sign} {x}")
+sign = elementwise(
+    "sign", np.sign, [lambda g: g * 0], tex=r"\operatorname{sign} {x}", aliases=["sgn"], note="NaN at NaN, as NumPy's"
+)
 sqrt = elementwise("sqrt", np.sqrt, [lambda g, y: g / (2 * y)], tex=r"\sqrt{{x}}")
 rsqrt = elementwise("rsqrt", lambda x: 1 / F.sqrt(x), [lambda g, y: -0.5 * g * (y * y * y)], tex=r"1/\sqrt{{x}}")
 square = elementwise("square", np.square, [lambda g, x: g * (2 * x)], tex="{x}^2")
@@ -74,7 +107,7 @@ reciprocal = elementwise("reciprocal", lambda x: 1 / x, [lambda g, y: -g * (y * 
 
 floor = elementwise("floor", np.floor, [lambda g: g * 0], tex=r"\lfloor {x} \rfloor")
 ceil = elementwise("ceil", np.ceil, [lambda g: g * 0], tex=r"\lceil {x} \rceil")
-trunc = elementwise("trunc", np.trunc, [lambda g: g * 0], tex=r"\operatorname{trunc} {x}")
+trunc = elementwise("trunc", np.trunc, [lambda g: g * 0], tex=r"\operatorname{trunc} {x}", aliases=["fix"])
 rint = elementwise("rint", np.rint, [lambda g: g * 0], tex=r"\operatorname{round} {x}", public=False)
 
 minimum = elementwise(
@@ -138,7 +171,8 @@ def divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode == "trunc":
-        return trunc(div(input, other))
+        whole = all(np.asarray(getattr(x, "_data", x)).dtype.kind in "iub" for x in (input, other))
+        return floor_divide(sub(input, fmod(input, other)), other) if whole else trunc(div(input, other))
     raise ArgumentError(f"rounding_mode is {rounding_mode!r}.", fix='Use None, "floor" or "trunc".')
 
 

@@ -26,6 +26,9 @@ from .shapes import broadcast_to, normalise_dims
 REDUCTIONS = {"sum": total, "mean": average, "max": largest, "logsumexp": log_sum_exp}
 
 
+PARTS: dict[Primitive, tuple[Primitive, str]] = {}  # of the operations that `reduced` made: (row, how)
+
+
 @cache
 def reduced(row: Primitive, how: str) -> Primitive:
     """The operation "reduce the values of `row` over `dim`" for any number of inputs."""
@@ -62,7 +65,9 @@ def reduced(row: Primitive, how: str) -> Primitive:
             gradient = slope(upstream, *arguments)
         return gradient if gradient.shape == shape else broadcast_to(gradient, shape=shape)
 
-    return Primitive(f"{how} of {row.name}", forward, [vjp], tex=reduction.tex.replace("{x}", f"({row.tex})"))
+    made = Primitive(f"{how} of {row.name}", forward, [vjp], tex=reduction.tex.replace("{x}", f"({row.tex})"))
+    PARTS[made] = row, how
+    return made
 
 
 def _values(row: Primitive, xs: Any) -> Any:

@@ -27,9 +27,46 @@ isnan = elementwise("isnan", np.isnan, [], tex=r"\operatorname{isnan} {x}")
 isinf = elementwise("isinf", np.isinf, [], tex=r"\operatorname{isinf} {x}")
 isfinite = elementwise("isfinite", np.isfinite, [], tex=r"\operatorname{isfinite} {x}")
 
+_BITS = {np.dtype("float32"): np.int32, np.dtype("float64"): np.int64}
+
+
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    """NumPy's `where`, but faster where one side is 0, as in the slopes of kinked functions."""
+    if a.__class__ is int and a == 0:
+        return _zeroed(b, condition, True)
+    if b.__class__ is int and b == 0:
+        return _zeroed(a, condition, False)
+    if a is None or b is None:
+        raise TypeError("None is not a number")
+    return np.where(condition, a, b)
+
+
+def _zeroed(x: Any, condition: Any, where: bool) -> Any:
+    """x, but 0 where the condition is `where`."""
+    if condition.__class__ is np.bool_ and isinstance(x, np.floating):
+        return x.dtype.type(0) if condition == where else x
+    if not (
+        condition.__class__ is x.__class__ is np.ndarray
+        and condition.shape == x.shape
+        and condition.dtype == bool
+        and x.dtype in _BITS
+    ):
+        if x is None:
+            raise TypeError("None is not a number")
+        return np.where(condition, 0, x) if where else np.where(condition, x, 0)
+    if x.size < 2048:
+        output = x.copy()
+        np.putmask(output, condition if where else ~condition, 0)
+        return output
+    one = condition.view(np.int8)
+    mask = (one - np.int8(1) if where else -one).astype(_BITS[x.dtype])  # all bits set, or none
+    mask &= x.view(mask.dtype)
+    return mask.view(x.dtype)
+
+
 choose = elementwise(
     "where",
-    lambda condition, a, b: np.where(condition, a, b),  # noqa: PLW0108 (names the inputs)
+    _where,
     [None, lambda g, condition: F.where(condition, g, 0), lambda g, condition: F.where(condition, 0, g)],
     tex=r"({a} \text{ if } {condition} \text{ else } {b})",
     public=False,
@@ -57,6 +94,12 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
 
 
 _nonzero = primitive("nonzero", np.argwhere, inputs=("x",))
+
+
+@operation(name="argwhere")
+def all_nonzero(input: Any) -> Any:
+    """The indices of the elements that are not zero: shape (count, ndim)."""
+    return _nonzero(input)
 
 
 @operation()

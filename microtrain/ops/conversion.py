@@ -24,7 +24,9 @@ def check_device(device: Any) -> None:
 
 
 @operation(function=False)
-def to(self: Any, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Any:
+def to(
+    self: Any, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+) -> Any:
     """In another dtype: to(dtype), to(other_tensor), to("cpu"); the tensor itself if nothing changes."""
     for arg in args:
         if hasattr(arg, "_data"):
@@ -55,6 +57,9 @@ for _name, _dtype in {
     "half": dtypes.float16,
     "long": dtypes.int64,
     "int": dtypes.int32,
+    "short": dtypes.int16,
+    "char": dtypes.int8,
+    "byte": dtypes.uint8,
     "bool": dtypes.bool_,
 }.items():
     _shorthand(_name, _dtype)
@@ -75,6 +80,18 @@ def as_type(self: Any, dtype: Any) -> Any:
 @operation(function=False)
 def cpu(self: Any) -> Any:
     """The tensor itself: it is on the CPU."""
+    return self
+
+
+@operation(function=False)
+def pin_memory(self: Any) -> Any:
+    """The tensor itself: there is no other memory to copy it to."""
+    return self
+
+
+@operation(function=False)
+def share_memory_(self: Any) -> Any:
+    """The tensor itself: there is one process."""
     return self
 
 

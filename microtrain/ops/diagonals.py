@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from .primitive import Primitive, operation, primitive
-from .shapes import normalise_dim
+from .shapes import normalise_dim, whole_numbers
 
 
 def _from_diagonal(g: Any, *, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> Any:
@@ -20,12 +20,20 @@ def _from_diagonal(g: Any, *, shape: tuple[int, ...], offset: int, dim1: int, di
     return output
 
 
+def _diagonal(x: Any, *, offset: int, dim1: int, dim2: int) -> Any:
+    """A view; NumPy's is read-only for no reason of ours."""
+    view = np.diagonal(x, offset, dim1, dim2)
+    view.flags.writeable = x.flags.writeable
+    return view
+
+
 of_diagonal = primitive(
     "diagonal",
-    lambda x, *, offset, dim1, dim2: np.array(np.diagonal(x, offset, dim1, dim2)),
+    _diagonal,
     [
         lambda g, x_shape, offset, dim1, dim2: from_diagonal(g, shape=x_shape, offset=offset, dim1=dim1, dim2=dim2),
     ],
+    view=True,
 )
 from_diagonal: Primitive = primitive(
     "from_diagonal",
@@ -38,7 +46,7 @@ upper: Primitive = primitive("triu", lambda x, *, k: np.triu(x, k), [lambda g, k
 
 @operation()
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-    """The elements with equal indices along two axes, as a new last axis (a copy)."""
+    """The elements with equal indices along two axes, as a new last axis: a view, so writes to it reach the matrix."""
     if input.ndim < 2:
         raise ShapeError(f"A diagonal needs at least two axes, not shape {input.shape}.")
     first, second = normalise_dim(dim1, input.ndim), normalise_dim(dim2, input.ndim)
@@ -49,13 +57,14 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
 
 @operation()
 def diag(input: Any, diagonal: int = 0) -> Any:
-    """A vector as a diagonal matrix, or the diagonal of a matrix."""
+    """A vector as a diagonal matrix, or the diagonal of a matrix (a copy)."""
+    (diagonal,) = whole_numbers([diagonal], "diagonal")
     if input.ndim == 1:
         n = input.shape[0] + abs(diagonal)
         return from_diagonal(input, shape=(n, n), offset=diagonal, dim1=0, dim2=1)
     if input.ndim != 2:
         raise ShapeError(f"diag() takes a vector or a matrix, not shape {input.shape}.")
-    return of_diagonal(input, offset=diagonal, dim1=0, dim2=1)
+    return of_diagonal(input, offset=diagonal, dim1=0, dim2=1).clone()
 
 
 @operation()
@@ -69,16 +78,16 @@ def trace(input: Any) -> Any:
 def _triangle(row: Any, input: Any, diagonal: int) -> Any:
     if input.ndim < 2:
         raise ShapeError(f"{row.name}() takes matrices, not shape {input.shape}.")
-    return row(input, k=diagonal)
+    return row(input, k=whole_numbers([diagonal], "diagonal")[0])
 
 
-@operation()
+@operation(inplace=True)
 def tril(input: Any, diagonal: int = 0) -> Any:
     """The lower triangle of each matrix, zeros above."""
     return _triangle(lower, input, diagonal)
 
 
-@operation()
+@operation(inplace=True)
 def triu(input: Any, diagonal: int = 0) -> Any:
     """The upper triangle of each matrix, zeros below."""
     return _triangle(upper, input, diagonal)

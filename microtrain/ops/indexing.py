@@ -247,10 +247,11 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """
     labels = _indices(tensor, np.iinfo(np.int64).max, "one_hot()")
     if num_classes == -1:
-        num_classes = int(labels.max()) + 1 if labels.numel() else 0
-    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        num_classes = int(labels.max()) + 1 if np.size(getattr(labels, "_data", labels)) else 0
+    raw = getattr(labels, "_data", labels)
+    if raw.size and not 0 <= raw.min() <= raw.max() < num_classes:
         raise IndexingError(
-            f"one_hot(): labels from {int(labels.min())} to {int(labels.max())} with {num_classes} classes.",
+            f"one_hot(): labels from {raw.min()} to {raw.max()} with {num_classes} classes.",
             f"Labels are 0 ... {num_classes - 1}.",
         )
     return encode(labels, num_classes=num_classes)

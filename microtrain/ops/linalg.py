@@ -199,3 +199,20 @@ def eigvalsh(input: Any) -> Any:
     """The eigenvalues of symmetric matrices, smallest first; reads the lower triangle."""
     _check_square(input, "eigvalsh")
     return eigenvalues(input)
+
+
+class ValuesAndVectors(NamedTuple):
+    """What eigh returns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+@operation(method=False)
+def eigh(input: Any) -> ValuesAndVectors:
+    """(eigenvalues, eigenvectors) of symmetric matrices, smallest first; the vectors are columns, of length 1.
+
+    Reads the lower triangle. The vectors have no derivative where two eigenvalues are equal: it comes out infinite.
+    """
+    _check_square(input, "eigh")
+    return ValuesAndVectors(eigenvalues(input), eigenvectors(input))

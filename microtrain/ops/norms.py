@@ -34,7 +34,13 @@ def _logsumexp_vjp(g: Any, y: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[
     return spread(g, x_shape, dim, keepdim) * exp(x - restore(finite, x_shape, dim, keepdim))
 
 
-log_sum_exp = primitive("logsumexp", _logsumexp, [_logsumexp_vjp], tex=r"\ln \sum e^{{x}}")
+log_sum_exp = primitive(
+    "logsumexp",
+    _logsumexp,
+    [_logsumexp_vjp],
+    tex=r"\ln \sum e^{{x}}",
+    note="derivative 0 where all elements are -inf, and so nothing is summed (PyTorch's is NaN)",
+)
 
 
 @operation()

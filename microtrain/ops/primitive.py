@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, SignatureError
 from ..formula import F, Operand, derive
 from ..kernels import tier
 from ..kernels.fused import Fused
@@ -344,7 +344,8 @@ def operation(
     """
 
     def publish(f: Callable[..., Any]) -> Callable[..., Any]:
-        theirs = {"dim", "dims"} & inspect.signature(f).parameters.keys()
+        code = f.__code__
+        theirs = {"dim", "dims"}.intersection(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
         if theirs:
             f = _with_numpy_names(f, *theirs)
         for each in (name or f.__name__, *aliases):
@@ -363,10 +364,15 @@ def _with_numpy_names(f: Callable[..., Any], dim: str) -> Callable[..., Any]:
     @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            if "axis" in kwargs:
-                kwargs[dim] = kwargs.pop("axis")
-            if "keepdims" in kwargs:
-                kwargs["keepdim"] = kwargs.pop("keepdims")
+            for theirs, ours in (("axis", dim), ("keepdims", "keepdim")):
+                if theirs in kwargs:
+                    if ours in kwargs:
+                        raise SignatureError(
+                            f"{f.__name__}() was given both {ours}={kwargs[ours]!r} and {theirs}={kwargs[theirs]!r}.",
+                            f"{theirs} is NumPy's name for {ours}.",
+                            "Leave one of them out.",
+                        )
+                    kwargs[ours] = kwargs.pop(theirs)
         return f(*args, **kwargs)
 
     return call

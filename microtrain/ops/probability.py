@@ -13,6 +13,7 @@ from ..kernels import reductions as reductions_by_kernel, tier
 from .activations import logsigmoid
 from .comparison import choose
 from .exponential import exp
+from .loss_reduction import reduce
 from .primitive import elementwise, operation, primitive
 from .reductions import total
 from .shapes import movedim, normalise_dim
@@ -121,23 +122,42 @@ def _surprise(x: Any, target: Any, *, saved: Saved | None = None, scale: float =
         if saved is not None:
             saved.put(fast[1])
         return fast[0]
-    high = np.maximum.reduce(x, axis=-1, keepdims=True, initial=-np.inf)
-    p = np.exp(x - high)
-    total_exp = np.add.reduce(p, axis=-1)
-    right = _right_places(target)
+    p, sums, at_right, right = _exponentials(x, target)
     if saved is not None:
-        p /= total_exp[..., None]
-        p[right] -= 1
-        if scale != 1:
-            p *= scale
-        saved.put(p)
-    return np.log(total_exp) + (high[..., 0] - x[right])
+        saved.put(_less_one_hot(p, sums, right, x.shape, scale))
+    return (np.log(sums) - at_right).reshape(target.shape)[()]
 
 
-def _less_one_hot(x: Any, target: Any) -> Any:
-    p = _softmax(x, dim=-1)
-    p[_right_places(target)] -= 1
-    return p
+def _exponentials(x: Any, target: Any) -> tuple[Any, Any, Any, Any]:
+    """(exp(z), its sums, z at the right classes, and where these stand) for z = x - its maximum.
+
+    A row for each class, a column for each sample: NumPy reduces few long rows faster than many short ones.
+    """
+    n = target.size
+    z = x.reshape(n, x.shape[-1]).T.copy()
+    z = z - np.maximum.reduce(z, axis=0, initial=-np.inf)
+    right = np.arange(n) + n * target.reshape(-1).astype(np.intp, copy=False)
+    at_right = z.take(right)
+    p = np.exp(z, out=z)
+    if len(p) <= 256:
+        return p, np.add.reduce(p, axis=0), at_right, right
+    return p, np.add.reduce(p.T.copy(), axis=1), at_right, right  # pairwise, so as not to lose digits in long sums
+
+
+def _less_one_hot(p: Any, sums: Any, right: Any, shape: tuple[int, ...], scale: float = 1.0) -> Any:
+    """scale (softmax - one hot) in the shape of the logits; p, of `_exponentials`, is used up."""
+    p /= sums
+    p.reshape(-1)[right] -= 1
+    if scale != 1:
+        p *= scale
+    return p.T.copy().reshape(shape)
+
+
+def _slope(x: Any, target: Any) -> Any:
+    if x.size >= tier.large and (fast := reductions_by_kernel.cross_entropy(x, target, 1.0)) is not None:
+        return fast[1]
+    p, sums, _, right = _exponentials(x, target)
+    return _less_one_hot(p, sums, right, x.shape)
 
 
 def _surprise_vjp(g: Any, x: Any, target: Any, saved: Saved | None) -> Any:
@@ -157,7 +177,7 @@ def _mean_surprise_vjp(g: Any, x: Any, target: Any, target_shape: tuple[int, ...
 
 slope = primitive(
     "softmax_less_one_hot",
-    _less_one_hot,
+    _slope,
     [lambda g, x: _softmax_vjp(g, normalised(x, dim=x.ndim - 1), x.ndim - 1), None],
     tex=r"\operatorname{softmax}({x}) - e_{target}",
 )
@@ -175,17 +195,6 @@ mean_surprise = primitive(
     [_mean_surprise_vjp, None],
     tex=r"-\frac{1}{N} \sum \ln \operatorname{softmax}({x})_{target}",
 )
-
-
-def reduce_loss(losses: Any, reduction: str) -> Any:
-    """The losses of the samples, or their "mean" or "sum"."""
-    if reduction == "mean":
-        return losses.mean()
-    if reduction == "sum":
-        return losses.sum()
-    if reduction == "none":
-        return losses
-    raise ArgumentError(f"reduction is {reduction!r}.", fix='Use "mean", "sum" or "none".')
 
 
 def _check_labels(
@@ -236,7 +245,8 @@ def cross_entropy(
         input: logits, shape (C,), (N, C) or (N, C, d1, ...).
         target: integer labels of shape (), (N,) or (N, d1, ...), or probabilities of the shape of `input`.
         weight: one factor for each class, shape (C,).
-        reduction: "mean" (over the weights of the counted labels), "sum" or "none".
+        reduction: "mean" (over the weights of the counted labels), "sum", "none", "batchmean", or one of them after
+            "half_"; see `nn.losses.reduce`.
         ignore_index: samples with this label do not count.
         label_smoothing: how much of the target is spread evenly over all classes, 0 to 1.
 
@@ -256,16 +266,16 @@ def cross_entropy(
     if weight is not None and weight.shape != (classes,):
         raise ShapeError(f"cross_entropy(): weights of shape {weight.shape} for {classes} classes.")
     if soft:
-        return reduce_loss(_soft_targets(input, target, weight, label_smoothing), reduction)
+        return reduce(_soft_targets(input, target, weight, label_smoothing), reduction)
 
     labels, counted = _check_labels(input, target, classes, ignore_index)
     if counted is None and weight is None and label_smoothing == 0:
         saved = Saved() if getattr(input, "requires_grad", False) else None
         if reduction == "mean":
             return mean_surprise(input, labels, saved=saved)
-        return reduce_loss(surprise(input, labels, saved=saved), reduction)
+        return reduce(surprise(input, labels, saved=saved), reduction)
     losses, shares = _shared_losses(input, labels, counted, weight, label_smoothing)
-    return losses.sum() / shares.sum() if reduction == "mean" else reduce_loss(losses, reduction)
+    return reduce(losses, reduction, shares)
 
 
 def _soft_targets(input: Any, target: Any, weight: Any, label_smoothing: float) -> Any:
@@ -278,7 +288,7 @@ def _soft_targets(input: Any, target: Any, weight: Any, label_smoothing: float) 
 def _shared_losses(input: Any, labels: Any, counted: Any, weight: Any, label_smoothing: float) -> tuple[Any, Any]:
     """(losses, the share of each in the mean), with class weights, ignored samples and smoothing."""
     raw = labels._data if hasattr(labels, "_data") else labels
-    counted = np.ones(raw.shape, dtype=bool) if counted is None else counted
+    counted = np.broadcast_to(np.True_, raw.shape) if counted is None else counted
     shares = counted.astype(input.dtype)
     if weight is not None:
         shares = weight[raw] * shares
@@ -305,8 +315,8 @@ def binary_cross_entropy_with_logits(
 ) -> Any:
     """-t ln sigma(x) - (1 - t) ln(1 - sigma(x)), finite for logits of any size.
 
-    `weight` multiplies each loss, `pos_weight` the part of the positive class. Raises `ShapeError` unless input and
-    target have one shape.
+    `weight` multiplies each loss, `pos_weight` the part of the positive class; `reduction` as for `cross_entropy`.
+    Raises `ShapeError` unless input and target have one shape.
     """
     if input.shape != target.shape:
         raise ShapeError(
@@ -317,7 +327,7 @@ def binary_cross_entropy_with_logits(
         losses = logit_loss(input, target)
     else:
         losses = (1 - target) * input - ((pos_weight - 1) * target + 1) * logsigmoid(input)
-    return reduce_loss(losses if weight is None else losses * weight, reduction)
+    return reduce(losses if weight is None else losses * weight, reduction)
 
 
 # The elements to keep are drawn by `microtrain.dropout`: the table has no random numbers.

@@ -72,10 +72,39 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     return linear_map(input, weight, bias)
 
 
-@operation(name="matmul", aliases=["mm", "mv", "bmm"])
+@operation(name="matmul")
 def matmul_of(input: Any, other: Any) -> Any:
     """The matrix product: vectors, matrices and batches of matrices, as `@`. Raises `ShapeError` if they do not fit."""
     return matmul(input, other)
+
+
+def _only(what: str, ranks: tuple[int, int], input: Any, other: Any) -> Any:
+    """The product of tensors with as many axes as the name says."""
+    if (input.ndim, np.ndim(other)) != ranks:
+        kinds = {1: "a vector", 2: "a matrix", 3: "a batch of matrices"}
+        raise ShapeError(
+            f"{what}() takes {kinds[ranks[0]]} and {kinds[ranks[1]]}, not shapes {input.shape} and {np.shape(other)}.",
+            fix="Use matmul (@), which takes all of them.",
+        )
+    return matmul(input, other)
+
+
+@operation()
+def mm(input: Any, mat2: Any) -> Any:
+    """The product of two matrices."""
+    return _only("mm", (2, 2), input, mat2)
+
+
+@operation()
+def mv(input: Any, vec: Any) -> Any:
+    """The product of a matrix and a vector."""
+    return _only("mv", (2, 1), input, vec)
+
+
+@operation()
+def bmm(input: Any, mat2: Any) -> Any:
+    """The products of two batches of matrices."""
+    return _only("bmm", (3, 3), input, mat2)
 
 
 @operation()

@@ -42,7 +42,7 @@ running_sum = primitive("cumsum", lambda x, *, dim: np.cumsum(x, axis=dim), [_cu
 running_product = primitive("cumprod", lambda x, *, dim: np.cumprod(x, axis=dim), [_cumprod_vjp])
 
 
-@operation()
+@operation(inplace=True)
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running sums along an axis."""
     if dtype is not None:
@@ -51,7 +51,7 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     return running_sum(input, dim=axis) if input.ndim else input.clone()
 
 
-@operation()
+@operation(inplace=True)
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running products along an axis; the derivative is right at zeros too."""
     if dtype is not None:

@@ -17,7 +17,7 @@ Dims = int | Sequence[int] | None
 
 def normalise_dim(dim: Any, ndim: int) -> int:
     """A dim counted from 0; raises `IndexingError` when there is no such axis."""
-    if not isinstance(dim, int):
+    if type(dim) is not int:
         (dim,) = whole_numbers([dim], "dim")
     if not -ndim <= dim < ndim and not (ndim == 0 and dim in (0, -1)):
         raise IndexingError(
@@ -39,9 +39,11 @@ def normalise_dims(dim: Dims, ndim: int) -> tuple[int, ...]:
 def whole_numbers(values: Sequence[Any], what: str) -> tuple[int, ...]:
     """As Python integers; raises `ArgumentError` for anything that is not one."""
     try:
-        return tuple(operator.index(value) for value in values)
+        if not any(isinstance(value, bool) for value in values):
+            return tuple(operator.index(value) for value in values)
     except TypeError:
-        raise ArgumentError(f"{what} is made of whole numbers, not {list(values)}.") from None
+        pass
+    raise ArgumentError(f"{what} is made of whole numbers, not {list(values)}.")
 
 
 def as_sizes(sizes: tuple[Any, ...], keyword: Any = None, what: str = "A shape") -> tuple[int, ...]:

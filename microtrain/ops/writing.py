@@ -8,9 +8,16 @@ import numpy as np
 
 from .primitive import Primitive, operation, primitive
 
+
+def _copied(x: Any, value: Any) -> Any:
+    if value is None:
+        raise TypeError("None is not a number")
+    return np.broadcast_to(value, x.shape).astype(x.dtype)
+
+
 copy_over = primitive(
     "copy_",
-    lambda x, value: np.broadcast_to(value, x.shape).astype(x.dtype),
+    _copied,
     [lambda g: g * 0, lambda g: g],
 )
 
@@ -33,7 +40,7 @@ write_view: Primitive = primitive(
 
 
 @operation(function=False)
-def copy_(self: Any, src: Any) -> Any:
+def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """Write the values of `src`, broadcast to this shape."""
     return self.overwrite(copy_over(self, src), "copy_")
 

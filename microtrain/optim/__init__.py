@@ -42,4 +42,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    return _refuse(__name__, name, globals())
+    return _refuse(__name__, name, __all__)

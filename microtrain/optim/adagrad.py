@@ -24,8 +24,12 @@ def adagrad_rule(decay: bool = False, lr_decay: bool = False) -> Rule:
         s = s + g * g
         return p - lr * g / (F.sqrt(s) + eps), s
 
-    slower = {"lr": lambda lr, lr_decay, t: lr / (1 + (t - 1) * lr_decay)}
-    return Rule("Adagrad", ["sum"], formula, slower if lr_decay else None)
+    def slower(p: Any, g: Any, s: Any, rate: Any, eps: Any, weight_decay: Any) -> Any:
+        return formula(p, g, s, rate, eps, weight_decay)
+
+    if not lr_decay:
+        return Rule("Adagrad", ["sum"], formula)
+    return Rule("Adagrad", ["sum"], slower, {"rate": lambda lr, lr_decay, t: lr / (1 + (t - 1) * lr_decay)})
 
 
 class Adagrad(Optimizer):

@@ -14,6 +14,17 @@ from .rule import Rule
 CORRECTIONS: dict[str, Callable[..., Any]] = {"c1": lambda beta1, t: 1 - beta1**t, "c2": lambda beta2, t: 1 - beta2**t}
 
 
+def go_on(
+    decay: str, p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, weight_decay: Any
+) -> tuple[Any, Any, Any, Any]:
+    """(p, g, m, v) after the weights decayed and the means took up the gradient; `decay` as for `adam_rule`."""
+    if decay == "l2":
+        g = g + weight_decay * p
+    if decay == "decoupled":
+        p = p * (1 - lr * weight_decay)
+    return p, g, beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * (g * g)
+
+
 @cache
 def adam_rule(
     amsgrad: bool = False, decay: str = "", eps_inside_root: bool = False, bias_correction: bool = True
@@ -23,9 +34,7 @@ def adam_rule(
     m and v are running means of the gradient and of its square; c1 and c2 correct for their start at 0.
     """
 
-    def step(p: Any, m: Any, v: Any, lr: Any, eps: Any, weight_decay: Any, c1: Any, c2: Any) -> Any:
-        if decay == "decoupled":
-            p = p * (1 - lr * weight_decay)
+    def step(p: Any, m: Any, v: Any, lr: Any, eps: Any, c1: Any, c2: Any) -> Any:
         if bias_correction:
             lr, v = lr / c1, v / c2  # m / c1 would be one division more for each element
         return p - lr * m / (F.sqrt(v + eps) if eps_inside_root else F.sqrt(v) + eps)
@@ -33,18 +42,16 @@ def adam_rule(
     def formula(
         p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, c1: Any, c2: Any
     ) -> Any:
-        g = g + weight_decay * p if decay == "l2" else g
-        m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * (g * g)
-        return step(p, m, v, lr, eps, weight_decay, c1, c2), m, v
+        p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
+        return step(p, m, v, lr, eps, c1, c2), m, v
 
     def with_maximum(
         p: Any, g: Any, m: Any, v: Any, top: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any,
         c1: Any, c2: Any,
     ) -> Any:  # fmt: skip
-        _, m, v = formula(p, g, m, v, lr, beta1, beta2, eps, weight_decay, c1, c2)
+        p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
         top = F.maximum(top, v)
-        return step(p, m, top, lr, eps, weight_decay, c1, c2), m, v, top
+        return step(p, m, top, lr, eps, c1, c2), m, v, top
 
     scalars = CORRECTIONS if bias_correction else None
     if amsgrad:
@@ -61,8 +68,8 @@ class AdamLike(Optimizer):
     ) -> None:  # fmt: skip
         numbers = {name: value for name, value in defaults.items() if isinstance(value, (int, float))}
         check_range(type(self).__name__, lr=lr, **numbers)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ArgumentError(f"{type(self).__name__}: betas {betas} must lie in [0, 1).")
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ArgumentError(f"{type(self).__name__}: betas {betas} must be two numbers in [0, 1).")
         super().__init__(params, {"lr": lr, "betas": tuple(betas), **defaults}, pytorchs)
 
     def hyper(self, group: Group) -> Mapping[str, Any]:
@@ -82,7 +89,8 @@ class Adam(AdamLike):
 
     The book has two notations: beta, gamma, alpha and t + 1 in section 6.4 are beta1, beta2, lr and t here. Its eq.
     6.18 sums the squares of the gradients of a batch; the square of the sum is right, and what `.grad` holds. It also
-    prints betas in [0, 1]; at 1 the corrections divide by 0.
+    prints betas in [0, 1]; at 1 the corrections divide by 0. And v follows the size of the gradients: section 4.2.5
+    takes it for the curvature.
 
     Args:
         betas: how slowly the means of the gradient and of its square forget, each in [0, 1). With (0, 0) Adam is sign

@@ -39,14 +39,16 @@ class Buckets:
         for p, state in zip(params, states, strict=True):
             key = (p.dtype, *(state[name] for name in scalars)) if p.numel() <= SMALL else id(p)
             together.setdefault(key, []).append((p, state))
-        self.buckets = [
-            Bucket(rule, [p for p, _ in pairs], [s for _, s in pairs], scalars) for pairs in together.values()
-        ]
+        lists = sorted(together.values(), key=lambda pairs: -pairs[0][0].numel())  # one kernel's threads help the next
+        self.buckets = [Bucket(rule, [p for p, _ in pairs], [s for _, s in pairs], scalars) for pairs in lists]
 
-    def gradients(self) -> list[tuple[Bucket, list[Any]]] | None:
-        """Each bucket with the gradients of its parameters; None if it is no longer these that have one."""
+    def gradients(self, writer: Writer) -> list[tuple[Bucket, list[Any]]] | None:
+        """Each bucket with the gradients of its parameters, which are noted as written by `writer`.
+
+        None if it is no longer these parameters that have a gradient.
+        """
         try:
-            found = [(bucket, [p._grad._data for p in bucket.params]) for bucket in self.buckets]  # type: ignore[union-attr]
+            found = [(bucket, bucket.begin(writer)) for bucket in self.buckets]
         except AttributeError:
             return None
         return None if self.others and any(p._grad is not None for p in self.others) else found
@@ -59,15 +61,16 @@ class Bucket:
         self.rule, self.params, self.states = rule, params, states
         self.scalars = {name: states[0][name] for name in scalars}
         self.views: list[np.ndarray] = []
+        self.away: list[tuple[Tensor, np.ndarray]] | None = None  # parameters that are elsewhere
         if len(params) == 1:
             self.state = [states[0][name] for name in rule.state]
-            self.members: list[tuple[Tensor, Any, State]] = [(params[0], None, states[0])]
+            self.members: list[tuple[Tensor, Any]] = [(params[0], None)]
             return
         ends = np.cumsum([p.numel() for p in params]).tolist()
         parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
         self.p = np.empty(ends[-1], params[0].dtype)
         self.views = [self.p[part].reshape(p.shape) for p, part in zip(params, parts, strict=True)]
-        self.members = list(zip(params, self.views, states, strict=True))
+        self.members = list(zip(params, self.views, strict=True))
         self.state = []
         for name in rule.state:
             flat = np.concatenate([state[name].reshape(-1) for state in states])
@@ -75,26 +78,35 @@ class Bucket:
             for state, part, p in zip(states, parts, params, strict=True):
                 state[name] = flat[part].reshape(p.shape)
 
-    def update(self, gradients: list[Any], hyper: Sequence[Any], negate: bool, writer: Writer) -> None:
-        """One step. `negate` to climb instead."""
-        step, away = self.scalars["step"], None
-        for p, view, state in self.members:
-            if p._data is not view and away is None and view is not None:
-                away = self._gather()
+    def begin(self, writer: Writer) -> list[Any]:
+        """The gradients, on the way to a step: the parameters are noted as written, and all in their place."""
+        gradients = []
+        self.away = None
+        for p, view in self.members:
+            gradients.append(p._grad._data)  # type: ignore[union-attr]
+            if p._data is not view and self.away is None and view is not None:
+                self.away = self._gather()
             memory = p._memory or memory_of(p)
             memory.version += 1
             memory.writer = writer
-            state["step"] = step
+        return gradients
+
+    def update(self, gradients: list[Any], hyper: Sequence[Any], negate: bool) -> None:
+        """One step. `negate` to climb instead."""
         if len(self.scalars) > 1:
             for state in self.states:
                 state.update(self.scalars)
+        else:
+            step = self.scalars["step"]
+            for state in self.states:
+                state["step"] = step
         if self.views:
             g = _joined(gradients, self.p.dtype)
             self.rule.update(self.p, -g if negate else g, self.state, hyper)
         else:
             self._update_one(self.params[0]._array(), gradients[0], hyper, negate)
-        if away:
-            for p, view in away:
+        if self.away:
+            for p, view in self.away:
                 p._array()[...] = view
 
     def _update_one(self, p: np.ndarray, g: Any, hyper: Sequence[Any], negate: bool) -> None:

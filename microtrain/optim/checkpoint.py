@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _copied(value: Any) -> Any:
 def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     """Put what `saved` returned into an optimizer of the same parameters."""
     params = list(optimizer._params())
-    groups = state_dict["param_groups"]
+    groups = _checked(state_dict)
     sizes, ours = [len(g["params"]) for g in groups], [len(g["params"]) for g in optimizer.param_groups]
     if sizes != ours:
         raise ShapeError(
@@ -52,7 +52,9 @@ def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     of_parameters = {name for group in optimizer.param_groups for name in optimizer.names_in_state(group)}
     state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
     for number, entries in state_dict["state"].items():
-        p = param_of[int(number)]
+        p = param_of.get(int(number))
+        if p is None:
+            raise ArgumentError(f"load_state_dict(): there is state of parameter {number}, which is in no group.")
         for key, value in entries.items():
             if key in of_parameters and value is not None and np.shape(value) != p.shape:
                 raise ShapeError(
@@ -60,11 +62,36 @@ def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
                     f"but the parameter has {p.shape}."
                 )
         state[p] = {
-            key: _loaded(value, p, key not in of_parameters) for key, value in entries.items() if value is not None
+            key: _loaded(value, p, key not in of_parameters) if optimizer.rule is not None else _kept(value, p)
+            for key, value in entries.items()
+            if value is not None
         }
     for group, entries in zip(optimizer.param_groups, groups, strict=True):
         group.update({key: entries[key] for key in entries if key in ("initial_lr", *group) and key != "params"})
     optimizer.state = state
+
+
+def _checked(state_dict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The groups of a state_dict."""
+    groups = state_dict.get("param_groups") if isinstance(state_dict, Mapping) else None
+    if (
+        not isinstance(groups, (list, tuple))
+        or not all(isinstance(group, Mapping) and "params" in group for group in groups)
+        or not isinstance(state_dict.get("state"), Mapping)
+    ):
+        raise ArgumentError(
+            "load_state_dict(): this is not the state of an optimizer.",
+            "That is a dict with 'state' and 'param_groups'.",
+            "Pass what optimizer.state_dict() returned.",
+        )
+    return list(groups)
+
+
+def _kept(value: Any, p: Tensor) -> Any:
+    """What an optimizer of a program's own finds in its state: tensors; floats have the dtype of the parameter."""
+    if isinstance(value, Tensor):
+        return value.detach().to(p.dtype, copy=True) if value.is_floating_point() else value.detach().clone()
+    return value
 
 
 def _loaded(value: Any, p: Tensor, maybe_number: bool = True) -> Any:

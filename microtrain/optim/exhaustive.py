@@ -73,7 +73,7 @@ class ExhaustiveSearch(WholeOptimizer):
 
     rule = Equation(
         "ExhaustiveSearch",
-        ("p <- argmin over q in levels x ... x levels of L(q)", r"p \leftarrow \arg\min_{q \in Q^{n}} L(q)"),
+        ("p <- argmin over q in levels x ... x levels of L(q)", r"\phi \leftarrow \arg\min_{q \in Q^{n}} L(q)"),
     )
     reference = "Mezard and Mora 2009"
     idea = "Try everything; only for very small models."

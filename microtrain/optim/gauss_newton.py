@@ -14,8 +14,7 @@ from .whole import WholeOptimizer, quietly
 
 
 class GaussNewton(WholeOptimizer):
-    """p <- p - lr (J^T J + damping I)^-1 J^T r for the loss |r|^2 / 2, where J holds the derivatives of the residuals
-    r.
+    """p <- p - lr (J^T J + damping I)^-1 J^T r for the loss |r|^2 / 2; J holds the derivatives of the residuals r.
 
     J^T J is the Hessian without the curvature of the model: never negative, and right where the residuals are small.
     With `damping` it is the method of Levenberg and Marquardt. Where J^T J has no inverse the shortest step is taken.
@@ -28,7 +27,7 @@ class GaussNewton(WholeOptimizer):
         "GaussNewton",
         (
             "p <- p - lr * inv(J.T @ J + damping * I) @ J.T @ r",
-            r"p \leftarrow p - \eta (J^{T} J + \delta I)^{-1} J^{T} r",
+            r"\phi \leftarrow \phi - \eta (J^{T} J + \delta I)^{-1} J^{T} r",
         ),
     )
     reference = "Gauss 1809; damped: Levenberg 1944, Marquardt 1963"

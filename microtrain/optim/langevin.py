@@ -11,8 +11,8 @@ from .optimizer import Optimizer, check_range
 from .rule import Rule
 
 
-def _formula(p: Any, g: Any, noise: Any, lr: Any, scale: Any) -> tuple[Any, ...]:
-    return (p - lr * g + scale * noise,)
+def _formula(p: Any, g: Any, xi: Any, lr: Any, sigma: Any) -> tuple[Any, ...]:
+    return (p - lr * g + sigma * xi,)
 
 
 class LangevinGD(Optimizer):
@@ -29,7 +29,7 @@ class LangevinGD(Optimizer):
     Raises `ArgumentError` for negative values.
     """
 
-    rule = Rule("LangevinGD", ["noise"], _formula, {"scale": lambda lr, temperature: F.sqrt(2 * lr * temperature)})
+    rule = Rule("LangevinGD", ["noise"], _formula, {"sigma": lambda lr, temperature: F.sqrt(2 * lr * temperature)})
     transient = ("noise",)
     reference = "Langevin 1908; Welling and Teh 2011"
     idea = "Noise at a temperature carries the parameters out of shallow minima."
@@ -42,13 +42,13 @@ class LangevinGD(Optimizer):
         super().__init__(params, {"lr": lr, "temperature": temperature, "maximize": maximize}, pytorchs)
         self.generator = generator or default_generator
 
-    def update(self, where: tuple[Any, int]) -> None:
+    def prepare(self) -> None:
+        """Draw the noise."""
         for group in self.param_groups:
             for p in group["params"]:
                 if p._grad is not None:
                     noise = self.state_of(p, self.rule, group)["noise"]
                     noise[...] = self.generator.numpy.standard_normal(noise.shape)
-        super().update(where)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "generator": self.generator.get_state()}

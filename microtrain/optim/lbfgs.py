@@ -41,7 +41,7 @@ class LBFGS(WholeOptimizer):
         "LBFGS",
         ("B <- (I - s y.T / y.s) B (I - y s.T / y.s) + s s.T / y.s, for the last pairs s, y",
          r"B \leftarrow (I - \frac{s y^{T}}{y^{T} s}) B (I - \frac{y s^{T}}{y^{T} s}) + \frac{s s^{T}}{y^{T} s}"),
-        ("p <- p - step * B @ g", r"p \leftarrow p - \eta B g"),
+        ("p <- p - step * B @ g", r"\phi \leftarrow \phi - \eta B g"),
     )  # fmt: skip
     reference = "Nocedal 1980; Liu and Nocedal 1989"
     idea = "Newton's method with a Hessian guessed from the last gradients."

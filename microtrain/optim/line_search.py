@@ -21,8 +21,7 @@ class LineSearch:
     """What a line search did.
 
     `evaluations` are (step, value) in the order in which they were asked for; `brackets` are the intervals, one for
-    each
-    round, with the points inside: (a, b, c, d), or (low, high).
+    each round, with the points inside: (a, b, c, d), or (low, high).
     """
 
     method: str

@@ -36,8 +36,8 @@ class LineSearchGD(WholeOptimizer):
 
     rule = Equation(
         "LineSearchGD",
-        ("step <- argmin over s of L(p - s * g)", r"s \leftarrow \arg\min_{s} L(p - s g)"),
-        ("p <- p - step * g", r"p \leftarrow p - s g"),
+        ("step <- argmin over s of L(p - s * g)", r"s \leftarrow \arg\min_{s} L(\phi - s g)"),
+        ("p <- p - step * g", r"\phi \leftarrow \phi - s g"),
     )
     reference = "Cauchy 1847; Armijo 1966"
     idea = "Look how far it goes down before going there."

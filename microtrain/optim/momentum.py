@@ -8,12 +8,13 @@ from typing import Any
 
 from ..errors import ArgumentError
 from ..formula import trace
+from ..formula_mathml import mathml_of_latex
 from ..formula_print import assignments
 from ..recording import grad_mode
 from ..sites import call_site
 from .flat import Flat
 from .optimizer import Closure, Group, Optimizer, check_range, need_closure
-from .rule import Rule
+from .rule import Rule, rename
 
 
 @cache
@@ -33,6 +34,9 @@ def momentum_rule(form: str = "ema", decay: bool = False) -> Rule:
     return Rule("Momentum", ["momentum"], average) if form == "ema" else Rule("Momentum", ["velocity"], velocity)
 
 
+GRADIENT = r"g \leftarrow \nabla L(q)"
+
+
 class LookAhead(Rule):
     """A rule whose gradient is taken at q, which `lookahead` makes of the parameter, the state and lr and beta."""
 
@@ -41,10 +45,10 @@ class LookAhead(Rule):
         self.lookahead = lookahead
 
     def _lines(self, style: str) -> list[str]:
-        return [*assignments([("q", trace(self.lookahead)[1])], style), *super()._lines(style)]
-
-    def __str__(self) -> str:
-        return f"{super().__str__()}\n    where g is the gradient at q"
+        symbols, ahead = trace(self.lookahead)
+        rename(symbols, style)
+        gradient = {"text": "g <- gradient of L at q", "latex": GRADIENT, "mathml": mathml_of_latex(GRADIENT)}
+        return [*assignments([("q", ahead)], style), gradient[style], *super()._lines(style)]
 
 
 @cache
@@ -67,9 +71,8 @@ class Momentum(Optimizer):
     Args:
         beta: how much is remembered, in [0, 1).
         form: "ema" is eq. 6.11, an average: m <- beta m + (1 - beta) g, p <- p - lr m. "sum" is the heavy ball, a
-            decaying
-            sum: v <- beta v - lr g, p <- p + v; its steps get up to 1 / (1 - beta) times as long as those of gradient
-            descent. "sum" with lr (1 - beta) goes the same way as "ema" with lr.
+            decaying sum: v <- beta v - lr g, p <- p + v; its steps get up to 1 / (1 - beta) times as long as those of
+            gradient descent. "sum" with lr (1 - beta) goes the same way as "ema" with lr.
 
     The book prints beta in [0, 1]; with beta = 1 the average never takes up a gradient, and nothing moves. It also
     prints dL for the gradient of one pair, de_i. Raises `ArgumentError` for values out of range.

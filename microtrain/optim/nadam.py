@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from ..formula import F
-from .adam import AdamLike
+from .adam import AdamLike, go_on
 from .optimizer import Group
 from .rule import Rule
 
@@ -15,8 +15,8 @@ SCALARS: dict[str, Callable[..., Any]] = {
     "mu": lambda beta1, momentum_decay, t: beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)),
     "mu_next": lambda beta1, momentum_decay, t: beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * momentum_decay)),
     "mu_product": lambda mu_product, mu: mu_product * mu,
-    "of_g": lambda mu, mu_product: (1 - mu) / (1 - mu_product),
-    "of_m": lambda mu_next, mu_product: mu_next / (1 - mu_product * mu_next),
+    "k_g": lambda mu, mu_product: (1 - mu) / (1 - mu_product),
+    "k_m": lambda mu_next, mu_product: mu_next / (1 - mu_product * mu_next),
     "c2": lambda beta2, t: 1 - beta2**t,
 }
 
@@ -26,16 +26,11 @@ def nadam_rule(decay: str = "") -> Rule:
     """m and v as in Adam; the step mixes m, with the momentum of the next step, and g."""
 
     def formula(
-        p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, of_m: Any,
-        of_g: Any, c2: Any,
+        p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, k_m: Any,
+        k_g: Any, c2: Any,
     ) -> Any:  # fmt: skip
-        if decay == "l2":
-            g = g + weight_decay * p
-        if decay == "decoupled":
-            p = p * (1 - lr * weight_decay)
-        m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * (g * g)
-        return p - lr * (of_m * m + of_g * g) / (F.sqrt(v / c2) + eps), m, v
+        p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
+        return p - lr * (k_m * m + k_g * g) / (F.sqrt(v / c2) + eps), m, v
 
     return Rule("NAdam", ["exp_avg", "exp_avg_sq"], formula, SCALARS)
 

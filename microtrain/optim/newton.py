@@ -36,7 +36,7 @@ class Newton(WholeOptimizer):
     """
 
     rule = Equation(
-        "Newton", ("p <- p - lr * inv(H + damping * I) @ g", r"p \leftarrow p - \eta (H + \delta I)^{-1} g")
+        "Newton", ("p <- p - lr * inv(H + damping * I) @ g", r"\phi \leftarrow \phi - \eta (H + \delta I)^{-1} g")
     )
     reference = "Newton 1669; saddle-free: Dauphin et al. 2014"
     idea = "Step to the bottom of the parabola that touches the loss here."
@@ -89,7 +89,7 @@ class Preconditioned(WholeOptimizer):
     used. Raises `ArgumentError` for another name or shape, and if there is no inverse.
     """
 
-    rule = Equation("Preconditioned", ("p <- p - lr * P @ g", r"p \leftarrow p - \eta P g"))
+    rule = Equation("Preconditioned", ("p <- p - lr * P @ g", r"\phi \leftarrow \phi - \eta P g"))
     reference = "Jacobi 1845"
     idea = "Reshape the landscape so that all directions are equally steep."
 

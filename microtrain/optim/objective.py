@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import many_vjps
 from ..calculus import grad
 from ..errors import GraphError, ShapeError
 from ..recording import grad_mode
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor
 from .flat import Flat
 
 
@@ -18,8 +19,7 @@ class Objective:
     """A closure and the parameters that it reads.
 
     The closure returns the loss. Whether it calls `backward()` itself, as PyTorch's closures do, does not matter,
-    except
-    where second derivatives are wanted: these need the graph, which `backward()` frees.
+    except where second derivatives are wanted: these need the graph, which `backward()` frees.
     """
 
     def __init__(self, closure: Callable[[], Any], flat: Flat) -> None:
@@ -86,18 +86,14 @@ class Objective:
         return self.flat.joined([row._data for row in rows])
 
     def hessian(self, gradients: Sequence[Tensor]) -> np.ndarray:
-        """All second derivatives; one backward pass for each parameter."""
-        rows = [self.product(gradients, unit) for unit in np.eye(self.flat.size, dtype=self.flat.dtype)]
-        full: np.ndarray = np.array(rows)
+        """All second derivatives (parameters, parameters), many backward passes in one walk."""
+        full = np.zeros((self.flat.size, self.flat.size), self.flat.dtype)
+        blocks = [[full[part, other] for other in self.flat.parts] for part in self.flat.parts]
+        many_vjps.second_derivatives(gradients, self.flat.params, blocks)
         return (full + full.T) / 2  # type: ignore[no-any-return]
 
     def jacobian(self, outputs: Tensor) -> np.ndarray:
-        """The derivatives of all elements of `outputs`; shape (elements, parameters), one backward pass for each."""
-        rows = []
-        for k in range(outputs.numel()):
-            seed = np.zeros(outputs.numel(), outputs.dtype)
-            seed[k] = 1
-            weights = [wrap(seed.reshape(outputs.shape))]
-            found = grad([outputs], self.flat.params, weights, retain_graph=True, materialize_grads=True)
-            rows.append(self.flat.joined([row._data for row in found]))
-        return np.array(rows).reshape(outputs.numel(), self.flat.size)
+        """The derivatives of all elements of `outputs`; shape (elements, parameters)."""
+        full = np.zeros((outputs.numel(), self.flat.size), self.flat.dtype)
+        many_vjps.rows(outputs, self.flat.params, [full[:, part] for part in self.flat.parts])
+        return full

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, UnsupportedError
-from ..recording import grad_mode
+from ..recording import MODE, grad_mode
 from ..sites import call_site
 from ..tensor import Tensor
 from . import checkpoint
@@ -33,7 +33,7 @@ class Optimizer:
     A learning rate may also be a function of the number of the step (from 0), such as `0.1 * schedules.Cosine(100)`.
     """
 
-    rule: ClassVar[Any]
+    rule: ClassVar[Any] = None  # None for those that a program defines by their step alone
     scalars: ClassVar[Mapping[str, float]] = {"step": 0}  # the numbers in each parameter's state, as they begin
     transient: ClassVar[tuple[str, ...]] = ()  # state that each step makes anew, and that need not be saved
     reference: ClassVar[str] = ""  # who, and when
@@ -102,7 +102,8 @@ class Optimizer:
 
     def names_in_state(self, group: Group) -> tuple[str, ...]:
         """The pieces of a parameter's state that have its shape."""
-        return self.rule_for(group).state
+        rule = self.rule_for(group)
+        return () if rule is None else rule.state
 
     # ---- a step ------------------------------------------------------------------------------------------------------
 
@@ -127,17 +128,26 @@ class Optimizer:
     def update(self, where: tuple[Any, int]) -> None:
         """Apply the rule once to every parameter that has a gradient. `where` is the line that asked for it."""
         self.steps += 1
+        self.prepare()
         writer: Writer = (type(self).__name__, where)
+        listeners = MODE.get().listeners
         for index, group in enumerate(self.param_groups):
             rule = self.rule_for(group)
             known = self._buckets.get(index)
-            found = known.gradients() if known is not None and known.rule is rule else None
+            found = known.gradients(writer) if known is not None and known.rule is rule else None
             if known is None or found is None:
                 known = self._buckets[index] = self._in_buckets(group, rule)
-                found = known.gradients() or []
+                found = known.gradients(writer) or []
             negate = group.get("maximize", False)
             for bucket, gradients in found:
-                bucket.update(gradients, self._numbers(group, rule, bucket), negate, writer)
+                numbers = self._numbers(group, rule, bucket)
+                for listener in listeners:
+                    if hasattr(listener, "update"):
+                        listener.update(self, bucket, gradients, numbers, negate)
+                bucket.update(gradients, numbers, negate)
+
+    def prepare(self) -> None:
+        """What a step needs besides gradients and numbers: random ones, say."""
 
     def _in_buckets(self, group: Group, rule: Rule) -> Buckets:
         params = [p for p in group["params"] if p._grad is not None]

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..formula import F
-from .adam import CORRECTIONS, AdamLike
+from .adam import CORRECTIONS, AdamLike, go_on
 from .optimizer import Group
 from .rule import Rule
 
@@ -30,12 +30,7 @@ def radam_rule(decay: str = "") -> Rule:
         p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, c1: Any, rho: Any,
         scale: Any, threshold: Any,
     ) -> Any:  # fmt: skip
-        if decay == "l2":
-            g = g + weight_decay * p
-        if decay == "decoupled":
-            p = p * (1 - lr * weight_decay)
-        m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * (g * g)
+        p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
         return p - lr / c1 * m * F.where(rho > threshold, scale / (F.sqrt(v) + eps), 1.0), m, v
 
     return Rule("RAdam", ["exp_avg", "exp_avg_sq"], formula, SCALARS)

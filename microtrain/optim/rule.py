@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..formula import trace
+from ..formula import Expr, in_order, trace
 from ..formula_print import assignments
 from ..kernels import tier
 from ..kernels.fused import FusedUpdate
@@ -73,16 +73,20 @@ class Rule:
 
     def _lines(self, style: str) -> list[str]:
         """The state first, because the parameter's new value is made of its new values."""
-        symbols, outputs = trace(self.formula)
-        named = [(s.name, e) for s, e in zip(symbols[2:], outputs[1:], strict=False)]
         lines = []
         for name, scalar in self.scalars.items():
             if name in self.hyper or any(name in needs for needs in self._needs.values()):
                 try:
-                    lines += assignments([(name, trace(scalar)[1])], style)
+                    symbols, value = trace(scalar)
                 except Exception:  # arithmetic that symbols can't read
                     continue
-        return lines + assignments([*named, (symbols[0].name, outputs[0])], style)
+                rename(symbols, style)
+                lines += assignments([(_in_book(name, style), value)], style)
+        symbols, outputs = trace(self.formula)
+        rename(symbols, style)
+        p, _, *others = symbols
+        named = [(s.name, value) for s, value in zip(others, outputs[1:], strict=False)]
+        return lines + assignments(_with_shared([*named, (p.name, outputs[0])], symbols, 2 + len(self.state)), style)
 
     def update(self, p: np.ndarray, g: np.ndarray, state: Sequence[np.ndarray], hyper: Sequence[Any]) -> None:
         """One step, written into `p` and `state`: contiguous arrays of one shape."""
@@ -103,5 +107,44 @@ class Rule:
 
     @staticmethod
     def _write(old: Sequence[np.ndarray], new: Sequence[Any]) -> None:
+        if len(new) == 1:
+            old[0][...] = new[0]
+            return
         for into, value in zip(old, new, strict=False):
             into[...] = value
+
+
+BOOK = {  # lr is printed as eta
+    "p": "phi", "eta": "eta'", "sgd_lr": "eta_sgd", "temperature": "T", "momentum_decay": "psi", "top": "v_max",
+}  # fmt: skip
+
+
+def _in_book(name: str, style: str) -> str:
+    """The book's name; in text everything keeps its name in the program."""
+    return name if style == "text" else BOOK.get(name, name)
+
+
+def rename(symbols: Sequence[Expr], style: str) -> None:
+    """Give the symbols of a formula the names that are printed in this style."""
+    for symbol in symbols:
+        symbol.name = _in_book(symbol.name, style)
+
+
+def _with_shared(named: list[tuple[str, Any]], symbols: Sequence[Expr], arrays: int) -> list[tuple[str, Any]]:
+    """What the formula computes once and uses more than once gets a name of its own: d for Adadelta's step, say.
+
+    `named` are the new values in the order of printing; the first `arrays` symbols are no single numbers.
+    """
+    values = [value for _, value in named]
+    order, taken = in_order(values), {s.name for s in symbols}
+    free = iter([name for name in "dabchjk" if name not in taken])
+    lines = list(named)
+    for part in order:
+        inside = set(in_order([part]))
+        work = sum(e.row is not None for e in inside)
+        uses = sum(any(a is part for a in e.args) for e in order)
+        elementwise = not inside.isdisjoint(symbols[:arrays])
+        if work > 1 and uses > 1 and elementwise and not any(part is value for value in values):
+            at = next(k for k, (_, value) in enumerate(lines) if part in set(in_order([value])))
+            lines.insert(at, (next(free), part))
+    return lines

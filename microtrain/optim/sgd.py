@@ -94,6 +94,6 @@ class SGD(Optimizer):
         if begun:
             state.setdefault("step", 1)
         super().state_of(p, rule, group)
-        if not begun:
+        if not begun and "momentum_buffer" in rule.state:
             state["step"] = 0
         return state

@@ -25,9 +25,8 @@ def _formula(p: Any, g: Any, h: Any, mean: Any, lr: Any) -> tuple[Any, ...]:
 class SVRG(Optimizer):
     """p <- p - lr (g - h + mean), where g and h are the gradients of one batch here and at a snapshot.
 
-    `mean` is the gradient of all samples at the snapshot, so g - h + mean is right on average, and near the minimum,
-    where
-    g and h agree, nearly without noise: SGD with a constant rate that converges all the way.
+    `mean` is the gradient of all samples at the snapshot, so g - h + mean is right on average and, near the minimum,
+    where g and h agree, nearly without noise: SGD with a constant rate that converges all the way.
 
     Args:
         loss: takes an array of indices and returns the mean loss of these samples for the present parameters.

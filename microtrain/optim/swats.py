@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..formula import F
+from ..formula_mathml import mathml_of_latex
 from .adam import CORRECTIONS, AdamLike
 from .flat import Flat
 from .optimizer import Group
@@ -25,7 +26,16 @@ def _sgd(p: Any, g: Any, u: Any, sgd_lr: Any, momentum: Any) -> tuple[Any, ...]:
     return p - (1 - momentum) * sgd_lr * u, u
 
 
-ADAM = Rule("SWATS, before the switch", ["exp_avg", "exp_avg_sq", "momentum_buffer"], _adam, CORRECTIONS)
+class _Beginning(Rule):
+    """The rule before the switch, which prints the one after it too."""
+
+    def _lines(self, style: str) -> list[str]:
+        then = {"text": "after the switch:", "latex": THEN, "mathml": mathml_of_latex(THEN)}
+        return [*super()._lines(style), then[style], *SGD._lines(style)]
+
+
+THEN = r"\text{after the switch:}"
+ADAM = _Beginning("SWATS", ["exp_avg", "exp_avg_sq", "momentum_buffer"], _adam, CORRECTIONS)
 SGD = Rule("SWATS, after the switch", ["momentum_buffer"], _sgd)
 
 
@@ -34,8 +44,7 @@ class SWATS(AdamLike):
 
     The rate of SGD that would have gone as far as Adam's step d along the gradient is d.d / (-d.g). Its running mean,
     with beta2, is compared with its present value; when they agree to `tol`, SGD takes over with that rate. This
-    criterion is
-    delicate: it may fire in the first steps, or never. `switch_step` is the sure way.
+    criterion is delicate: it may fire in the first steps, or never. `switch_step` is the sure way.
 
     Args:
         switch_step: how many steps Adam takes; None waits for the criterion.

@@ -9,9 +9,14 @@ from .optimizer import Optimizer
 
 def table() -> str:
     """All optimizers in the order in which they were found: name, idea, and who thought of it."""
-    rows = sorted((_year(kind), kind.__name__, kind.idea, kind.reference) for kind in _all(Optimizer))
+    rows = [(year, kind.__name__, kind.idea, kind.reference) for year, kind in family()]
     width = [max(len(str(row[k])) for row in rows) for k in range(3)]
     return "\n".join(f"{year}  {name:{width[1]}}  {idea:{width[2]}}  {who}" for year, name, idea, who in rows)
+
+
+def family() -> list[tuple[int, type[Optimizer]]]:
+    """(year, class) of all optimizers, in the order of years and names."""
+    return sorted(((_year(kind), kind) for kind in _all(Optimizer)), key=lambda row: (row[0], row[1].__name__))
 
 
 def _all(kind: type[Optimizer]) -> list[type[Optimizer]]:

@@ -1,5 +1,7 @@
-"""Pictures: the compute graph (`microtrain.graph(loss)`), and recordings of everything that was computed."""
+"""Pictures: the compute graph (`microtrain.graph(loss)`), recordings of everything that was computed,
+and traces to step through (`microtrain.trace(loss)`)."""
 
 from .graph import Graph, Recording, graph, record
+from .stepper import Trace, trace
 
-__all__ = ["Graph", "Recording", "graph", "record"]
+__all__ = ["Graph", "Recording", "Trace", "graph", "record", "trace"]

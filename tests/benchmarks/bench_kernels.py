@@ -1,10 +1,10 @@
 """Fused kernels beside NumPy, PyTorch (all threads) and jax.jit: elementwise formulas, cross-entropy, Adam.
 
-    python tests/benchmarks/bench_kernels.py [--rounds 7] [--sizes 100 10000 1000000 10000000] [--only tanh gelu]
+    python tests/benchmarks/bench_kernels.py [--rounds 5] [--sizes 100 10000 1000000 10000000] [--only tanh gelu limits]
 
-All contestants take turns in one process; medians over the rounds. "forward" makes a new array from an array; "both" is a
-forward pass and a backward pass with an upstream gradient. At the end: how far the kernels are from what this machine's
-memory and arithmetic units allow. Needs PyTorch; jax is left out where it is not installed.
+All contestants take turns in one process, rested; medians over the rounds, in microseconds. "forward" makes a new array from
+an array; "both" is a forward pass and a backward pass with an upstream gradient. At the end: how far the kernels are from
+what this machine's memory and arithmetic units allow. Needs PyTorch; jax is left out where it is not installed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import argparse
 import math
 import os
 import statistics
-import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
 import torch
-from rounds import race as race_at_once, seconds
+from rounds import race, seconds
 
 import microtrain as mt
 from microtrain import F
@@ -81,16 +80,6 @@ FORMULAS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 Contest = dict[str, Callable[[], Any]]
-
-
-PATIENT = False
-
-
-def race(contest: Contest, rounds: int) -> dict[str, float]:
-    """The medians; with --patient, not before the machine is idle."""
-    if PATIENT:
-        wait_until_idle()
-    return race_at_once(contest, rounds=rounds, target=0.03)
 
 
 def forward(name: str, data: np.ndarray) -> Contest:
@@ -212,35 +201,57 @@ def adam(dtype: Any, size: int = 10**6) -> Contest:
     return contest
 
 
-def wait_until_idle(seconds: float = 60.0) -> None:
-    """Wait until other programs leave the cores alone for a moment (on Linux)."""
-
-    def busy() -> int:
-        with open("/proc/stat") as file:
-            return sum(map(int, file.readline().split()[1:4]))
-
-    end = time.monotonic() + seconds
-    while os.path.exists("/proc/stat") and time.monotonic() < end:
-        before = busy()
-        time.sleep(0.3)
-        if busy() - before <= 3:  # hundredths of a second
-            return
+PEERS = ("numpy", "torch", "torch fused", "jax")
 
 
-def show(title: str, times: dict[str, float], ratios: list[tuple[str, float]]) -> None:
-    cells = [f"{name} {1e6 * t:10,.1f}" for name, t in times.items()]
-    ours = times["microtrain"]
-    compared = [f"{times[name] / ours:.2f}x {name}" for name in times if name != "microtrain"]
-    ratios += [(name, times[name] / ours) for name in times if name != "microtrain"]
-    print(f"{title:34} {'  '.join(cells)}  us -> {', '.join(compared)}", flush=True)
+class Row(NamedTuple):
+    """One case of the table."""
+
+    case: str
+    dtype: str
+    size: int
+    times: dict[str, float]
+
+    def ratio(self, peer: str) -> float:
+        """How many times as long the peer takes."""
+        return self.times[peer] / self.times["microtrain"]
+
+    def __str__(self) -> str:
+        times = "".join(f"{1e6 * self.times[name]:12,.1f}" if name in self.times else " " * 12 for name in NAMES)
+        ratios = "".join(f"{self.ratio(peer):11.2f}x" if peer in self.times else " " * 12 for peer in PEERS)
+        return f"{self.case:22} {self.dtype} {self.size:6.0e}{times} {ratios}"
 
 
-def summary(what: str, found: list[tuple[str, float]]) -> None:
-    print(f"\n{what}")
-    for name in dict.fromkeys(name for name, _ in found):
-        values = [ratio for peer, ratio in found if peer == name]
-        mean = math.exp(statistics.fmean(map(math.log, values)))
-        print(f"  {name:12} geometric mean {mean:.2f}x, worst {min(values):.2f}x, of {len(values)} cases")
+NAMES = ("microtrain", *PEERS)
+HEAD = f"{'case':22} {'dtype':7} {'size':>6}" + "".join(f"{n:>12}" for n in NAMES) + " " + "".join(
+    f"{p:>12}" for p in PEERS
+)  # fmt: skip
+
+
+def timed(case: str, dtype: str, size: int, contest: Contest, options: argparse.Namespace) -> Row:
+    """A line of the table, printed."""
+    rest = 0.25 if size > 30_000 else 0.0  # smaller arrays occupy one thread only
+    pick = min if options.best else statistics.median
+    row = Row(case, dtype, size, race(contest, rounds=options.rounds, target=0.02, rest=rest, pick=pick))
+    print(row, flush=True)
+    return row
+
+
+def summary(what: str, rows: list[Row]) -> None:
+    """The geometric means, and the worst case, for each peer."""
+    if rows:
+        print(f"\n{what}")
+    for peer in PEERS:
+        found = [row for row in rows if peer in row.times]
+        if found:
+            mean = math.exp(statistics.fmean(math.log(row.ratio(peer)) for row in found))
+            worst = min(found, key=lambda row: row.ratio(peer))
+            slower = sum(row.ratio(peer) < 1 for row in found)
+            where = f"{worst.case}, {worst.dtype}, {worst.size:.0e}"
+            print(
+                f"  {peer:12} geometric mean {mean:.2f}x, worst {worst.ratio(peer):.2f}x ({where}), "
+                f"faster than microtrain in {slower} of {len(found)}"
+            )
 
 
 def limits(dtype: str, size: int = 10**6) -> None:
@@ -275,36 +286,37 @@ def limits(dtype: str, size: int = 10**6) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10**2, 10**4, 10**6, 10**7])
     parser.add_argument("--only", nargs="*", default=[*FORMULAS, "cross-entropy", "adam", "limits"])
-    parser.add_argument("--patient", action="store_true", help="before each case, wait until the machine is idle")
+    parser.add_argument("--best", action="store_true", help="the best round instead of the median: for a busy machine")
     options = parser.parse_args()
-    globals()["PATIENT"] = options.patient
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(f"threads: microtrain {pool.threads}, torch {torch.get_num_threads()}; load of the machine {load:.1f}\n")
-    by_size: dict[int, list[tuple[str, float]]] = {}
+    print(HEAD)
+    rows: list[Row] = []
     for size in options.sizes:
         for dtype in ("float32", "float64"):
             data = (np.random.default_rng(0).standard_normal(size) * 3).astype(dtype)
-            for name in [name for name in FORMULAS if name in options.only]:
+            for name in FORMULAS:
                 for what, contest in {"forward": forward, "both": both}.items():
-                    times = race(contest(name, data), options.rounds)
-                    show(f"{name}, {dtype}, {size:g}, {what}", times, by_size.setdefault(size, []))
-    others: list[tuple[str, float]] = []
+                    if name in options.only:
+                        rows.append(timed(f"{name}, {what}", dtype, size, contest(name, data), options))
     for dtype in ("float32", "float64"):
-        if "cross-entropy" in options.only:
-            for what in (False, True):
-                times = race(cross_entropy(dtype, what), options.rounds)
-                show(f"cross-entropy 4096 x 100, {dtype}, {'both' if what else 'forward'}", times, others)
+        for what in ("forward", "both"):
+            if "cross-entropy" in options.only:
+                contest = cross_entropy(dtype, what == "both")
+                rows.append(timed(f"cross-entropy, {what}", dtype, 4096 * 100, contest, options))
         if "adam" in options.only:
-            show(f"Adam, {dtype}, 1e6", race(adam(dtype), options.rounds), others)
-    for size, found in by_size.items():
-        summary(f"{size:g} elements", found)
-    if others:
-        summary("cross-entropy and Adam", others)
-    large = [pair for size, found in by_size.items() if size >= 10**6 for pair in found] + others
-    summary("all of a million elements and more, cross-entropy and Adam", large)
+            rows.append(timed("Adam", dtype, 10**6, adam(dtype), options))
+    special = [row for row in rows if row.case.startswith(("cross", "Adam"))]
+    for size in options.sizes:
+        summary(f"{size:g} elements", [row for row in rows if row.size == size and row not in special])
+    summary("cross-entropy and Adam", special)
+    summary(
+        "all of a million elements and more, cross-entropy and Adam",
+        [row for row in rows if row.size >= 10**6 or row in special],
+    )
     if "limits" in options.only:
         for dtype in ("float32", "float64"):
             limits(dtype)

@@ -17,9 +17,10 @@ from rounds import report, seconds
 import microtrain as mt
 from microtrain import optim
 
-NAMES = "SGD Adagrad RMSprop Adadelta Adam AdamW Adamax NAdam RAdam Rprop ASGD".split()
-OPTIONS = {"SGD": {"lr": 1e-4, "momentum": 0.9}}
-FUSED = ("SGD", "Adam", "AdamW", "Adagrad")
+NAMES = "SGD Momentum Adagrad RMSprop Adadelta Adam AdamW Adamax NAdam RAdam Rprop ASGD".split()
+OPTIONS = {"Momentum": {"lr": 1e-4, "momentum": 0.9}}
+CLASS = {"Momentum": "SGD"}
+FUSED = ("SGD", "Momentum", "Adam", "AdamW", "Adagrad")
 SMALL, LARGE = [2, 16, 16, 2], [784, 1024, 1024, 10]
 
 
@@ -36,7 +37,7 @@ def stepper(lib, name, widths, **options):
         params.append(lib.tensor(value * 0.1, requires_grad=True))
         params[-1].grad = lib.tensor(gradient * 1.0)
     module = torch.optim if lib is torch else optim
-    return getattr(module, name)(params, **OPTIONS.get(name, {"lr": 1e-4}), **options).step
+    return getattr(module, CLASS.get(name, name))(params, **OPTIONS.get(name, {"lr": 1e-4}), **options).step
 
 
 def race(contestants, rounds=7, target=0.02):

@@ -14,8 +14,18 @@ def seconds(run: Callable[[], object], calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def race(contestants: dict[str, Callable[[], object]], *, rounds: int = 11, target: float = 0.05) -> dict[str, float]:
-    """The median seconds per call of each contestant; a turn lasts about `target` seconds."""
+def race(
+    contestants: dict[str, Callable[[], object]],
+    *,
+    rounds: int = 11,
+    target: float = 0.05,
+    rest: float = 0.0,
+    pick: Callable[[list[float]], float] = statistics.median,
+) -> dict[str, float]:
+    """The median seconds per call of each contestant; a turn lasts about `target` seconds. `pick` is what takes it.
+
+    `rest` is a pause before each turn, in seconds: PyTorch's threads go on waiting for work, at full speed, for 0.2 s.
+    """
     calls = {}
     for name, run in contestants.items():
         run()
@@ -23,8 +33,11 @@ def race(contestants: dict[str, Callable[[], object]], *, rounds: int = 11, targ
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
+            if rest:
+                time.sleep(rest)
+                run()  # wakes threads and fills the cache
             times[name].append(seconds(run, calls[name]))
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: pick(values) for name, values in times.items()}
 
 
 def report(title: str, times: dict[str, float], ours: str = "microtrain") -> None:

@@ -124,6 +124,22 @@ def test_keys(monkeypatch):
         assert cache.key_of("text") != key  # another Numba, CPU, Python ... is another key
 
 
+def test_the_key_depends_on_every_file_of_machine_code(monkeypatch, tmp_path):
+    files = [
+        f for f in Path(cache.__file__).parent.glob("*.py") if f.stem.startswith("vecmath") or f.stem in cache.NATIVE
+    ]
+    assert len(files) == 9 + len(cache.NATIVE)
+    for file in files:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
+    key = cache._surroundings.__wrapped__()
+    for file in files:
+        (tmp_path / file.name).write_text(file.read_text() + "# changed\n")
+        changed = cache._surroundings.__wrapped__()
+        assert changed != key
+        key = changed
+
+
 def test_the_second_process_needs_no_numba(run):
     first, messages = run(PROGRAM)
     assert first == "True" and "compiling tanh" in messages and "once" in messages
@@ -141,7 +157,7 @@ def test_damage_everywhere_is_mended(run, tmp_path):
 
 
 def test_several_processes_at_once(tmp_path):
-    environment = {**os.environ, "MICROTRAIN_CACHE_DIR": str(tmp_path)}
+    environment = {**os.environ, "MICROTRAIN_CACHE_DIR": str(tmp_path), "MICROTRAIN_KERNELS": "auto"}
     for expected in ("True", "False"):
         processes = [
             subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True)

@@ -61,3 +61,33 @@ def test_parameter_list_and_dict():
     named["b"] = nn.Parameter([0.0])
     assert list(named.state_dict()) == ["w", "b"] and "2" not in named and named["w"].requires_grad
     assert repr(named) == "ParameterDict(w, b)  # w (2,), b (1,): 3 parameters"
+
+
+def test_lists_join_and_shrink():
+    one, two, three = nn.Linear(1, 1), nn.Tanh(), nn.ReLU()
+    layers = nn.ModuleList([one])
+    layers += [two, three]
+    assert list(layers) == [one, two, three] and list(layers + [one]) == [one, two, three, one]
+    assert layers.pop() is three and layers.pop(0) is one and list(layers) == [two]
+    del layers[:]
+    assert len(layers) == 0
+    chain = nn.Sequential(one) + nn.Sequential(two)
+    assert isinstance(chain, nn.Sequential) and list(chain) == [one, two]
+    with pytest.raises(IndexError, match="0 items"):
+        layers.pop()
+    with pytest.raises(IndexError, match="2 items"):
+        del chain[2]
+
+
+def test_missing_names():
+    named = nn.ModuleDict({"a": nn.ReLU()})
+    assert named.get("b") is None and named.get("a") is named["a"]
+    for wrong in (KeyError, IndexError, mt.MicrotrainError):
+        with pytest.raises(wrong, match=r"has no 'b'\.\s+fix: It has a"):
+            named["b"]
+    named.clear()
+    assert len(named) == 0
+    with pytest.raises(KeyError, match="It has nothing"):
+        named.pop("a")
+    with pytest.raises(AttributeError, match="has no module 'x'"):
+        nn.Sequential(nn.ReLU()).get_submodule("x")

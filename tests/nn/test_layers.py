@@ -196,3 +196,24 @@ def test_functions_equal_pytorchs():
             results.append([y.detach().numpy(), *(np.zeros(1) if g is None else g.numpy() for g in grads)])
         for mine, reference in zip(*results, strict=True):
             np.testing.assert_allclose(mine, reference, rtol=1e-9, atol=1e-12)
+
+
+def test_the_padding_row_of_an_embedding_stays():
+    layer = nn.Embedding(5, 2, padding_idx=-5)
+    assert layer.padding_idx == 0 and layer.weight[0].tolist() == [0, 0] and "padding_idx=0" in repr(layer)
+    layer(mt.tensor([[0, 1], [1, 4]])).sum().backward()
+    assert layer.weight.grad.tolist() == [[0, 0], [2, 2], [0, 0], [0, 0], [1, 1]]
+    for wrong in (5, -6):
+        with pytest.raises(mt.MicrotrainError, match="padding_idx"):
+            nn.Embedding(5, 2, wrong)
+
+
+def test_an_embedding_of_given_rows():
+    rows = mt.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=mt.float32)
+    layer = nn.Embedding.from_pretrained(rows)
+    assert layer(mt.tensor([1])).tolist() == [[3, 4]] and not layer.weight.requires_grad
+    assert layer.weight.dtype == np.float32 and nn.Embedding.from_pretrained(rows, freeze=False).weight.requires_grad
+    rows[0, 0] = 9.0
+    assert layer.weight[0, 0].item() == 1
+    with pytest.raises(mt.MicrotrainError, match="matrix"):
+        nn.Embedding.from_pretrained(mt.ones(3))

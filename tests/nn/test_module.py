@@ -272,6 +272,24 @@ def test_copies_and_pickles_are_apart_but_keep_what_is_shared():
         assert twin[0].weight is not model[0].weight and twin[2].weight is twin[0].weight
 
 
+def test_hooks_with_keyword_arguments_and_in_front():
+    class Scale(nn.Module):
+        def forward(self, x, *, by=1.0):
+            return x * by
+
+    scale, x = Scale(), mt.tensor([1.0, 2.0])
+    with scale.register_forward_pre_hook(lambda m, args, kwargs: (args, {"by": 2 * kwargs["by"]}), with_kwargs=True):
+        assert scale(x, by=3.0).tolist() == [6, 12]
+    with scale.register_forward_pre_hook(lambda m, args, kwargs: None, with_kwargs=True):
+        assert scale(x, by=3.0).tolist() == [3, 6]
+    with scale.register_forward_hook(lambda m, args, kwargs, out: out + kwargs["by"], with_kwargs=True):
+        assert scale(x, by=3.0).tolist() == [6, 9]
+    scale.register_forward_hook(lambda m, args, out: out + 1)
+    with scale.register_forward_hook(lambda m, args, out: out * 10, prepend=True):
+        assert scale(x).tolist() == [11, 21]
+    assert scale(x).tolist() == [2, 3]
+
+
 # ---- hooks on gradients ----------------------------------------------------------------------------------------------
 
 

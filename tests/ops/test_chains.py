@@ -62,8 +62,8 @@ def test_large_values_are_not_stored():
     import tracemalloc
 
     x = mt.tensor(np.linspace(-1, 1, 1_000_000))
-    bump.sum(x, 2.0)  # compiles
     with kernels.use("auto"):
+        bump.sum(x, 2.0)  # compiles
         tracemalloc.start()
         bump.sum(x, 2.0)
         peak = tracemalloc.get_traced_memory()[1]

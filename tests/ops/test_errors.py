@@ -35,6 +35,9 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("lerp", lambda: mt.lerp(z(2), z(3), 0.5), ShapeError, ["(2,)", "(3,)"]),
     ("clamp", lambda: z(2).clamp(z(3)), ShapeError, ["(2,)", "(3,)"]),
     ("matmul", lambda: z(2, 3) @ z(2, 3), ShapeError, ["(2, 3)"]),
+    ("matmul of equal shapes", lambda: z(2, 3) @ z(2, 3), ShapeError, ["the first (a.mT @ b)", "second (a @ b.mT)."]),
+    ("matmul the wrong way round", lambda: z(2, 3) @ z(4, 2), ShapeError, ["could swap them (b @ a)."]),
+    ("matmul that nothing helps", lambda: z(2, 3) @ z(4, 5), ShapeError, ["No transpose makes them fit"]),
     ("matmul of a number", lambda: mt.matmul(z(), z(3)), ShapeError, ["()", "(3,)"]),
     ("matmul of batches", lambda: z(2, 3, 4) @ z(3, 4, 5), ShapeError, ["(2, 3, 4)", "(3, 4, 5)"]),
     ("matmul of a vector", lambda: z(3) @ z(2, 3), ShapeError, ["(3,)", "(2, 3)"]),
@@ -63,7 +66,7 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("mT", lambda: z(3).mT, ShapeError, ["(3,)"]),
     ("diag", lambda: mt.diag(z(2, 3, 4)), ShapeError, ["(2, 3, 4)"]),
     ("diagonal", lambda: mt.diagonal(z(2)), ShapeError, ["(2,)"]),
-    ("trace", lambda: mt.trace(z(2, 3, 4)), ShapeError, ["(2, 3, 4)"]),
+    ("trace", lambda: z(2, 3, 4).trace(), ShapeError, ["(2, 3, 4)"]),
     ("tril", lambda: mt.tril(z(3)), ShapeError, ["(3,)"]),
     ("inv", lambda: mt.inv(z(2, 3)), ShapeError, ["(2, 3)"]),
     ("det", lambda: mt.det(z(3)), ShapeError, ["(3,)"]),
@@ -154,9 +157,14 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     # dtypes
     ("minus of booleans", lambda: -(z(2) > 0), DtypeError, ["bool"]),
     ("booleans - booleans", lambda: (z(2) > 0) - (z(2) > 0), DtypeError, ["bool"]),
-    ("& of floats", lambda: z(2) & z(2), DtypeError, ["f64[2]"]),
-    ("~ of floats", lambda: ~z(2), DtypeError, ["f64[2]"]),
+    ("& of floats", lambda: z(2) & z(2), DtypeError, ["f64[2]", "have bits", "(a > 0) & (b > 0)"]),
+    ("~ of floats", lambda: ~z(2), DtypeError, ["f64[2]", "have bits", "~(x > 0)"]),
     ("clamp of booleans", lambda: (z(2) > 0).clamp(0, 1), DtypeError, ["(2,)"]),
+    ("integers // 0", lambda: index(1, 2) // 0, ZeroDivisionError, ["i64[2]", "divided by 0", "x.float()"]),
+    ("integers % 0", lambda: index(1, 2) % index(1, 0), ZeroDivisionError, ["remainder"]),
+    ("integers //= 0", lambda: index(1, 2).__ifloordiv__(0), ZeroDivisionError, ["floor_divide"]),
+    ("1 // integers", lambda: 1 // index(0, 2), ZeroDivisionError, ["floor_divide"]),
+    ("np.fmod by 0", lambda: np.fmod(index(1, 2), 0), ZeroDivisionError, ["fmod"]),
     ("integers to negative powers", lambda: index(2) ** -1, MicrotrainError, ["power"]),
     ("a float into integers", lambda: index(1, 2).__setitem__(0, 0.5), DtypeError, ["int64"]),
     ("integers += 0.5", lambda: index(1, 2).add_(0.5), DtypeError, ["int64", "float64"]),
@@ -167,6 +175,7 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("rounding_mode", lambda: z(2).div(2, rounding_mode="up"), ArgumentError, ["up"]),
     ("gelu", lambda: mt.gelu(z(2), approximate="sigmoid"), ArgumentError, ["sigmoid"]),
     ("norm", lambda: mt.norm(z(2), "nuc"), ArgumentError, ["nuc"]),
+    ("format", lambda: f"{z(2):.3f}", ShapeError, ["'.3f'", "(2,)", "tolist"]),
     ("dropout", lambda: mt.dropout(z(2), 1.5), ArgumentError, ["1.5"]),
     ("split into 0", lambda: mt.split(z(3), 0), ArgumentError, ["(3,)", "0"]),
     ("split unevenly", lambda: mt.split(z(3), [1, 1]), ArgumentError, ["(3,)", "2"]),
@@ -220,3 +229,17 @@ def test_a_failed_operation_leaves_everything_as_it_was() -> None:
         with pytest.raises(MicrotrainError):
             wrong()
     assert x.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_floats_divided_by_zero_are_infinite() -> None:
+    x = mt.tensor([1.0, -1.0, 0.0])
+    assert str((x / 0).tolist()) == "[inf, -inf, nan]" and (index(4) / 0).item() == np.inf
+    assert (index(7, -7) // 2).tolist() == [3, -4] and mt.zeros(0, dtype=int).floor_divide(0).shape == (0,)
+
+
+def test_formats_of_text_go_on_working() -> None:
+    assert (
+        f"{z(2)}" == "tensor([0., 0.])"
+        and f"{z(1):>20}" == f"{0.0:>20}"
+        and f"{z(2):>20}" == " " * 4 + "tensor([0., 0.])"
+    )

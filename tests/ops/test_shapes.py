@@ -30,6 +30,9 @@ VIEWS: dict[str, Callable[[Any], Any]] = {
     "one element": lambda x: x[1, 2],
     "view of a view": lambda x: x.T[1:].reshape(2, 2).T[0],
     "contiguous already": lambda x: x.contiguous(),
+    "diagonal": lambda x: x.diagonal(),
+    "diagonal beside it": lambda x: x.diagonal(1),
+    "diagonal of a transpose": lambda x: x.T.diagonal(-1, 1, 0),
     "detach": lambda x: x.detach(),
 }
 COPIES: dict[str, Callable[[Any], Any]] = {
@@ -44,7 +47,7 @@ COPIES: dict[str, Callable[[Any], Any]] = {
     "contiguous of a transpose": lambda x: x.T.contiguous(),
     "cat": lambda x: mt.cat([x]),
     "einsum": lambda x: mt.einsum("ij->ji", x),
-    "diagonal": lambda x: x.diagonal(),
+    "diag": lambda x: x.diag(),
     "tril": lambda x: x.tril(9),
     "pad": lambda x: mt.pad(x, [0, 0]),
     "sum over nothing": lambda x: x.sum(()),

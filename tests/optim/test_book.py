@@ -520,7 +520,7 @@ def test_every_optimizer_says_who_and_why_and_prints_its_rule():
         if isinstance(kind, type) and issubclass(kind, optim.Optimizer) and kind is not optim.Optimizer:
             assert kind.reference and kind.idea and kind.__doc__, name
             assert "p <- " in str(kind.rule), name
-            assert r"p &\leftarrow" in kind.rule.latex(), name
+            assert r"\phi &\leftarrow" in kind.rule.latex(), name
             assert kind.rule.mathml().startswith("<math"), name
 
 

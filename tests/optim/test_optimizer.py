@@ -431,3 +431,25 @@ def test_loading_the_state_of_another_model_is_refused():
     a.step()
     with pytest.raises(mt.MicrotrainError, match="'exp_avg' of parameter 0 has shape"):
         b.load_state_dict(a.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({}, "not the state of an optimizer"),
+        (None, "not the state of an optimizer"),
+        ({"state": {}, "param_groups": [{}]}, "not the state of an optimizer"),
+        ({"state": {9: {}}, "param_groups": [{"params": [0]}]}, "parameter 9"),
+        ({"state": {}, "param_groups": [{"params": [0, 1]}]}, "groups of"),
+    ],
+    ids=str,
+)
+def test_loading_what_is_no_state(wrong, match):
+    optimizer = optim.Adam([mt.tensor([1.0], requires_grad=True)])
+    with pytest.raises(mt.MicrotrainError, match=match):
+        optimizer.load_state_dict(wrong)
+
+
+def test_betas_are_two():
+    with pytest.raises(mt.MicrotrainError, match="two numbers"):
+        optim.Adam([mt.tensor([1.0], requires_grad=True)], betas=(0.9,))

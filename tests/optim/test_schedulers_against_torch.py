@@ -275,3 +275,71 @@ def test_a_scheduler_in_place_of_another_as_when_a_cell_runs_twice():
                     scheduler.step()
                     rows[-1].append(now(optimizer)[0])
         np.testing.assert_allclose(rows[0], rows[1], rtol=1e-12)
+
+
+# ---- drawn at random: one, or three one after the other, interrupted and resumed ------------------------------------
+
+
+def drawn(rng):
+    """(name, options) of a scheduler that starts from the optimizer's rate."""
+    k, share = int(rng.integers(2, 8)), float(rng.uniform(0.3, 0.95))
+    cases = [
+        ("StepLR", {"step_size": k, "gamma": share}),
+        ("MultiStepLR", {"milestones": sorted(rng.integers(1, 15, 3).tolist()), "gamma": share}),
+        ("ExponentialLR", {"gamma": share}),
+        ("ConstantLR", {"factor": share, "total_iters": k}),
+        ("LinearLR", {"start_factor": share, "end_factor": float(rng.uniform(0.1, 1)), "total_iters": k}),
+        ("CosineAnnealingLR", {"T_max": k, "eta_min": float(rng.choice([0, 0.01]))}),
+        ("CosineAnnealingWarmRestarts", {"T_0": k, "T_mult": int(rng.integers(1, 3)), "eta_min": 0.001}),
+        ("PolynomialLR", {"total_iters": k, "power": float(rng.choice([1, 2, 0.5]))}),
+        ("LambdaLR", {"lr_lambda": lambda t: 1 / (1 + share * t)}),
+    ]
+    return cases[rng.integers(len(cases))]
+
+
+def drawn_alone(rng):
+    """(name, options) of a scheduler that sets its own rates, and the momentum."""
+    cycle = {
+        "max_lr": [1.0, 0.5], "total_steps": 40, "three_phase": bool(rng.integers(2)),
+        "anneal_strategy": str(rng.choice(["cos", "linear"])), "pct_start": float(rng.uniform(0.1, 0.4)),
+    }  # fmt: skip
+    waves = {
+        "base_lr": 0.01, "max_lr": 1.0, "step_size_up": int(rng.integers(1, 5)), "gamma": 0.9,
+        "step_size_down": int(rng.integers(1, 5)), "mode": str(rng.choice(["triangular", "triangular2", "exp_range"])),
+    }  # fmt: skip
+    return [("OneCycleLR", cycle), ("CyclicLR", waves)][rng.integers(2)]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_schedules_drawn_at_random(seed):
+    rng = np.random.default_rng(seed)
+    several = rng.integers(3) == 0
+    specs = [drawn(rng) for _ in range(3)] if several else [drawn_alone(rng) if rng.integers(3) == 0 else drawn(rng)]
+    milestones = sorted(rng.choice(np.arange(1, 15), 2, replace=False).tolist())
+    stop = int(rng.integers(2, 20))
+
+    def made(lib, module):
+        params = [lib.zeros(1, requires_grad=True) for _ in range(2)]
+        for p in params:
+            p.grad = lib.ones(1)
+        groups = [{"params": params[:1]}, {"params": params[1:], "lr": 0.2}]
+        optimizer = module.SGD(groups, lr=0.5, momentum=0.8)
+        named = [getattr(module.lr_scheduler, name)(optimizer, **options) for name, options in specs]
+        return optimizer, module.lr_scheduler.SequentialLR(optimizer, named, milestones) if several else named[0]
+
+    found = []
+    for lib, module in ((torch, torch.optim), (mt, optim)):
+        optimizer, scheduler = made(lib, module)
+        rates = []
+        for t in range(25):
+            rates.append([*(g["lr"] for g in optimizer.param_groups), *(g["momentum"] for g in optimizer.param_groups)])
+            assert scheduler.get_last_lr() == rates[-1][:2]
+            optimizer.step()
+            scheduler.step()
+            if t == stop:
+                states = optimizer.state_dict(), scheduler.state_dict()
+                optimizer, scheduler = made(lib, module)
+                optimizer.load_state_dict(states[0])
+                scheduler.load_state_dict(states[1])
+        found.append(rates)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)

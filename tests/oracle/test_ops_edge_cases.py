@@ -305,3 +305,18 @@ THRICE: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[Any]]] = {
 def test_three_times_differentiated(name: str) -> None:
     ours, theirs, arrays = THRICE[name]
     compare(ours, theirs, *arrays, order=3)
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu", "hardtanh"])
+def test_infinite_gradients_at_kinks(name: str) -> None:
+    """0 times infinity is not computed where the slope is 0: the gradient of sqrt(relu(x)) left of 0 is 0."""
+    x = [-1.0, 0.0, 2.0, nan]
+    compare(lambda x: getattr(mt, name)(x) * mt.tensor(inf), lambda x: getattr(torch.nn.functional, name)(x) * inf, x)
+    compare(lambda x: mt.relu(x).sqrt(), lambda x: torch.relu(x).sqrt(), [-1.0, 2.0])
+
+
+def test_logsumexp_of_nothing_has_slope_0() -> None:
+    """Here we differ from PyTorch, whose gradient is NaN; the row says so."""
+    x = mt.full((2, 3), -inf, requires_grad=True)
+    mt.logsumexp(x, 1).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [[0.0] * 3] * 2

@@ -36,4 +36,24 @@ def loop() -> Graph:
     return mt.graph(recording, limit=20)
 
 
-PROGRAMS = {"neuron": neuron, "network": network, "loop": loop}
+def both() -> Graph:
+    """A module: frames, the backward pass beside the forward pass, colours with a legend."""
+    model = mt.nn.Sequential(mt.nn.Linear(2, 2), mt.nn.Tanh(), mt.nn.Linear(2, 1))
+    with mt.no_grad():
+        for k, parameter in enumerate(model.parameters()):
+            parameter.copy_(mt.arange(float(parameter.numel())).reshape(parameter.shape) / 10 - k / 4)
+    x = mt.tensor([[1.0, -1.0]])
+    loss = model(x).sum()
+    loss.backward()
+    return mt.graph(loss, passes="both", color="grad_norm", style="dark", show="all", direction="TB")
+
+
+def opened() -> Graph:
+    """A product of matrices as its single products and sums."""
+    A = mt.tensor([[1.0, 2.0]], requires_grad=True)
+    B = mt.tensor([[3.0], [4.0]])
+    product = A @ B
+    return mt.graph(product, style="print").expand("product")
+
+
+PROGRAMS = {"neuron": neuron, "network": network, "loop": loop, "both": both, "opened": opened}

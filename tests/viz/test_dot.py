@@ -11,6 +11,8 @@ from hypothesis import given, settings, strategies as st
 import microtrain as mt
 from microtrain.viz import Graph
 from microtrain.viz.graph import Edge, GraphNode, Group, Values
+from microtrain.viz.graph.dot import SHAPES
+from microtrain.viz.graph.look import STYLES
 from microtrain.viz.graph.text import clean
 
 NASTY = [
@@ -75,7 +77,7 @@ def test_any_name_gives_valid_dot(names):
 def test_long_names_are_cut():
     w = mt.tensor(1.0, requires_grad=True).named("w" * 10_000)
     graph = mt.graph(w.exp().named("v" * 10_000))
-    assert len(graph.dot) < 3000
+    assert len(graph.dot) < 4000
     assert len(str(graph)) < 1000
     assert len(graph.nodes[0].name) == 10_000  # the data is whole
 
@@ -85,19 +87,37 @@ def test_only_plain_and_record_labels():
     assert not re.search(r"label\s*=\s*<", text)
 
 
-def test_kinds_differ_in_shape_and_in_lightness():
-    from microtrain.viz.graph.dot import STYLES
+def lightness(colour: str) -> float:
+    if colour in ("white", "black"):
+        return float(colour == "white")
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    shapes = [style["shape"] for style in STYLES.values()]
+
+def test_kinds_differ_in_shape():
+    shapes = [style["shape"] for style in SHAPES.values()]
     assert len(set(shapes)) == len(shapes)
 
-    def lightness(colour: str) -> float:
-        red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    light = sorted(lightness(STYLES[kind]["fillcolor"]) for kind in ("parameter", "input", "operation", "output"))
+def test_kinds_differ_in_lightness_too():
+    light = sorted(lightness(STYLES["light"].fill[kind]) for kind in ("parameter", "input", "operation", "output"))
     assert min(b - a for a, b in itertools.pairwise(light)) > 0.03
-    assert light[0] > 0.45  # black text is readable on all of them
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_styles_are_readable_also_in_greyscale(name):
+    style = STYLES[name]
+
+    def contrast(a: str, b: str) -> float:
+        return abs(lightness(a) - lightness(b))
+
+    for fill in (*style.fill.values(), style.background):
+        assert contrast(style.text, fill) > 0.45
+    steps = [lightness(colour) for colour in style.palette]
+    assert steps == sorted(steps) or steps == sorted(steps, reverse=True)  # grows one way only
+    assert min(abs(b - a) for a, b in itertools.pairwise(steps)) > 0.08
+    for fill, text in zip(style.palette, style.inverse, strict=True):
+        assert contrast(fill, text) > 0.35
 
 
 def test_quick_settings_for_large_graphs_only():

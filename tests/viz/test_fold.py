@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 import microtrain as mt
 from microtrain.viz.graph.fold import fold, repetitions
+from microtrain.viz.graph.modules import call_tree
 
 
 def chain(count: int) -> mt.Tensor:
@@ -21,12 +22,13 @@ def chain(count: int) -> mt.Tensor:
 @given(st.lists(st.integers(0, 3), max_size=120), st.integers(2, 40))
 def test_stretches_cover_everything_once_and_keep_to_the_limit(signatures, limit):
     leaves = [[("own", i), ("shared", i % 3)] for i in range(len(signatures))]
-    stretches = fold(signatures, leaves, limit)
-    assert [i for stretch in stretches for i in stretch] == list(range(len(signatures)))
-    shown = {leaf for stretch in stretches if len(stretch) == 1 for leaf in leaves[stretch[0]]}
+    root = call_tree(len(signatures), lambda i: None, signatures)
+    stretches = fold(root, signatures, leaves.__getitem__, limit, None, None)
+    assert [i for s in stretches for i in range(s.start, s.stop)] == list(range(len(signatures)))
+    shown = {leaf for s in stretches if s.alone for leaf in leaves[s.start]}
     if signatures:
         assert len(stretches) + len(shown) <= max(limit, 6)  # two operations and their leaves are always drawn
-        assert len(stretches[-1]) == 1
+        assert stretches[-1].alone
 
 
 @pytest.mark.parametrize(

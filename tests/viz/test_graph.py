@@ -235,7 +235,16 @@ class TestLarge:
         assert named(graph, "w").value.mean == 1.0
         box = re.search(rf"\t{big.key} \[label=\"(.*?)\" ", graph.dot)[1]
         assert "value" not in box
-        assert "grad" not in box
+        assert "grad -" in box
+        assert "Large results are not kept" in graph.caption
+
+    def test_a_gradient_that_nobody_kept_is_not_a_missing_one(self):
+        w = mt.ones(100, requires_grad=True)
+        y = (w * 2).sum()
+        y.backward()
+        big = doing(mt.graph(y), "mul")
+        assert big.forgotten
+        assert "grad not kept" in str(mt.graph(y))
 
     def test_but_the_caller_may_have_it(self):
         w = mt.ones(100, requires_grad=True)
@@ -295,7 +304,9 @@ def test_json_is_strict():
     text = json.dumps(graph.to_dict(), allow_nan=False)
     data = json.loads(text)
     assert data["nodes"][0]["value"]["entries"] == ["nan", "inf"]
-    assert data["edges"][0].keys() == {"source", "target", "slot", "needs_grad"}
+    assert data.keys() == {"schema", "nodes", "edges", "groups", "caption", "direction"}
+    assert data["schema"] == 1
+    assert data["edges"][0].keys() == {"source", "target", "slot", "needs_grad", "flow", "mark"}
 
 
 def test_all_ranks_and_dtypes_can_be_summarised():

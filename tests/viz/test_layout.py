@@ -4,6 +4,7 @@ import base64
 import contextlib
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from microtrain.errors import ArgumentError, MicrotrainError
 from microtrain.viz import Graph
 from microtrain.viz.graph import Edge, GraphNode, LayoutError
 from microtrain.viz.graph.layout import engines, render
+from microtrain.viz.graph.text import clean
+
+from .test_dot import NASTY, drawn, texts
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a shell")
 layout = sys.modules["microtrain.viz.graph.layout"]
@@ -182,6 +186,50 @@ class TestPygraphviz:
         bundle = Graph(nodes, edges)._repr_mimebundle_()
         assert "No picture" in bundle["text/plain"]
 
+    def test_boxes_and_arrows_have_stable_ids_and_classes(self, graph):
+        root = ET.fromstring(graph.svg())
+        classes = {e.get("id"): e.get("class") for e in root.iter() if e.get("id")}
+        assert classes["n0"] == "node parameter"
+        assert classes["n1"] == "node operation"
+        assert classes["n0-n1-0"] == "edge forward"
+        assert classes["n0-n1-1"] == "edge forward"
+        assert {edge.key for edge in graph.edges} <= set(classes)
+
+    def test_positions_are_those_of_the_picture(self, graph):
+        places = graph.positions()
+        assert set(places) == {node.key for node in graph.nodes}
+        root = ET.fromstring(graph.svg())
+        width, height = map(float, root.get("viewBox").split()[2:])
+        for box in places.values():
+            assert 0 < box.x - box.width / 2 < box.x + box.width / 2 < width
+            assert 0 < box.y - box.height / 2 < box.y + box.height / 2 < height
+        assert places["n0"].x < places["n1"].x < places["n2"].x  # from left to right
+        (box,) = [e for e in root.iter() if e.get("id") == "n1"]
+        texts = [e for e in box.iter() if e.tag.endswith("}text")]
+        assert float(texts[0].get("x")) + 4 == pytest.approx(places["n1"].x, abs=1.5)
+
+    def test_pictures_fit_the_page(self, graph):
+        root = ET.fromstring(graph.svg())
+        assert root.get("viewBox")
+        assert "max-width:100%" in graph._repr_mimebundle_()["text/html"]
+
+    def test_engines_by_name(self, graph):
+        assert graph.svg("pygraphviz") == graph.svg()
+        with pytest.raises(LayoutError, match="'dot' is not installed"):
+            graph.svg("dot")
+        with pytest.raises(ArgumentError, match="engine is 'neato'"):
+            graph.svg("neato")
+
+    def test_frames_legends_and_the_backward_pass_are_drawn(self, graph, tmp_path):
+        w = mt.tensor([1.0, 2.0], requires_grad=True)
+        y = mt.nn.Linear(2, 1)(w * 2).sum()
+        y.backward()
+        for style in ("light", "dark", "print"):
+            for direction in ("TB", "LR"):
+                drawing = mt.graph(y, passes="both", color="grad_norm", style=style, direction=direction)
+                ids = {e.get("id") for e in ET.fromstring(drawing.svg()).iter()}
+                assert {"g0", "legend0", "cb"} <= ids
+
     def test_the_same_picture_is_laid_out_once(self, graph, monkeypatch):
         first = graph.svg()
         monkeypatch.setattr(layout.subprocess, "Popen", None)
@@ -197,6 +245,25 @@ class TestPygraphviz:
         graph.svg()
         graph.save(tmp_path / "chain.png")
         assert time.monotonic() - start < 10
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's dot")
+def test_the_system_dot_draws_the_same():
+    graph = drawn(NASTY)
+    shown = [text.replace("\xa0", " ") for text in texts(graph.svg("dot"))]
+    for node in graph.nodes:
+        assert any(clean(node.name) in text for text in shown), node.name
+
+
+def test_a_million_operations_are_drawn_folded_without_recursion():
+    y = a = mt.tensor(1.0000001, requires_grad=True)
+    for _ in range(300_000):  # a million takes three times as long
+        y = y * a
+    start = time.monotonic()
+    graph = mt.graph(y, passes="both")
+    assert len(graph.nodes) == 8
+    assert "299,998" in graph.dot
+    assert time.monotonic() - start < 10
 
 
 def test_unknown_endings(graph, tmp_path):

@@ -19,7 +19,7 @@ from ...ops.probability import (
     logit_loss,
 )
 from ...ops.shapes import movedim
-from ...tensor import Tensor
+from ...tensor import Tensor, wrap
 from .reduction import as_tensor, formula, pair, reduce, weighted
 
 # ---- two classes -----------------------------------------------------------------------------------------------------
@@ -129,19 +129,12 @@ def _by_class(input: Any, target: Any, ignore_index: int, who: str) -> tuple[Ten
         input = movedim(input, 1, -1)
     labels, counted = _check_labels(input, target, input.shape[-1], ignore_index, who)
     raw = labels._data if isinstance(labels, Tensor) else labels
-    return input, np.asarray(raw), np.ones(np.shape(raw), bool) if counted is None else counted
+    return input, np.asarray(raw), np.broadcast_to(np.True_, np.shape(raw)) if counted is None else counted
 
 
 def _picked(scores: Tensor, labels: Any) -> Tensor:
     """The score of the right class of each sample."""
     return scores[int(labels)] if labels.ndim == 0 else scores[_right_places(labels)]
-
-
-def _mean_by_weight(losses: Tensor, shares: Any, reduction: str) -> Tensor:
-    """ "mean" divides by the weights of the samples that count; the rest as in `reduce`."""
-    if reduction == "mean":
-        return losses.sum() / shares.sum()  # type: ignore[no-any-return]
-    return reduce(losses, reduction)
 
 
 def _shares(input: Tensor, labels: Any, counted: Any, weight: Any) -> Any:
@@ -171,7 +164,7 @@ def nll_loss(
     scores, labels, counted = _by_class(input, target, ignore_index, "nll_loss")
     shares = _shares(scores, labels, counted, weight)
     losses = choose(counted, -_picked(scores, labels), 0) * shares
-    return _mean_by_weight(losses, shares, reduction)
+    return reduce(losses, reduction, shares)
 
 
 def multi_margin_loss(
@@ -189,7 +182,7 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ArgumentError(f"multi_margin_loss(): p is 1 or 2, not {p}.")
     scores, labels, counted = _by_class(input, target, -100, "multi_margin_loss")
-    right = np.arange(scores.shape[-1]) == labels[..., None]
+    right = wrap(labels).unsqueeze(-1) == np.arange(scores.shape[-1])
     over = choose(right, 0, relu(margin - _picked(scores, labels).unsqueeze(-1) + scores))
     losses = (over if p == 1 else over.square()).mean(-1)
     return reduce(losses if weight is None else losses * _shares(scores, labels, counted, weight), reduction)
@@ -225,7 +218,7 @@ def focal_loss(input: Any, target: Any, gamma: float = 2.0, alpha: Any = None, r
     log_p = _picked(log_all, labels)
     losses = -log_p
     if gamma:
-        right = np.arange(scores.shape[-1]) == labels[..., None]
+        right = wrap(labels).unsqueeze(-1) == np.arange(scores.shape[-1])
         log_rest = log_sum_exp(choose(right, -np.inf, log_all), dim=(scores.ndim - 1,), keepdim=False)
         losses = losses * exp(gamma * log_rest)  # (1 - p_t)^gamma
     if alpha is not None:

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import to_array
-from ...errors import ArgumentError, ShapeError
+from ...errors import ShapeError
+from ...ops import loss_reduction
 from ...ops.primitive import Primitive
 from ...tensor import Tensor, wrap
+
+reduce: Callable[..., Tensor] = loss_reduction.reduce
 
 
 def formula(name: str, forward: Callable[..., Any], vjps: Sequence[Any] | None = None, *, tex: str) -> Primitive:
@@ -43,32 +46,6 @@ def pair(input: Any, target: Any, who: str) -> tuple[Tensor, Tensor]:
     if input.is_floating_point() and not target.is_floating_point():
         target = target.to(input.dtype)  # 0 and 1, say; int64 would make float32 into float64
     return input, target
-
-
-def reduce(losses: Tensor, reduction: str) -> Tensor:
-    """One number for the losses of all elements, in one of the conventions in use.
-
-    "mean" divides by the number of elements, "batchmean" by the length of the first axis (the samples, 1/N in the
-    book), "sum" by nothing (eq. 6.5), and "none" leaves them as they are. With "half_" before it there is a factor 1/2
-    (1/(2N) is "half_batchmean", (1/2) r^2 is "half_none"), so that the derivative of a square has no factor 2.
-
-    Raises `ArgumentError` for another name.
-    """
-    name = reduction.removeprefix("half_") if isinstance(reduction, str) else ""
-    if name == "mean":
-        value = losses.mean()
-    elif name == "sum":
-        value = losses.sum()
-    elif name == "none":
-        value = losses
-    elif name == "batchmean":
-        value = losses.sum() / (losses.shape[0] if losses.ndim else 1)
-    else:
-        raise ArgumentError(
-            f"reduction is {reduction!r}.",
-            fix='Use "mean", "sum", "none" or "batchmean", or one of them with "half_" before it for the factor 1/2.',
-        )
-    return value if name == reduction else value * 0.5
 
 
 def weighted(losses: Tensor, weight: Any, reduction: str) -> Tensor:

@@ -32,7 +32,8 @@ class SequentialLR(LRScheduler):
     Warm-up joined to anything: SequentialLR(optimizer, [WarmupLR(optimizer, 5), CosineAnnealingLR(optimizer, 4)], [5]):
     0.2, 0.4, 0.6, 0.8, 1, 1, 0.853553, 0.5, 0.146447, 0
 
-    Raises `ArgumentError` unless there is one milestone less than schedulers.
+    Each starts from the initial rate (in PyTorch MultiplicativeLR goes on from what there is). Raises `ArgumentError`
+    unless there is one milestone less than schedulers.
     """
 
     rule = Equation(
@@ -78,7 +79,9 @@ class ChainedScheduler(LRScheduler):
     ChainedScheduler([ConstantLR(optimizer, 0.5, 3), ExponentialLR(optimizer, 0.5)]):
     0.5, 0.25, 0.125, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625, 0.00195312
 
-    It does the same as calling `step()` of each of them.
+    It does the same as calling `step()` of each of them. Each is a function of the step and of the rate that those
+    before it give. In PyTorch some change what there is since the last step instead, so there a StepLR after a
+    CosineAnnealingWarmRestarts counts for single steps only; factors, such as those above, agree.
     """
 
     rule = Equation("ChainedScheduler", ("lr <- b(t, a(t, eta0))", r"\eta \leftarrow b(t, a(t, \eta_{0}))"))

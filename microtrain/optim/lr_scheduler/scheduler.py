@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from ...errors import ArgumentError, DtypeError
+from ...recording import MODE
 from ..optimizer import Group, Optimizer
 from ..schedules import Schedule
 
@@ -99,6 +100,9 @@ class LRScheduler:
                 UserWarning,
                 stacklevel=2,
             )
+        for listener in MODE.get().listeners:
+            if hasattr(listener, "called"):
+                listener.called(self.step, (epoch,))
         self.position = self.position + 1 if epoch is None else epoch
         self._moved()
         apply(self.optimizer)

@@ -56,11 +56,10 @@ class CosineRestarts(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up to `peak` and down to almost nothing, once (Smith and Topin 2018). In the formula x goes from 0 to 1 in a
-    phase.
+    """Up to `peak` and down to almost nothing, once (Smith and Topin 2018).
 
-    The phases go from peak / div to peak, and from there to peak / div / final_div; with `three_phase` through peak /
-    div.
+    The phases go from peak / div to peak, and from there to peak / div / final_div; with `three_phase` there is one
+    more between them, back to peak / div. In the formula x goes from 0 to 1 in a phase.
 
     OneCycle(1.0, 10): 0.04, 0.52, 1, 0.950485, 0.811746, 0.611262, 0.388742, 0.188258, 0.0495194, 4e-06
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import weakref
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,9 +14,12 @@ from ...node import Node
 from ...ops.primitive import Primitive
 from ...sites import site_of
 from ...tensor import Tensor
-from .data import GraphNode
+from .modules import Call, by_interval
 from .names import Names
+from .nodes import GraphNode
 from .values import Values
+
+MANY = 20_000  # operations in one folded box of which every detail is looked at
 
 
 class Input(NamedTuple):
@@ -28,21 +33,42 @@ class Input(NamedTuple):
     changed: bool = False  # was it overwritten after the operation had read it?
 
 
+class Retained(NamedTuple):
+    """What an operation keeps for its backward pass."""
+
+    items: list[tuple[str, int]]  # ("input", which), ("output", -1), ("shape", which; -1 is the output)
+    freed: bool
+
+
 class Source(Protocol):
     """Where operations are read from: the engine's nodes, or a recording."""
+
+    names: Names
 
     @property
     def operations(self) -> Sequence[Any]:
         """In the order in which they were done."""
 
+    def calls(self) -> Callable[[int], Call | None]:
+        """Gives the innermost call that an operation, by its number, belongs to."""
+
     def signature(self, operation: Any) -> Hashable:
         """Equal for operations that are repetitions of each other."""
 
-    def name(self, operation: Any) -> str:
-        """What was done: "matmul"."""
+    def row(self, operation: Any) -> tuple[Primitive, dict[str, Any]]:
+        """What was done, and with which settings."""
 
     def inputs(self, operation: Any) -> list[Input]:
         """Where the inputs came from."""
+
+    def outside(self, operations: Sequence[Any]) -> list[Input]:
+        """What a stretch of operations reads that it did not make; leaves once each."""
+
+    def retained(self, operation: Any) -> Retained:
+        """What it keeps for the backward pass."""
+
+    def backward_seconds(self, operation: Any) -> dict[int, float]:
+        """How long the gradient of each input took, by slot, where that is known."""
 
     def describe(self, operation: Any) -> GraphNode:
         """The operation's box, without its key."""
@@ -63,15 +89,31 @@ class Engine:
             node = stack.pop()
             if node not in found:
                 found[node] = None
-                stack.extend(parent for parent in node.parents if type(parent) is Node)
-        self.operations = sorted(found, key=lambda node: node.serial)
+                stack.extend([parent for parent in node.parents if type(parent) is Node])
+        self.operations = sorted(found, key=attrgetter("serial"))
+
+    def calls(self) -> Callable[[int], Call | None]:
+        until: dict[int, tuple[int, Any]] = {}  # by when the call began; it may have several results
+        for node in self.operations:
+            for owner, since in getattr(node, "calls", ()):
+                until[since] = (node.serial, owner if isinstance(owner, str) else owner())
+        if not until:
+            return lambda i: None
+        intervals = [(since, end, owner) for since, (end, owner) in until.items()]
+        return by_interval(intervals, [node.serial for node in self.operations]).__getitem__
 
     def signature(self, operation: Node) -> Hashable:
-        code, instruction = operation.where
-        return operation.primitive.name, id(code), instruction, operation.shape
+        return operation.primitive.name, id(operation._code), operation._instruction, operation.shape
 
-    def name(self, operation: Node) -> str:
-        return operation.primitive.name
+    def row(self, operation: Node) -> tuple[Primitive, dict[str, Any]]:
+        return operation.primitive, operation.params
+
+    def retained(self, operation: Node) -> Retained:
+        plan = operation.plan
+        return Retained([(kind, index) for kind, index, _ in plan.keep], operation.kept is None)
+
+    def backward_seconds(self, operation: Node) -> dict[int, float]:
+        return {}
 
     def inputs(self, operation: Node) -> list[Input]:
         inputs = [
@@ -87,6 +129,24 @@ class Engine:
             inputs.sort(key=lambda x: x.slot)
         return inputs
 
+    def outside(self, operations: Sequence[Node]) -> list[Input]:
+        first = operations[0].serial
+        seen: set[Any] = set()
+        found = []
+        quickly = len(operations) > MANY  # then constants are not looked at: nobody else uses them, most likely
+        for operation in operations:
+            for parent in operation.parents:
+                if type(parent) is Node:
+                    if parent.serial < first and parent not in seen:
+                        seen.add(parent)
+                        found.append(Input(0, parent, True, None, True))
+                elif id(parent) not in seen:
+                    seen.add(id(parent))
+                    found.append(Input(0, id(parent), False, parent, True))
+            if operation.plan.others and not quickly:
+                found += [x for x in self.inputs(operation) if not x.needs_grad]
+        return found
+
     def _constant(self, operation: Node, slot: int, x: Any) -> Input:
         x = self.names.of_array.get(id(x), x)
         if isinstance(x, (Tensor, np.ndarray)):
@@ -98,6 +158,7 @@ class Engine:
         box = operation_box(operation.primitive, operation.params, operation.where)
         box.name = operation.name or (self.names[tensor] if tensor is not None else "")
         box.shape, box.dtype, box.needs_grad = operation.shape, str(operation.dtype), True
+        box.bytes = math.prod(operation.shape) * operation.dtype.itemsize
         box.output = operation in self.outputs
         memory = operation._memory
         overwritten = memory is not None and memory.version != operation._born
@@ -150,6 +211,9 @@ def leaf_box(leaf: Input, names: Names) -> GraphNode:
     data = x._data if isinstance(x, Tensor) else np.asarray(x)
     box.shape = data.shape
     box.dtype = f"Python {type(x).__name__}" if isinstance(x, (bool, int, float)) else str(data.dtype)
+    box.bytes = data.nbytes
+    if box.kind == "parameter":
+        box.parameters = data.size
     box.value = Values.of(data)
     if isinstance(x, Tensor):
         box.name = names[x]

@@ -1,4 +1,4 @@
-"""What a graph is: plain data that can be drawn, compared, folded, and saved as JSON."""
+"""A graph: plain data that can be drawn, compared, opened further, and saved as JSON."""
 
 from __future__ import annotations
 
@@ -8,70 +8,56 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .display import Display
-from .values import Values
+from .look import Look
+from .nodes import Edge, GraphNode, Group
+from .zoom import Zoom
 
-Kind = Literal["parameter", "input", "operation", "folded"]
-
-
-@dataclass
-class GraphNode:
-    """A parameter, an input (data or a constant), or an operation together with its output."""
-
-    key: str  # "n0", "n1" ...: inputs come before what is made of them
-    kind: Kind
-    name: str = ""  # of the tensor, where it has one
-    operation: str = ""  # what was done ("matmul"), for operations; what was folded, for folded nodes
-    detail: str = ""  # the operation's settings: "dim=(1,)"
-    shape: tuple[int, ...] | None = None  # None where it isn't known any more
-    dtype: str = ""
-    value: Values | None = None
-    needs_grad: bool = False
-    grad: Values | None = None  # None until backward() has come here
-    output: bool = False  # is this what the graph was drawn of?
-    note: str = ""  # why a value is missing or is not the one that was used
-    site: str = ""  # "file.py:12"
-    source: str = ""  # the text of that line
-    count: int = 1  # how many operations this node stands for
-
-
-@dataclass
-class Edge:
-    """A tensor going into an operation."""
-
-    source: str
-    target: str
-    slot: int  # which input of the operation
-    needs_grad: bool  # does a gradient come back along it?
-
-
-@dataclass
-class Group:
-    """Nodes that belong together and are drawn in one frame."""
-
-    label: str
-    nodes: list[str]
+SCHEMA = 1  # of `to_dict()`; a higher number means that a reader must look again
 
 
 @dataclass(repr=False)
-class Graph(Display):
+class Graph(Display, Zoom):
     """A compute graph, from inputs to outputs. Notebooks show it as a picture, `print` as a tree.
 
-    `save("graph.svg")` (or .png, .pdf, .dot, .json) writes it to a file, `svg()` and `dot` give the text.
+    `save("graph.svg")` (or .png, .pdf, .html, .dot, .json) writes it to a file, `svg()` and `dot` give the text.
+    `look(...)` draws it in another way, `expand("n5")` opens a box, `compare(other)` tells what differs.
     """
 
     nodes: list[GraphNode]  # in topological order
     edges: list[Edge]
-    groups: list[Group] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)  # those around before those inside
     caption: str = ""  # what the picture does not show, and why
     direction: Literal["TB", "LR"] = "TB"  # top to bottom, or left to right
+    view: Look = field(default_factory=Look, compare=False)
+    rows: dict[str, Any] = field(default_factory=dict, compare=False)  # key -> (row, params), for `expand`
+    whole: Graph | None = field(default=None, compare=False)  # before `expand`
+    opened: tuple[str, ...] = ()  # the keys of the boxes that were expanded
 
     @property
     def outputs(self) -> list[GraphNode]:
+        """What the graph was drawn of."""
         return [node for node in self.nodes if node.output]
 
+    def __getitem__(self, key: str) -> GraphNode:
+        """The node with this key, or the only one with this name: graph["n5"], graph["loss"]."""
+        return self.find(key)
+
     def to_dict(self) -> dict[str, Any]:
-        """Nested dictionaries, lists, texts and numbers, ready for `json`; NaN and infinities are texts."""
-        plain = _plain(dataclasses.asdict(self))
+        """Nested dictionaries, lists, texts and numbers, ready for `json`; NaN and infinities are texts.
+
+        {"schema": 1, "nodes": [...], "edges": [...], "groups": [...], "caption": "...", "direction": "TB"}, with the
+        fields of `GraphNode`, `Edge` and `Group`.
+        """
+        plain = _plain(
+            {
+                "schema": SCHEMA,
+                "nodes": [dataclasses.asdict(node) for node in self.nodes],
+                "edges": [dataclasses.asdict(edge) for edge in self.edges],
+                "groups": [dataclasses.asdict(group) for group in self.groups],
+                "caption": self.caption,
+                "direction": self.direction,
+            }
+        )
         assert isinstance(plain, dict)
         return plain
 

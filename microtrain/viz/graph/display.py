@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import ArgumentError
+from ...files import atomically
 from . import layout, text
 from .dot import to_dot
+from .page import to_html
 
 if TYPE_CHECKING:
     from .data import Graph
 
 PICTURES = ("svg", "png", "pdf")
-SUFFIXES = (*PICTURES, "dot", "json")
+SUFFIXES = (*PICTURES, "html", "dot", "json")
 
 
 class Display:
@@ -28,12 +30,33 @@ class Display:
         """The graph in Graphviz's language; needs nothing installed."""
         return to_dot(cast("Graph", self))
 
-    def svg(self) -> str:
-        """The picture as SVG text. Raises `LayoutError` if there is no Graphviz, or if it fails."""
-        return layout.render(self.dot, "svg").decode("utf-8")
+    def svg(self, engine: str = "auto") -> str:
+        """The picture as SVG text; boxes have their keys as ids ("n5"), arrows `Edge.key` ("n2-n5-0").
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the graph to a file; its ending says how: .svg, .png, .pdf, .dot or .json.
+        `engine` is "dot" (the program), "pygraphviz", or "auto": the first that is there. Raises `LayoutError` if there
+        is no Graphviz, if it fails, or if it takes longer than 8 seconds.
+        """
+        return layout.render(self.dot, "svg", engine).decode("utf-8")
+
+    def positions(self, engine: str = "auto") -> dict[str, layout.Box]:
+        """Where the boxes are in the picture, by key: x and y of the middle, width and height, in points.
+
+        These are the coordinates of the SVG's viewBox: y grows downwards.
+        """
+        keys = {node.key for node in cast("Graph", self).nodes}
+        return {key: box for key, box in layout.positions(self.dot, engine).items() if key in keys}
+
+    def html(self, engine: str = "auto") -> str:
+        """A web page with the picture, where a click on a box shows all about it. Without Graphviz it has the text."""
+        graph = cast("Graph", self)
+        try:
+            svg = layout.render(to_dot(graph, links=True), "svg", engine).decode("utf-8")
+        except layout.LayoutError as error:
+            return to_html(graph, None, _one_line(error))
+        return to_html(graph, svg)
+
+    def save(self, path: str | os.PathLike[str], engine: str = "auto") -> Path:
+        """Write the graph to a file; its ending says how: .svg, .png, .pdf, .html, .dot or .json.
 
         Raises `ArgumentError` for another ending, `LayoutError` if a picture needs Graphviz and there is none.
         """
@@ -45,12 +68,16 @@ class Display:
                 fix="Use one of ." + ", .".join(SUFFIXES) + ".",
             )
         if suffix in PICTURES:
-            path.write_bytes(layout.render(self.dot, suffix))
+            content = layout.render(self.dot, suffix, engine)
+        elif suffix == "html":
+            content = self.html(engine).encode("utf-8", "replace")
         elif suffix == "dot":
-            path.write_bytes(self.dot.encode("utf-8"))
+            content = self.dot.encode("utf-8")
         else:
             data = cast("Graph", self).to_dict()
-            path.write_bytes(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1).encode("utf-8"))
+            content = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1).encode("utf-8", "replace")
+        with atomically(path) as temporary:
+            temporary.write_bytes(content)
         return path
 
     def __str__(self) -> str:

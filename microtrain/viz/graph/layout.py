@@ -9,17 +9,22 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
-from ...errors import MicrotrainError
+from ...errors import ArgumentError, MicrotrainError
 
-SECONDS = 10.0  # for one picture, whatever is tried
-INSTALL = 'pip install "microtrain[graph]", or your system\'s package "graphviz"'
+LARGE = 60_000  # characters of DOT, from which a .png gets fewer points to the inch: it would have 100 megapixels
+MARGIN = 4.0  # points that Graphviz leaves around a picture
+SECONDS = 8.0  # for one picture, whatever is tried
+INSTALL_SYSTEM = 'your system\'s package "graphviz"'
+INSTALL = f'pip install "microtrain[graph]", or {INSTALL_SYSTEM}'
 
 # `python -c` puts the current directory first on the path, where a learner's own random.py may lie.
 _CHILD = """
@@ -29,6 +34,24 @@ import pygraphviz
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode("utf-8"))
 sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot", args=" ".join(sys.argv[2:])))
 """
+
+
+def install_command() -> str:
+    """The command that gets a Graphviz here."""
+    pip = 'pip install "microtrain[graph]"'
+    if sys.platform == "darwin":
+        return f"{pip}, or: brew install graphviz"
+    if sys.platform == "win32":
+        return f"{pip}, or: winget install graphviz"
+    known = {
+        "apt-get": "apt install graphviz",
+        "dnf": "dnf install graphviz",
+        "pacman": "pacman -S graphviz",
+        "zypper": "zypper install graphviz",
+        "apk": "apk add graphviz",
+        "conda": "conda install graphviz",
+    }
+    return f"{pip}, or: " + next((command for tool, command in known.items() if shutil.which(tool)), INSTALL_SYSTEM)
 
 
 class LayoutError(MicrotrainError):
@@ -56,10 +79,43 @@ def _has_pygraphviz() -> bool:
         return False
 
 
+class Box(NamedTuple):
+    """Where a box is, in points."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def positions(dot: str, engine: str = "auto") -> dict[str, Box]:
+    """The boxes of a picture by name, in the coordinates of the SVG's viewBox; y grows downwards."""
+    laid_out = json.loads(render(dot, "json", engine))
+    height = float(laid_out["bb"].split(",")[3])
+    found = {}
+    for item in laid_out.get("objects", []):
+        if "pos" in item:
+            x, y = map(float, item["pos"].split(","))
+            found[item["name"]] = Box(
+                x + MARGIN, height - y + MARGIN, 72 * float(item["width"]), 72 * float(item["height"])
+            )
+    return found
+
+
 @functools.lru_cache(maxsize=16)
-def render(dot: str, format: str) -> bytes:
-    """The picture ("svg", "png", "pdf"). Raises `LayoutError`, which says what to install or to try."""
+def render(dot: str, format: str, engine: str = "auto") -> bytes:
+    """The picture ("svg", "png", "pdf", "json"). Raises `LayoutError`, which says what to install or to try."""
     available = engines()
+    if engine not in ("auto", "dot", "pygraphviz"):
+        raise ArgumentError(f"engine is {engine!r}.", fix='Use "dot", "pygraphviz" or "auto".')
+    if engine != "auto":
+        chosen = [(name, command) for name, command in available if name == engine]
+        if available and not chosen:
+            others = ", ".join(name for name, _ in available)
+            raise LayoutError(
+                f"The engine {engine!r} is not installed.", fix=f"Use {others}, or install it: {INSTALL}."
+            )
+        available = chosen
     if not available:
         raise LayoutError(
             f"A .{format} picture needs Graphviz, which is not installed.",
@@ -71,7 +127,7 @@ def render(dot: str, format: str) -> bytes:
     for name, command in available:
         arguments = [part.format(format=format) if part != _CHILD else part for part in command]
         if format == "png":
-            arguments.append("-Gdpi=144")
+            arguments.append("-Gdpi=144" if len(dot) < LARGE else "-Gdpi=60")
         try:
             return _run(arguments, dot.encode("utf-8"), until - time.monotonic())
         except subprocess.TimeoutExpired:

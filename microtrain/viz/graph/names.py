@@ -20,13 +20,30 @@ class Names:
     def __init__(self, variables: Iterable[dict[str, Any]] = ()) -> None:
         self.of_tensor: dict[int, str] = {}
         self.tensors: list[Tensor] = []  # keeps them alive, so that their ids stay theirs
+        self.of_module: dict[int, str] = {}
         for scope in variables:
+            for module, name in _modules(scope):
+                self.of_module.setdefault(id(module), name)
             for name, tensor in _found(scope):
                 if id(tensor) not in self.of_tensor:
                     self.of_tensor[id(tensor)] = name
                     self.tensors.append(tensor)
         self.of_node = {t._node: t for t in reversed(self.tensors) if t._node is not None}
         self.of_array = {id(t._data): t for t in reversed(self.tensors) if not t._tracked}
+
+    def learn(self, modules: list[Any]) -> None:
+        """Names of the parameters of modules that were called, for where the caller has no variable for them."""
+        for module in modules:
+            for name, tensor in _of_module(module):
+                if id(tensor) not in self.of_tensor:
+                    self.of_tensor[id(tensor)] = name if len(modules) == 1 else f"{type(module).__name__}.{name}"
+                    self.tensors.append(tensor)
+
+    def also(self, names: dict[int, str]) -> Names:
+        """Further names, by the tensors' ids, for those that have none yet."""
+        for key, name in names.items():
+            self.of_tensor.setdefault(key, name)
+        return self
 
     def __getitem__(self, tensor: Tensor) -> str:
         """What `named()` said, else the caller's name, else nothing."""
@@ -62,6 +79,23 @@ def _found(scope: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
             yield name, thing
     for name, thing in things.items():
         yield from ((f"{name}{place}", item) for place, item in _held(thing) if _is(item, Tensor))
+
+
+def _modules(scope: dict[str, Any]) -> Iterator[tuple[Any, str]]:
+    """(module, name) of the modules among the variables, and of those inside them: model, 0, 0.attention."""
+    for variable, thing in scope.items():
+        if variable.startswith("_") or _is(thing, Tensor, *NOT_SEARCHED):
+            continue
+        if callable(getattr(type(thing), "named_modules", None)):
+            yield from modules_in(thing, variable)
+
+
+def modules_in(thing: Any, variable: str) -> list[tuple[Any, str]]:
+    """The same for one module."""
+    try:
+        return [(module, name or variable) for name, module in thing.named_modules()]
+    except Exception:  # somebody else's object
+        return []
 
 
 def _is(thing: Any, *kinds: type) -> bool:

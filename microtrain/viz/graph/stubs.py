@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .data import Edge, Graph
+    from .data import Graph
+    from .nodes import Edge
 
 FAR = 8  # levels that an arrow may span
 OFTEN = 8  # arrows that may be longer, from one box

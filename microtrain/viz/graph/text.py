@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .data import Graph, GraphNode
+    from .data import Graph
+    from .nodes import GraphNode
 
 LONGEST_NAME = 40
 DEEPEST = 16  # levels of the tree before it goes on at the margin
@@ -20,12 +21,14 @@ def clean(text: str, longest: int = LONGEST_NAME) -> str:
 
 def title(node: GraphNode) -> str:
     """The first line of a box: "h = matmul", the name of a leaf, or what was folded."""
-    if node.kind == "folded":
-        if not node.operation:
-            return f"… {node.count:,} more operation{'' if node.count == 1 else 's'}"
-        repeats = node.count // (node.operation.count(",") + 1)
-        return f"… {repeats:,} × " + (f"({node.operation})" if "," in node.operation else node.operation)
     name = clean(node.name)
+    if node.kind == "folded":
+        if node.detail == "module":
+            return name
+        if not node.detail:
+            return f"… {node.count:,} more operation{'' if node.count == 1 else 's'}"
+        unit = clean(node.operation)
+        return f"{node.detail} " + (f"({unit})" if "," in unit else unit)
     if node.kind != "operation":
         return name
     done = clean(node.operation) + (f" {clean(node.detail)}" if node.detail else "")
@@ -42,19 +45,19 @@ def kind_of(node: GraphNode) -> str:
 
 
 def gradient_lines(node: GraphNode) -> list[str] | None:
-    """The gradient's text: "-" until backward() has come here; None where there is none, or where nobody remembers."""
-    if not node.needs_grad or node.kind == "folded":
+    """The gradient's text: "-" until backward() has come here; None where there is none."""
+    if not node.needs_grad or node.kind == "gradient":
         return None
     if node.grad is not None:
         return node.grad.lines()
-    if node.kind == "operation" and (node.value is None or node.value.entries is None):
+    if node.kind == "folded":
         return None
-    return ["-"]
+    return ["not kept"] if node.forgotten else ["-"]
 
 
 def summary(graph: Graph) -> str:
     """ "5 operations, 2 parameters, 1 input"."""
-    count = dict.fromkeys(("operation", "parameter", "input"), 0)
+    count = dict.fromkeys(("operation", "parameter", "input", "gradient"), 0)
     for node in graph.nodes:
         count["operation" if node.kind == "folded" else node.kind] += node.count
     return ", ".join(f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in count.items() if n or kind == "operation")
@@ -69,8 +72,9 @@ def line(node: GraphNode) -> str:
         words.append(f"({node.note})")
     if node.value is not None:
         words.append(f"value {node.value.line()}")
-    if gradient_lines(node) is not None:
-        words.append("grad -" if node.grad is None else f"grad {node.grad.line()}")
+    gradient = gradient_lines(node)
+    if gradient is not None:
+        words.append(f"grad {node.grad.line() if node.grad is not None else gradient[0]}")
     return "  ".join(word for word in words if word)
 
 

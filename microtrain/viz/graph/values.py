@@ -22,6 +22,7 @@ class Values:
     smallest: float | None = None
     largest: float | None = None
     unusual: int = 0  # how many are NaN or infinite
+    norm: float | None = None  # the root of the sum of all squares
 
     @classmethod
     def of(cls, array: Any) -> Values:
@@ -33,7 +34,9 @@ class Values:
         unusual = int(data.size - np.isfinite(data).sum()) if data.dtype.kind == "f" else 0
         with np.errstate(all="ignore"):
             wide = data.astype(np.float64) if data.dtype == np.float16 else data
-            return cls(entries, float(wide.mean()), float(data.min()), float(data.max()), unusual)
+            flat = wide.astype(np.float64, copy=False).reshape(-1)
+            norm = float(np.sqrt(flat @ flat))
+            return cls(entries, float(wide.mean()), float(data.min()), float(data.max()), unusual, norm)
 
     def lines(self) -> list[str]:
         """The text for a picture: a number, the rows of a small matrix, or a summary."""
@@ -49,6 +52,17 @@ class Values:
             elif e[0] and not isinstance(e[0][0], list) and len(e[0]) <= WIDEST and len(e) * len(e[0]) <= FULL:
                 return [_row(row) for row in e]
         return self.summary()
+
+    def whole(self) -> list[str]:
+        """All entries if they are known, however many, else the summary: for where there is room."""
+        e = self.entries
+        if not isinstance(e, list) or not e:
+            return self.lines()
+        if not isinstance(e[0], list):
+            return [_row(e)]
+        if all(row and not isinstance(row[0], list) for row in e):
+            return [_row(row) for row in e]
+        return str(np.array(e)).splitlines()
 
     def summary(self) -> list[str]:
         """Two or three short lines about all entries."""

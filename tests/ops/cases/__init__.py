@@ -14,11 +14,13 @@ from . import (
     probability,
     reductions,
     shapes,
+    special,
 )
 
 CASES: list[Case] = [
     *arithmetic.CASES,
     *exponential.CASES,
+    *special.CASES,
     *activations.CASES,
     *comparison.CASES,
     *reductions.CASES,

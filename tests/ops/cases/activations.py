@@ -20,7 +20,7 @@ from ..case import (
     probability,
     real,
 )
-from .shared import AT_NAN, binary, nan, unary
+from .shared import AT_NAN, binary, unary
 
 
 def mt_broadcast(*xs: Any) -> list[Any]:
@@ -60,7 +60,7 @@ CASES = [
         differs=lambda x: abs(x) > 1e20,
         why="the slope there is 0 or 1e-60; PyTorch's is NaN or 0",
     ),
-    unary("relu", off_zero, lambda x: np.maximum(x, 0), differs=nan, why="the slope at NaN is 0, PyTorch's is 1"),
+    unary("relu", off_zero, lambda x: np.maximum(x, 0)),
     unary("relu6", off_zero, lambda x: np.clip(x, 0, 6), "nn.functional.relu6"),
     unary("leaky_relu", off_zero, lambda x: np.where(x > 0, x, 0.01 * x), "nn.functional.leaky_relu"),
     elementwise(

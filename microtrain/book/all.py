@@ -1,0 +1,77 @@
+"""Running many items: side by side, and kept as files, so that an interrupted run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import MicrotrainError
+from ..files import write_text
+from ..sweeps.workers import without_interrupts
+from .catalogue import get
+from .drawing import picture
+from .entry import Item
+from .run import execute
+
+
+def version(entry: Item, seed: int) -> str:
+    """Changes with the item's file, microtrain's version and the seed: what was kept of another is run again."""
+    from .. import __version__
+
+    text = inspect.getsource(inspect.getmodule(entry.function) or entry.function)
+    return hashlib.sha256(f"{__version__} {seed} {text}".encode()).hexdigest()[:16]
+
+
+def outcome(id: str, seed: int = 0) -> dict[str, Any]:
+    """Run an item and draw its pictures; a failure is an outcome, too."""
+    entry = get(id)
+    about = {"id": id, "version": version(entry, seed)}
+    try:
+        run = execute(entry, seed=seed)
+        return {**run.as_data(), **about, "pictures": [picture(figure) for figure in run.figures]}
+    except Exception as error:  # one broken item must not stop the others
+        return {**about, "failed": f"{type(error).__name__}: {error}", "passed": False}
+
+
+def kept(out: Path, id: str, seed: int) -> dict[str, Any] | None:
+    """What an earlier run left in the folder, if it is of this version and did not fail."""
+    try:
+        found = json.loads((out / f"{id}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    fits = isinstance(found, dict) and found.get("version") == version(get(id), seed) and "failed" not in found
+    return found if fits else None
+
+
+def run_all(ids: Sequence[str], out: Path, jobs: int = 1, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """The outcomes of these items, as they end; each is written to `out` at once, and not run again."""
+    left = []
+    for id in ids:
+        done = kept(out, id, seed)
+        if done is None:
+            left.append(id)
+        else:
+            yield done
+    for found in _results(left, jobs, seed):
+        write_text(out / f"{found['id']}.json", json.dumps(found, ensure_ascii=False))
+        yield found
+
+
+def _results(ids: Sequence[str], jobs: int, seed: int) -> Iterator[dict[str, Any]]:
+    if jobs == 1 or len(ids) < 2:
+        yield from (outcome(id, seed) for id in ids)
+        return
+    try:
+        from joblib import Parallel, delayed, parallel_config
+    except ImportError:
+        raise MicrotrainError(
+            "Running items side by side needs joblib.", fix='python -m pip install "microtrain[sweep]", or --jobs 1'
+        ) from None
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+        with without_interrupts():
+            ended = Parallel(return_as="generator_unordered", batch_size=1)(delayed(outcome)(id, seed) for id in ids)
+        yield from ended

@@ -1,0 +1,1 @@
+"""Section 4.1: losses from probability and geometry."""

@@ -1,0 +1,1 @@
+"""Section 4.2: the structure of losses, and what it does to optimisation."""

@@ -1,0 +1,1 @@
+"""How deep learning is optimised: noise, momentum, adaptive rates, schedules."""

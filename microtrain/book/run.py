@@ -1,0 +1,185 @@
+"""One run of an item: what it measured, and how that compares with what the book says."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from .entry import Item, Text
+from .text import plain
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One number (or one fact) beside what is expected of it."""
+
+    text: Text
+    measured: Any
+    expected: str  # readable: "0.9 +- 1e-12", ">= 2"
+    passed: bool
+    margin: float | None = None  # how far inside (positive) or outside the limit, in units of the tolerance
+
+
+@dataclass
+class Figure:
+    """A picture that is drawn when somebody looks at it."""
+
+    caption: Text
+    draw: Callable[..., Any]  # takes the Axes, one or several
+    panels: tuple[int, int] = (1, 1)  # rows, columns
+    size: tuple[float, float] = (6.0, 4.0)  # inches
+
+    def svg(self) -> str:
+        """The picture as SVG."""
+        from .drawing import svg
+
+        return svg(self)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers in rows."""
+
+    caption: Text
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass
+class Run:
+    """What an item's function writes to, and afterwards the result."""
+
+    item: Item
+    seed: int = 0
+    values: dict[str, Any] = field(default_factory=dict)
+    form: str = "right"
+    claims: list[Claim] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    notes: list[Text] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+
+    # ---- what the function calls -------------------------------------------------------------------------------------
+
+    def claim(
+        self,
+        text: Text,
+        measured: Any,
+        *,
+        equals: float | None = None,
+        within: float = 0.0,
+        relative: float = 0.0,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        between: tuple[float, float] | None = None,
+    ) -> bool:
+        """Compare a number, or the worst of an array, with what is expected; a truth value with True.
+
+        Args:
+            equals: the number, up to `within` + `relative` * |equals|.
+            at_least, at_most, between: limits, included.
+
+        Returns whether it holds. Raises `ArgumentError` if nothing is expected of a number.
+        """
+        limits = [x is not None for x in (equals, at_least, at_most, between)]
+        if isinstance(measured, (bool, np.bool_)) and not any(limits):
+            self.claims.append(Claim(text, bool(measured), "yes", bool(measured)))
+            return bool(measured)
+        if sum(limits) != 1:
+            raise ArgumentError(f"'{self.item.id}': a claim of a number needs equals, at_least, at_most or between.")
+        array = np.atleast_1d(np.asarray(measured, dtype=float))
+        if equals is not None:
+            tolerance = within + relative * abs(equals)
+            worst = float(array[np.argmax(np.abs(array - equals))]) if np.isfinite(array).all() else math.nan
+            passed = abs(worst - equals) <= tolerance
+            margin = (tolerance - abs(worst - equals)) / tolerance if tolerance else None
+            expected = f"{equals:.10g}" + (f" ± {tolerance:.2g}" if tolerance else "")
+        else:
+            low, high = between or (at_least, at_most)
+            worst = float(array.min() if low is not None else array.max())
+            if low is not None and high is not None and high - array.max() < array.min() - low:
+                worst = float(array.max())
+            passed = bool((low is None or array.min() >= low) and (high is None or array.max() <= high))
+            margin = None
+            expected = f"{low:.6g} … {high:.6g}" if between else f"≥ {low:.6g}" if low is not None else f"≤ {high:.6g}"
+        self.claims.append(Claim(text, worst, expected, bool(passed), margin))
+        return bool(passed)
+
+    def figure(
+        self, caption: Text, draw: Callable[..., Any], panels: tuple[int, int] = (1, 1),
+        size: tuple[float, float] = (6.0, 4.0),
+    ) -> None:  # fmt: skip
+        """A picture: `draw` gets as many Axes as there are panels, when somebody looks."""
+        self.figures.append(Figure(caption, draw, panels, size))
+
+    def table(self, caption: Text, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Numbers in rows."""
+        self.tables.append(Table(caption, tuple(columns), tuple(tuple(row) for row in rows)))
+
+    def note(self, english: str, chinese: str) -> None:
+        """A remark on what was seen."""
+        self.notes.append((english, chinese))
+
+    # ---- the result --------------------------------------------------------------------------------------------------
+
+    @property
+    def usual(self) -> bool:
+        """Were the parameters the defaults? Elsewhere the expected numbers need not hold."""
+        return self.form == "right" and all(self.values[p.name] == p.default for p in self.item.parameters)
+
+    @property
+    def passed(self) -> bool:
+        """Is every claim as expected?"""
+        return bool(self.claims) and all(claim.passed for claim in self.claims)
+
+    def as_data(self) -> dict[str, Any]:
+        """Everything but the pictures, as plain data."""
+        return {
+            "id": self.item.id,
+            "seed": self.seed,
+            "values": self.values,
+            "claims": [asdict(claim) for claim in self.claims],
+            "tables": [asdict(table) for table in self.tables],
+            "notes": self.notes,
+            "captions": [figure.caption for figure in self.figures],
+            "seconds": self.seconds,
+            "passed": self.passed,
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.item.id}: {plain(self.item.title[0])} ({self.item.verdict})"]
+        lines.append(f"  {plain(self.item.statement[0])}")
+        if self.item.correction[0]:
+            lines.append(f"  correction: {plain(self.item.correction[0])}")
+        for claim in self.claims:
+            mark = ("as expected" if claim.passed else "NOT as expected") if self.usual else "measured"
+            lines.append(f"  {plain(claim.text[0])}: {_short(claim.measured)} (expected {claim.expected}): {mark}")
+        lines += [f"  {plain(note[0])}" for note in self.notes]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from .drawing import html
+
+        return html(self)
+
+
+def _short(value: Any) -> str:
+    return str(value) if isinstance(value, bool) else f"{value:.6g}"
+
+
+def execute(item: Item, given: dict[str, Any] | None = None, seed: int = 0, form: str = "right") -> Run:
+    """Run an item. Raises `ArgumentError` for parameters that it has not."""
+    run = Run(item, seed, item.values(given or {}), form)
+    start = time.perf_counter()
+    item.function(run, **run.values, **({"form": form} if item.printed else {}))
+    run.seconds = time.perf_counter() - start
+    return run

@@ -1,0 +1,140 @@
+"""`microtrain book`: what the book claims, run and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..book import Item
+
+app = typer.Typer(help="The book's claims about losses and training, run and checked.", no_args_is_help=True)
+
+Chapter = Annotated[str, typer.Option(help="Only this chapter (part of its name will do).")]
+Kind = Annotated[str, typer.Option(help="Only this kind: theorem, experiment, figure, problem ...")]
+Verdict = Annotated[str, typer.Option(help='Only this verdict: "holds", "does not hold as printed" ...')]
+Search = Annotated[str, typer.Option(help="Only items whose texts contain this, in English or Chinese.")]
+Jobs = Annotated[int, typer.Option(min=1, help="How many run at the same time.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of whatever is random.")]
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@app.command("list")
+def list_items(chapter: Chapter = "", kind: Kind = "", verdict: Verdict = "", search: Search = "") -> None:
+    """List the items."""
+    from rich.table import Table
+
+    from ..book import items
+    from ..book.text import plain
+
+    found = items(chapter, kind, verdict, search)
+    table = Table("id", "kind", "verdict", "title", box=None, header_style="bold")
+    for entry in found:
+        table.add_row(entry.id, entry.kind, entry.verdict, f"{plain(entry.title[0])}  {plain(entry.title[1])}")
+    console = _console()
+    console.print(table)
+    console.print(f"{len(found)} items")
+
+
+@app.command()
+def show(id: Annotated[str, typer.Argument(help="The item's id.")]) -> None:
+    """Show what an item says and what can be changed in it, without running it."""
+    from ..book import get
+    from ..book.text import plain
+
+    entry = get(id)
+    print(f"{entry.id}: {plain(entry.title[0])} / {plain(entry.title[1])}")
+    print(f"{entry.kind}; {entry.source}; {entry.verdict}\n")
+    for text in (entry.statement, entry.correction):
+        for part in filter(None, text):
+            print(f"{plain(part)}\n")
+    for parameter in entry.parameters:
+        print(f"--set {parameter}")
+
+
+def _settings(texts: list[str]) -> dict[str, str]:
+    from ..errors import ArgumentError
+
+    for text in texts:
+        if "=" not in text:
+            raise ArgumentError(f"--set {text} has no '='.", fix="Write --set eta=0.9")
+    return dict(text.split("=", 1) for text in texts)
+
+
+@app.command()
+def run(
+    id: Annotated[Optional[str], typer.Argument(help="The item's id.")] = None,  # noqa: UP045 (typer needs it)
+    all: Annotated[bool, typer.Option("--all", help="Run every item.")] = False,
+    set: Annotated[Optional[list[str]], typer.Option(help="name=value; may be repeated.")] = None,  # noqa: UP045
+    seed: Seed = 0,
+    jobs: Jobs = 1,
+    out: Annotated[Optional[Path], typer.Option(help="The folder for pictures and numbers.")] = None,  # noqa: UP045
+) -> None:
+    """Run one item, or all: what was measured, and whether it is as expected."""
+    from ..book import get, items
+    from ..book.run import execute
+    from ..errors import ArgumentError
+
+    if all == (id is not None):
+        raise ArgumentError("Which items?", fix="Give one id, or --all.")
+    if all:
+        if set:
+            raise ArgumentError("--set is for one item.", fix="Leave it out, or give an id.")
+        outcomes = _run_all(items(), out or Path("microtrain-book"), jobs, seed)
+        wrong = [str(found["id"]) for found in outcomes.values() if not found["passed"]]
+        print(f"{len(outcomes)} items, {len(wrong)} not as expected" + (": " + ", ".join(wrong) if wrong else ""))
+        raise typer.Exit(1 if wrong else 0)
+    done = execute(get(id or ""), _settings(set or []), seed)
+    print(done)
+    if out is not None:
+        from ..files import write_text
+
+        for number, figure in enumerate(done.figures, 1):
+            path = out / f"{done.item.id}-{number}.svg"
+            write_text(path, figure.svg())
+            print(f"wrote {path}")
+    raise typer.Exit(0 if done.passed or not done.usual else 1)
+
+
+def _run_all(entries: list[Item], out: Path, jobs: int, seed: int) -> dict[str, dict[str, object]]:
+    """All outcomes by id, with progress on a terminal."""
+    from rich.progress import Progress
+
+    from ..book.all import run_all
+
+    found = {}
+    console = _console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("running the book", total=len(entries))
+        for outcome in run_all([entry.id for entry in entries], out, jobs, seed):
+            found[outcome["id"]] = outcome
+            progress.update(task, advance=1, description=outcome["id"])
+    return found
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("book.html"),
+    keep: Annotated[Path, typer.Option(help="The folder with the outcomes; what is missing there is run.")] = Path(
+        "microtrain-book"
+    ),
+    jobs: Jobs = 1,
+    seed: Seed = 0,
+) -> None:
+    """Write one self-contained page with every item, its numbers and its pictures."""
+    from ..book import items
+    from ..book.report import page
+    from ..files import write_text
+
+    entries = items()
+    write_text(out, page(entries, _run_all(entries, keep, jobs, seed)))
+    print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")

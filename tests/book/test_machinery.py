@@ -1,0 +1,209 @@
+"""What items are made of: entries, claims, texts, the page, the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from microtrain import book
+from microtrain.book import all as several, report
+from microtrain.book.drawing import picture
+from microtrain.book.entry import ITEMS, Item, Parameter, item
+from microtrain.book.run import Figure, Run, execute
+from microtrain.book.text import markup, plain
+from microtrain.cli.app import app
+from microtrain.errors import ArgumentError
+
+
+def entry(function, **options):
+    about = {
+        "kind": "theorem", "source": "eq. 1", "title": ("T", "题"), "statement": ("S", "述"), "verdict": "holds",
+        **options,
+    }  # fmt: skip
+    try:
+        item("made-here", **about)(function)
+        return ITEMS["made-here"]
+    finally:
+        ITEMS.pop("made-here", None)
+
+
+def run_of(**options) -> Run:
+    return Run(entry(lambda run: None, **options))
+
+
+@pytest.mark.parametrize(
+    ("measured", "limits", "passed"),
+    [
+        (1.05, {"equals": 1, "within": 0.1}, True),
+        (1.15, {"equals": 1, "within": 0.1}, False),
+        (105, {"equals": 100, "relative": 0.1}, True),
+        ([1.0, 1.3], {"equals": 1, "within": 0.1}, False),
+        (float("nan"), {"equals": 1, "within": 0.1}, False),
+        (float("nan"), {"at_least": 1}, False),
+        (2, {"at_least": 1}, True),
+        (0.5, {"at_least": 1}, False),
+        (0.5, {"at_most": 1}, True),
+        ([0.5, 2], {"at_most": 1}, False),
+        ([0.5, 0.9], {"between": (0, 1)}, True),
+        ([0.5, 1.9], {"between": (0, 1)}, False),
+        (np.bool_(True), {}, True),
+        (False, {}, False),
+    ],
+)
+def test_claims(measured, limits, passed):
+    run = run_of()
+    assert run.claim(("a", "甲"), measured, **limits) is passed
+    assert run.passed is passed
+
+
+def test_the_worst_number_is_shown():
+    run = run_of()
+    run.claim(("a", "甲"), [0.9, 1.3, 1.1], equals=1, within=0.5)
+    run.claim(("b", "乙"), [0.2, 0.95], between=(0, 1))
+    assert [claim.measured for claim in run.claims] == [1.3, 0.95]
+    assert run.claims[0].margin == pytest.approx(0.4)
+
+
+def test_a_claim_needs_one_expectation():
+    with pytest.raises(ArgumentError, match="at_least"):
+        run_of().claim(("a", "甲"), 1.0)
+    with pytest.raises(ArgumentError, match="at_least"):
+        run_of().claim(("a", "甲"), 1.0, at_least=0, at_most=2)
+
+
+def test_without_claims_nothing_is_passed():
+    assert not run_of().passed
+
+
+def test_entries_are_checked():
+    def wrong(run, form="right"):
+        pass
+
+    with pytest.raises(ArgumentError, match="correction"):
+        entry(wrong, verdict="holds with a condition")
+    with pytest.raises(ArgumentError, match="form"):
+        entry(lambda run: None, verdict="does not hold as printed", correction=("c", "正"))
+    with pytest.raises(ArgumentError, match="kind"):
+        entry(wrong, kind="poem")
+    with pytest.raises(ArgumentError, match="both languages"):
+        entry(wrong, title=("T", ""))
+    with pytest.raises(ArgumentError, match="no parameters"):
+        entry(wrong, ranges={"eta": (0, 1)})
+
+
+def test_an_id_is_taken_once():
+    book.items()
+    with pytest.raises(ArgumentError, match="taken"):
+        item("nesterov", kind="theorem", source="s", title=("T", "题"), statement=("S", "述"), verdict="holds")(
+            lambda run: None
+        )
+
+
+def test_parameters():
+    number = Parameter("eta", 0.1, 0.0, 1.0)
+    assert number.checked("0.5", "x") == 0.5
+    for bad in ("2", "nan", "x", None):
+        with pytest.raises(ArgumentError, match="from 0 to 1"):
+            number.checked(bad, "x")
+    assert Parameter("n", 3, 1, 9).checked("4", "x") == 4
+    assert Parameter("flag", True).checked("false", "x") is False
+    assert Parameter("rates", (0.1, 0.2), 0, 1).checked("0.3,0.4", "x") == [0.3, 0.4]
+    with pytest.raises(ArgumentError, match="takes loss in"):
+        Parameter("loss", "mse", choices=("mse", "mae")).checked("x", "x")
+
+
+def test_texts():
+    assert (
+        plain(r"$x \leftarrow x - \eta\lambda g$, $\frac{a}{b} \le \lVert v \rVert$") == "x ← x - ηλ g, (a)/(b) ≤ ‖ v ‖"
+    )
+    assert markup("a < b") == "a &lt; b"
+    assert markup(r"if $\eta$ < 1").startswith("if <math") and "&lt; 1" in markup(r"if $\eta$ < 1")
+
+
+def test_find():
+    assert book.get("nesterov").chapter == "training"
+    with pytest.raises(ArgumentError, match="gd-parabola-regimes"):
+        book.get("gd-parabola-regime")
+    assert [e.id for e in book.items(search="五种情形")] == ["gd-parabola-regimes"]
+    with pytest.raises(ArgumentError, match="no parameter 'alpha'"):
+        book.run("nesterov", alpha=1)
+
+
+def test_other_parameters_are_not_judged():
+    assert "as expected" not in str(book.run("gd-parabola-regimes", eta=0.7))
+
+
+def test_notebook_display():
+    text = book.run("gd-parabola-regimes")._repr_html_()
+    assert "<svg" in text and "抛物线" in text and "<math" in text
+
+
+def test_large_pictures_become_pixels():
+    small = Figure(("a", "甲"), lambda ax: ax.plot([1, 2]))
+    large = Figure(("a", "甲"), lambda ax: ax.plot(np.random.default_rng(0).normal(size=20_000)))
+    assert picture(small).startswith("data:image/svg+xml") and picture(large).startswith("data:image/png")
+
+
+def test_pictures_are_the_same_bytes():
+    figure = Figure(("a", "甲"), lambda ax: ax.plot([1, 2]))
+    assert picture(figure) == picture(figure)
+
+
+IDS = ["gd-parabola-regimes", "nesterov"]
+
+
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
+    first = next(several.run_all(IDS, tmp_path))
+    ran = []
+    monkeypatch.setattr(several, "execute", lambda entry, **options: ran.append(entry.id) or execute(entry, **options))
+    assert {found["id"] for found in several.run_all(IDS, tmp_path)} == set(IDS)
+    assert ran == [id for id in IDS if id != first["id"]]
+    (tmp_path / f"{first['id']}.json").write_text("{")
+    assert all(found["passed"] for found in several.run_all(IDS, tmp_path)) and first["id"] in ran
+
+
+def test_side_by_side_is_the_same(tmp_path):
+    def told(found):
+        return {key: value for key, value in found.items() if key != "seconds"}
+
+    one = {f["id"]: told(f) for f in several.run_all(IDS, tmp_path / "a")}
+    two = {f["id"]: told(f) for f in several.run_all(IDS, tmp_path / "b", jobs=2)}
+    assert json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
+
+
+def test_a_broken_item_is_an_outcome(monkeypatch, tmp_path):
+    def broken(entry, **options):
+        raise ValueError("no")
+
+    monkeypatch.setattr(several, "execute", broken)
+    (found,) = several.run_all(IDS[:1], tmp_path)
+    assert not found["passed"] and found["failed"] == "ValueError: no"
+
+
+def test_the_page(tmp_path):
+    outcomes = {found["id"]: found for found in several.run_all(IDS, tmp_path)}
+    text = report.page([book.get(id) for id in IDS], outcomes)
+    assert all(f'<section id="{id}"' in text for id in IDS) and "{{" not in text
+    assert not re.search(r"""(?:src|href)=["']?(?:https?:|//)""", text)
+    assert text.count("✗") == 0 and "default-src 'none'" in text
+
+
+def test_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call = CliRunner().invoke
+    assert "nesterov" in call(app, ["book", "list", "--verdict", "does not hold as printed"]).output
+    assert "--set lr from 0.001 to 0.3" in call(app, ["book", "show", "nesterov"]).output
+    done = call(app, ["book", "run", "gd-parabola-regimes", "--set", "eta=0.9", "--out", "out"])
+    assert done.exit_code == 0 and (tmp_path / "out/gd-parabola-regimes-1.svg").read_text().startswith("<svg")
+    for wrong in (["run"], ["run", "nesterov", "--set", "lr"], ["run", "--all", "--set", "lr=1"], ["run", "nope"]):
+        assert isinstance(call(app, ["book", *wrong]).exception, ArgumentError)
+
+
+def test_items_are_frozen():
+    with pytest.raises(AttributeError):
+        book.get("nesterov").verdict = "holds"  # type: ignore[misc]
+    assert isinstance(book.get("nesterov"), Item)

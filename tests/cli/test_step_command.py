@@ -1,0 +1,99 @@
+"""`microtrain step FILE.py:function`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+PROGRAM = """
+import microtrain as mt
+
+def loss():
+    w = mt.tensor(3.0, requires_grad=True)
+    return w * w
+
+def ready():
+    w = mt.tensor(3.0, requires_grad=True)
+    return mt.trace(w * w * w, title="made by hand")
+
+def needs(x):
+    return x
+
+def fails():
+    raise ValueError("the learner's own")
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+def step(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "microtrain", "step", *map(str, arguments)],
+        capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, cwd=cwd,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+def test_files(file, tmp_path):
+    run = step(f"{file}:loss", "-o", tmp_path / "out.html", "-l", "zh")
+    assert run.returncode == 0 and "4 steps written to" in run.stdout
+    assert '<html lang="zh-Hans">' in (tmp_path / "out.html").read_text(encoding="utf-8")
+    step(f"{file}:loss", "-o", tmp_path / "out.json")
+    data = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert data["title"] == "loss" and data["nodes"][0]["name"] == "w"
+
+
+def test_printed_without_a_terminal(file):
+    run = step(f"{file}:loss")
+    assert run.returncode == 0 and "Step 4 of 4" in run.stdout and "3 + 3 = 6" in run.stdout
+
+
+def test_a_function_that_makes_the_trace_itself(file):
+    assert step(f"{file}:ready").stdout.startswith("made by hand")
+
+
+def test_serving(file):
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "microtrain", "step", f"{file}:loss", "--serve"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        line = process.stdout.readline()
+        url = line.rpartition(" ")[2].strip()
+        assert url.startswith("http://127.0.0.1:")
+        for _ in range(50):
+            try:
+                page = urllib.request.urlopen(url, timeout=5).read().decode()
+                break
+            except OSError:
+                time.sleep(0.1)
+        assert "microtrain-trace" in page
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+        assert "Stopped" in process.stdout.read()
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+def test_mistakes(file, tmp_path):
+    for arguments, message in {
+        (f"{file}:nothing",): "has no function 'nothing'",
+        (f"{tmp_path}/missing.py:loss",): "can't be read",
+        (f"{file}:needs",): "without arguments",
+        (f"{file}:loss", "-o", f"{tmp_path}/x.png"): "ending does not name a format",
+        (f"{file}:loss", "-l", "fr"): "There is no language 'fr'",
+        (f"{file}:fails",): "the learner's own",
+    }.items():
+        run = step(*arguments)
+        assert run.returncode == 1 and message in run.stderr, run.stderr

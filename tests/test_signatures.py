@@ -1,0 +1,117 @@
+"""How functions of tensors are called: PyTorch's names of the inputs, and errors that show the signature."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain.errors import ArgumentError, SignatureError
+from microtrain.ops.primitive import FUNCTIONS, METHODS, Primitive
+
+
+def test_inputs_by_name():
+    x = mt.tensor(3.0, requires_grad=True)
+    y = mt.tensor(2.0)
+    assert mt.mul(input=x, other=y).item() == mt.mul(x, other=y).item() == x.mul(other=y).item() == 6
+    assert mt.pow(x, exponent=2).item() == x.pow(exponent=2).item() == 9
+    assert mt.exp(input=[0.0]).tolist() == [1] and mt.maximum(input=[1.0, 5.0], other=[2.0, 3.0]).tolist() == [2, 5]
+    assert mt.sum(input=[1.0, 2.0], dim=0).item() == 3 and mt.cat(tensors=[[1.0], [2.0]]).tolist() == [1, 2]
+    z = x * 1
+    assert z.mul_(other=4) is z and z.item() == 12
+    mt.mul(input=x, other=y).backward()
+    assert x.grad.item() == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda x: mt.relu(x, 2), r"relu\(\) was called with 2 arguments by position: too many.*\n.*relu\(input\)"),
+        (lambda x: mt.mul(x), r"missing a required argument: 'other'\.\n.*mul\(input, other\)"),
+        (lambda x: x.mul(), r"mul\(input, other\)"),
+        (lambda x: x.mul(2, 3), r"mul\(input, other\)"),
+        (lambda x: x.mul_(2, 3), r"mul_\(input, other\)"),
+        (lambda x: mt.mul(x, 2, other=3), "multiple values for argument 'other'"),
+        (lambda x: mt.exp(), r"exp\(input\)"),
+        (lambda x: x.exp(out=x), r"unexpected keyword argument 'out'[\s\S]*no out="),
+        (lambda x: mt.pow(x, other=2), r"pow\(input, exponent\)"),
+        (lambda x: mt.sum(x, 0, True, 3), r"sum\(input, dim=None, keepdim=False, \*, dtype=None\)"),
+        (lambda x: x.sum(0, keep=True), r"and keep=[\s\S]*keepdim=False"),
+        (lambda x: x.sum(0, axis=0), "multiple values for argument 'axis'|axis"),
+        (lambda x: x.sum(axis=0, dim=0), "both dim=0 and axis=0"),
+        (lambda x: x.sum(keepdim=True, keepdims=True), "both keepdim=True and keepdims=True"),
+        (lambda x: mt.lerp(x, x), r"lerp\(input, end, weight\)"),
+        (lambda x: x.transpose(0), r"transpose\(input, dim0, dim1\)"),
+        (lambda x: mt.matmul(x), r"matmul\(input, other\)"),
+        (lambda x: x.unsqueeze_(), r"unsqueeze_\(self, dim\)"),
+    ],
+)
+def test_wrong_calls_show_the_signature(wrong, message):
+    with pytest.raises(SignatureError, match=message) as caught:
+        wrong(mt.ones(2))
+    assert isinstance(caught.value, ArgumentError) and isinstance(caught.value, TypeError)
+
+
+def test_other_type_errors_are_left_alone():
+    with pytest.raises(mt.MicrotrainError, match="whole numbers") as caught:
+        mt.ones(2).sum(dim="a")
+    assert not isinstance(caught.value, SignatureError)
+    for call in (
+        lambda x: mt.exp(None),
+        lambda x: x.atan2(None),
+        lambda x: mt.mul(x, other=None),
+        lambda x: mt.sum(None),
+    ):
+        with pytest.raises(mt.MicrotrainError, match=r"is None, not a tensor[\s\S]*return"):
+            call(mt.ones(2))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: x.cross(0), lambda x: x.dot(0), lambda x: x.diag("x"), lambda x: x.expand_as(3), lambda x: x.rot90(0, 1),
+        lambda x: x.histc(0), lambda x: x.split(0.5), lambda x: x.new_zeros(-1), lambda x: x.new_tensor("x"), lambda x: x.topk("x"),
+        lambda x: x.kron(2), lambda x: x.matrix_power(0.5), lambda x: x.quantile("x"), lambda x: x.prelu(0), lambda x: x.stride(5),
+        lambda x: mt.where(x > 0, None, x), lambda x: x.copy_(None), lambda x: x.tril(0.5), lambda x: x.sum(True),
+        lambda x: x.unsqueeze(True), lambda x: x.view(True, 4), lambda x: x.hsplit(3), lambda x: mt.tensor(1.0).diff(),
+        lambda x: x[0][1.5:2], lambda x: x.__setitem__(0, None), lambda x: mt.rand(2, generator=3), lambda x: x.mm(x[None]),
+        lambda x: mt.rand(2, generator=np.random.default_rng(0)), lambda x: x.bmm(x), lambda x: mt.mv(x, x.T),
+        lambda x: mt.normal(mt.ones(2), mt.ones(3)), lambda x: mt.zeros(True), lambda x: mt.zeros(2, size=3),
+        lambda x: x.requires_grad_().register_hook(3), lambda x: mt.tensor(1.0).kthvalue(1), lambda x: x.addcdiv(1, 0), lambda x: x.addmm(0, 1), lambda x: x.index_put(0, 1),
+    ],
+)  # fmt: skip
+def test_no_message_is_raw(wrong):
+    """Whatever Python or NumPy says about arguments, it is said by an error of ours."""
+    with pytest.raises(mt.MicrotrainError):
+        wrong(mt.ones(2, 4))
+
+
+def test_what_pytorchs_older_forms_mean():
+    x = mt.tensor([[1.0, 2.0], [4.0, 8.0]])
+    assert x.var(False) == x.var(unbiased=False) and x.std(True) == x.std() and x.diff(n=5).shape == (2, 0)
+    assert mt.tensor([1, 2]).nan_to_num().tolist() == [1, 2] and (x * float("nan")).nan_to_num(None).sum() == 0
+    assert x.copy_(mt.zeros(2, 2), non_blocking=True).sum() == 0
+
+
+def test_errors_in_the_users_own_code_go_through():
+    class Broken:
+        def forward(self, *_):
+            raise KeyError("mine")
+
+    for call in (lambda: mt.ones(2).sum(), lambda: mt.sum(mt.ones(2)), lambda: mt.ones(2).exp()):
+        with mt.listen(Broken()), pytest.raises(KeyError, match="mine"):
+            call()
+
+
+def test_functions_and_methods_know_their_names():
+    for name, function in FUNCTIONS.items():
+        public = getattr(mt, name)
+        assert (public.__name__, public.__module__) == (name, "microtrain")
+        if not isinstance(function, Primitive) and name != "trace":  # mt.trace records programs too
+            assert inspect.signature(public) == inspect.signature(function)
+    assert [name for name in METHODS if getattr(mt.Tensor, name).__qualname__ != f"Tensor.{name}"] == []
+
+
+def test_inside_formulas_functions_still_read_symbols():
+    bump = mt.elementwise("bump", lambda x: mt.exp(-mt.square(x)))
+    assert bump([0.0]).tolist() == [1]
