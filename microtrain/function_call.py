@@ -166,7 +166,7 @@ class Call(Primitive):
             keep=keep,
             pick=lambda values: tuple(values[item.index] for item in keep),
             watched=tuple(item.slot for item in keep if item.slot >= 0),
-            constants=tuple((k, item.index) for k, item in enumerate(keep) if item.kind == "input" and item.slot < 0),
+            kept_others=tuple((k, item.index) for k, item in enumerate(keep) if item.kind == "input" and item.slot < 0),
             keeps_output=any(item.kind == "output" for item in keep),
             holds_memory=bool(keep),
         )

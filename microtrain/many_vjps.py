@@ -33,7 +33,7 @@ def rows(output: Tensor, inputs: Sequence[Tensor], into: Sequence[Array] | None 
     for part, gradients in _passes(output, inputs, None, count):
         for block, g in zip(found, gradients, strict=True):
             if g is not None:
-                block[part] = g.reshape(len(g), -1)
+                block[part] = g.reshape(len(g), block.shape[1])
     return found
 
 

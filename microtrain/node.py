@@ -59,8 +59,8 @@ class Node:
     """One operation that was done, with what its backward pass needs."""
 
     __slots__ = (
-        "__weakref__", "_apart", "_born", "_code", "_constants", "_instruction", "_memory", "_versions",
-        "calls", "constants", "dtype", "grad", "hooks", "keeper", "kept", "name", "params", "parents", "plan",
+        "__weakref__", "_apart", "_born", "_code", "_instruction", "_memory", "_versions", "_watched_others",
+        "calls", "dtype", "grad", "hooks", "keeper", "kept", "name", "others", "params", "parents", "plan",
         "primitive", "serial", "shape", "value",
     )  # fmt: skip
 
@@ -69,13 +69,13 @@ class Node:
     name: str
     value: Any  # the output, if small
     grad: Any  # the gradient that last arrived here, if small
-    constants: tuple[Any, ...]  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
+    others: tuple[Any, ...]  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
     calls: tuple[tuple[Any, int], ...]  # those that ended here: (the module, weakly, and when it began)
     _memory: Memory | None  # of the output
     _born: int  # the version of that memory when this node made the output
     _apart: bool  # was the output copied into that memory, so that what is kept of it stays as it is?
     _versions: tuple[int, ...] | None  # of what was kept, if some were not 0; -1 for what is a copy
-    _constants: list[tuple[Memory, int, int]] | None  # (memory, version, place) of kept tensors without a parent
+    _watched_others: list[tuple[Memory, int, int]] | None  # (memory, version, place) of kept tensors without a parent
 
     def __init__(
         self,
@@ -90,9 +90,9 @@ class Node:
         self.primitive = primitive
         self.params = params
         self.plan = plan
-        self.hooks = self.keeper = self.value = self.grad = self._memory = self._versions = self._constants = None
+        self.hooks = self.keeper = self.value = self.grad = self._memory = self._versions = self._watched_others = None
         self.name = ""
-        self.constants = self.calls = ()
+        self.others = self.calls = ()
         self._born = 0
         self._apart = False
         if len(origins) != len(plan.wanted):  # some inputs require grad, but there is no derivative in them
@@ -103,18 +103,18 @@ class Node:
             if memory is not None and memory.version:
                 self._versions = tuple([p._memory.version if p._memory else 0 for p in parents])
                 break
-        for place, i in plan.constants:
+        for place, i in plan.kept_others:
             if hasattr(inputs[i], "_memory"):
                 memory = memory_of(inputs[i])
-                self._constants = [*(self._constants or ()), (memory, memory.version, place)]
+                self._watched_others = [*(self._watched_others or ()), (memory, memory.version, place)]
             elif isinstance(inputs[i], np.ndarray):
                 arrays[i] = arrays[i].copy()  # the learner's own array may change, and we would not hear of it
         if plan.others:
             if len(plan.others) == 1:
                 i = plan.others[0]
-                self.constants = (_lightly(inputs[i], arrays[i]),)
+                self.others = (_lightly(inputs[i], arrays[i]),)
             else:
-                self.constants = tuple([_lightly(inputs[i], arrays[i]) for i in plan.others])
+                self.others = tuple([_lightly(inputs[i], arrays[i]) for i in plan.others])
         arrays.append(output)
         self.kept: Any = plan.pick(arrays)  # None once freed
         self.shape = output.shape
@@ -141,7 +141,7 @@ class Node:
     def copy_kept(self, memory: Memory) -> None:
         """Keep copies of what lies in this memory, because this very operation is about to be written over it."""
         versions = list(self._versions or [p._memory.version if p._memory else 0 for p in self.parents])
-        ours = {place for owner, _, place in self._constants or () if owner is memory}
+        ours = {place for owner, _, place in self._watched_others or () if owner is memory}
         kept = list(self.kept)
         for place, (kind, _, slot) in enumerate(self.plan.keep):
             if kind == "input" and (place in ours or (slot >= 0 and self.parents[slot]._memory is memory)):
@@ -150,7 +150,7 @@ class Node:
                     versions[slot] = -1
         self.kept, self._versions = tuple(kept), tuple(versions)
         if ours:
-            self._constants = [c for c in self._constants or () if c[0] is not memory]
+            self._watched_others = [c for c in self._watched_others or () if c[0] is not memory]
 
     def check(self) -> Any:
         """What was kept, after making sure that it still is what it was."""
@@ -174,8 +174,8 @@ class Node:
             and not self._apart
         ):
             raise self._overwritten(self._memory, -1)
-        if self._constants is not None:
-            for memory, version, place in self._constants:
+        if self._watched_others is not None:
+            for memory, version, place in self._watched_others:
                 if memory.version != version:
                     raise self._overwritten(memory, self.plan.keep[place].index)
         return self.kept

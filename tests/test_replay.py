@@ -118,6 +118,20 @@ def test_a_custom_function_is_called_for_real():
     np.testing.assert_allclose(replay([np.ones((8, 3))]), np.full(8, 6.0))
 
 
+def test_what_the_function_reads_besides_its_inputs_may_change():
+    x, data = leaf(2), [mt.tensor([1.0, 2.0])]
+    replay = Replay(lambda: (x * data[0]).sum(), [x])
+    for _ in range(5):
+        np.testing.assert_array_equal(replay([np.ones((6, 2))]), np.full(6, 3.0))
+    data[0] = mt.tensor([5.0, 5.0])
+    np.testing.assert_array_equal(replay([np.ones((6, 2))]), np.full(6, 10.0))
+    frozen = mt.tensor([1.0, 2.0])
+    replay = Replay(lambda: (x * frozen).sum(), [x])
+    frozen.mul_(3)
+    np.testing.assert_array_equal(replay([np.ones((6, 2))]), np.full(6, 9.0))
+    assert replay.batched
+
+
 def test_constants_several_outputs_and_the_wrong_kind():
     x = leaf(2)
     constant, sums = Replay(lambda: (mt.tensor([1.0, 2.0]), x.sum()), [x])([np.ones((6, 2))])

@@ -9,7 +9,8 @@ Results are small dataclasses with readable fields; those that have a picture dr
 """
 
 from . import problems
-from .bifurcation import Basins, Bifurcation, basins, bifurcation, descend
+from .basins import Basins, basins, descend
+from .bifurcation import Bifurcation, bifurcation
 from .constants import (
     Estimate,
     descent_gap,

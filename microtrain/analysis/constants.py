@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..random import Generator
 from .objective import Loss, Objective, Params, objective
 from .sampling import Sampler, draw
@@ -30,6 +31,17 @@ class Estimate:
         return f"<{self.value:.6g}, {self.side} bound from {self.samples} samples>"
 
 
+def _best(ratios: Array) -> int:
+    """Where the largest is; raises `ArgumentError` if there is no number."""
+    known = np.isfinite(ratios)
+    if not known.any():
+        raise ArgumentError(
+            f"The loss or its gradient is NaN or infinite for all {len(ratios)} samples.",
+            fix="Give a sampler that stays where the loss is defined.",
+        )
+    return int(np.argmax(np.where(known, ratios, -np.inf)))
+
+
 def lipschitz_secant(
     loss: Loss | Objective, params: Params = None, *, pairs: int = 1000, sampler: Sampler = None,
     generator: Generator | None = None,
@@ -40,7 +52,7 @@ def lipschitz_secant(
     x, y = (draw(sampler, pairs, found.theta, random) for _ in range(2))
     slopes = found.gradients(np.concatenate([x, y]))
     ratio = np.linalg.norm(slopes[:pairs] - slopes[pairs:], axis=1) / np.linalg.norm(x - y, axis=1)
-    best = int(np.nanargmax(ratio))
+    best = _best(ratio)
     return Estimate(float(ratio[best]), "lower", (x[best], y[best]), pairs)
 
 
@@ -73,7 +85,7 @@ def strong_convexity(
     slopes = found.gradients(x)
     apart = y - x
     ratio = (values[pairs:] - values[:pairs] - (slopes * apart).sum(1)) / (0.5 * (apart * apart).sum(1))
-    best = int(np.nanargmin(ratio))
+    best = _best(-ratio)
     return Estimate(float(ratio[best]), "upper", (x[best], y[best]), pairs)
 
 
@@ -89,7 +101,7 @@ def quadratic_growth(
     found = objective(loss, center)
     x = draw(sampler, points, center, generator)
     ratio = (found.values(x) - found(center)) / (0.5 * ((x - center) ** 2).sum(1))
-    best = int(np.nanargmin(ratio))
+    best = _best(-ratio)
     return Estimate(float(ratio[best]), "upper", (center, x[best]), points)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..random import Generator
+from .hessian import eigenvalues
 from .objective import Loss, Objective, Params, objective
 from .sampling import Sampler, draw
 
@@ -50,12 +52,20 @@ def chord_probe(
     a, b = (draw(sampler, probes, found.theta, random) for _ in range(2))
     t = random.numpy.uniform(0.02, 0.98, probes)
     values = found.values(np.concatenate([a, b, t[:, None] * a + (1 - t[:, None]) * b])).reshape(3, -1)
-    gap = values[2] - (t * values[0] + (1 - t) * values[1])
-    beyond = gap > tol * np.abs(values).max(0)
+    with np.errstate(all="ignore"):
+        gap = values[2] - (t * values[0] + (1 - t) * values[1])
+    known = np.isfinite(gap)
+    if not known.any():
+        raise ArgumentError(
+            f"None of the {probes} chords has finite losses at its ends.",
+            "The points lie where the loss is NaN or infinite.",
+            "Give a sampler that stays where the loss is defined.",
+        )
+    beyond = known & (gap > tol * np.abs(values).max(0))
     if not beyond.any():
-        return ConvexityProbe(probes, 0, float(gap.max()), None)
+        return ConvexityProbe(int(known.sum()), 0, float(gap[known].max()), None)
     worst = int(np.argmax(np.where(beyond, gap, -np.inf)))
-    return ConvexityProbe(probes, int(beyond.sum()), float(gap[worst]), (a[worst], b[worst], float(t[worst])))
+    return ConvexityProbe(int(known.sum()), int(beyond.sum()), float(gap[worst]), (a[worst], b[worst], float(t[worst])))
 
 
 def chord_violation(f: Loss | Objective, a: Any, b: Any, t: Any = 0.5, params: Params = None) -> Array | float:
@@ -90,7 +100,7 @@ def curvature_on(loss: Loss | Objective, points: Any, params: Params = None, *, 
     """The extreme eigenvalues of the Hessian over given points (K, P): a positive lowest one means convex there."""
     points = np.atleast_2d(np.asarray(points, float))
     found = objective(loss, points[0] if params is None else params)
-    values = np.linalg.eigvalsh(found.hessians(points))
+    values = np.array([eigenvalues(h) for h in found.hessians(points)])
     low, high = int(values[:, 0].argmin()), int(values[:, -1].argmax())
     negative = int((values[:, 0] < -tol * np.abs(values).max()).sum())
     return CurvatureProbe(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from .hessian import symmetric
+from .hessian import eigenvalues
 from .objective import Loss, Objective, Params, objective
 
 Array = np.ndarray[Any, Any]
@@ -20,8 +20,7 @@ def classify(matrix: Any, tol: float = 1e-8) -> str:
     Eigenvalues below `tol` times the largest in size count as 0; if there is one and the others have one sign, only
     higher derivatives decide, and the point is "degenerate".
     """
-    values = np.linalg.eigvalsh(symmetric(matrix))
-    return kind_of(values, tol)
+    return kind_of(eigenvalues(matrix), tol)
 
 
 def kind_of(values: Array, tol: float = 1e-8) -> str:
@@ -97,8 +96,8 @@ def critical_points(
 def newton(found: Objective, starts: Array, tol: float, max_steps: int, cap: float) -> tuple[Array, Array, Array]:
     """(points, gradients, which of them are critical points) of Newton's method from many starts (K, P) at once."""
     points, slopes = starts.copy(), found.gradients(starts)
-    size = float(np.nanmax(np.linalg.norm(slopes, axis=1))) or 1.0
     active = np.isfinite(slopes).all(1)
+    size = float(np.linalg.norm(slopes[active], axis=1).max(initial=0)) or 1.0
     for _ in range(max_steps):
         norms = np.linalg.norm(slopes, axis=1)
         active &= norms > tol * size

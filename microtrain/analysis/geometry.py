@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .critical_points import kind_of
+from .hessian import eigenvalues
 from .linear_models import Constants
 from .objective import Loss, Objective, Params, objective
 
@@ -44,7 +45,7 @@ def geometry(loss: Loss | Objective, params: Params = None, *, gtol: float = 1e-
     """
     found = objective(loss, params)
     value, slope = found.value_and_gradient()
-    values = np.linalg.eigvalsh(found.hessian())
+    values = eigenvalues(found.hessian())
     zero = etol * max(1e-300, float(np.abs(values).max()))
     low, high = float(values[0]), float(values[-1])
     norm = float(np.linalg.norm(slope))
@@ -59,7 +60,7 @@ def local_constants(loss: Loss | Objective, params: Params = None) -> Constants:
 
     mu is 0 where it is not convex. Elsewhere they may be others: see `strong_convexity` and `lipschitz_secant`.
     """
-    values = np.linalg.eigvalsh(objective(loss, params).hessian())
+    values = eigenvalues(objective(loss, params).hessian())
     positive = values[values > 1e-12 * max(1e-300, float(np.abs(values).max()))]
     smallest = float(positive[0]) if len(positive) else 0.0
     mu = float(values[0]) if len(positive) == len(values) else 0.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from .objective import Loss, Objective, Params, objective
 
 Array = np.ndarray[Any, Any]
@@ -66,7 +66,9 @@ class PrincipalAxes:
 def principal_axes(loss: Loss | Objective, params: Params = None) -> PrincipalAxes:
     """The directions in which the loss curves independently: the eigenvectors of its Hessian."""
     found = objective(loss, params)
-    values, vectors = np.linalg.eigh(found.hessian())
+    matrix = found.hessian()
+    eigenvalues(matrix)  # are there any?
+    values, vectors = np.linalg.eigh(matrix)
     return PrincipalAxes(values, vectors, found.theta)
 
 
@@ -75,7 +77,7 @@ def condition_number(loss: Loss | Objective | Array, params: Params = None) -> f
 
     Infinite unless all eigenvalues are positive; eigenvalues below the rounding of the largest count as 0.
     """
-    values = np.linalg.eigvalsh(symmetric(loss) if isinstance(loss, np.ndarray) else hessian(loss, params))
+    values = eigenvalues(loss if isinstance(loss, np.ndarray) else hessian(loss, params))
     if values[0] <= values[-1] * len(values) * np.finfo(values.dtype).eps:
         return float("inf")
     return float(values[-1] / values[0])
@@ -90,6 +92,18 @@ def preconditioned_condition_number(matrix: Any, preconditioner: Any) -> float:
     values, vectors = np.linalg.eigh(np.diag(p) if p.ndim == 1 else p)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     return condition_number(root @ h @ root)
+
+
+def eigenvalues(matrix: Any) -> Array:
+    """All eigenvalues of a symmetric matrix, smallest first. Raises `ArgumentError` if it has NaN or infinities."""
+    m = symmetric(matrix)
+    if not np.isfinite(m).all():
+        raise ArgumentError(
+            f"The Hessian has {int((~np.isfinite(m)).sum())} entries that are NaN or infinite, of {m.size}.",
+            "The loss or its gradient is not finite at this point, so there are no curvatures.",
+            "Look at another point; detect_anomaly() names the operation that made the first NaN.",
+        )
+    return np.linalg.eigvalsh(m)
 
 
 def symmetric(matrix: Any) -> Array:

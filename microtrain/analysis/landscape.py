@@ -19,6 +19,8 @@ from .lanczos import lanczos
 from .objective import Array, Loss, Objective, Params, objective
 from .trajectory import Path
 
+MEMORY = 1 << 26  # bytes of the points that are looked at together
+
 
 @dataclass(frozen=True)
 class Plane:
@@ -67,7 +69,9 @@ class Landscape:
 
     @property
     def lowest(self) -> tuple[float, float, float]:
-        """(x, y, loss) of the lowest grid point."""
+        """(x, y, loss) of the lowest grid point; NaN if the loss is nowhere defined."""
+        if np.isnan(self.values).all():
+            return float("nan"), float("nan"), float("nan")
         j, i = np.unravel_index(np.nanargmin(self.values), self.values.shape)
         return float(self.x[i]), float(self.y[j]), float(self.values[j, i])
 
@@ -109,11 +113,13 @@ def landscape(
         plane = Plane(np.zeros(2), np.eye(2), _names(params, found))
     nx, ny = (resolution, resolution) if isinstance(resolution, int) else resolution
     xs, ys = _axis(x, nx), _axis(y, ny)
-    a, b = np.meshgrid(xs, ys)
-    points = plane.points(a.ravel(), b.ravel()) if found.size > 2 else np.stack([a.ravel(), b.ravel()], 1)
-    if found.size <= 2 and not np.array_equal(plane.axes, np.eye(2)):
-        points = plane.points(a.ravel(), b.ravel())
-    return Landscape(xs, ys, found.values(points).reshape(ny, nx), plane)
+    a, b = (g.ravel() for g in np.meshgrid(xs, ys))
+    values = np.empty(len(a))
+    step = max(1, MEMORY // (8 * found.size))
+    for start in range(0, len(a), step):
+        part = slice(start, start + step)
+        values[part] = found.values(plane.points(a[part], b[part]))
+    return Landscape(xs, ys, values.reshape(ny, nx), plane)
 
 
 def _names(params: Params, found: Objective) -> tuple[str, str]:

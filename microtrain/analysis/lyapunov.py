@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..random import Generator
+from .hessian import eigenvalues
 from .objective import Array, Loss, Objective, Params, objective
 
 Map = Callable[[Array], Array]
@@ -49,7 +50,7 @@ def linearised_multipliers(loss: Loss | Objective, lr: float, params: Params = N
 
     Above 1 in size the step leads away: at a saddle (H < 0), or where lr > 2 / lambda_max.
     """
-    return 1 - lr * np.linalg.eigvalsh(objective(loss, params).hessian())[::-1]
+    return 1 - lr * eigenvalues(objective(loss, params).hessian())[::-1]
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def map_lyapunov(
     count = size if k is None else k
     if not 1 <= count <= size:
         raise ArgumentError(f"{count} Lyapunov exponents of a map of {size} numbers.")
+    _check_steps(steps)
     derivative = jacobian or (lambda point: _differences(step, point, epsilon))
     for _ in range(burn):
         theta = step(theta)
@@ -131,6 +133,11 @@ def map_lyapunov(
     return Lyapunov(history[-1][order], history[:, order], theta, steps, not bool(np.isfinite(theta).all()))
 
 
+def _check_steps(steps: int) -> None:
+    if steps < 1:
+        raise ArgumentError(f"A Lyapunov exponent is a mean over steps; there are {steps}.")
+
+
 def _differences(step: Map, theta: Array, epsilon: float) -> Array:
     h = epsilon * np.maximum(1, np.abs(theta))
     columns = [(step(theta + d) - step(theta - d)) / (2 * d.sum()) for d in np.diag(h)]
@@ -145,6 +152,7 @@ def twin_lyapunov(
 
     Needs nothing but the map: any optimizer, and any size.
     """
+    _check_steps(steps)
     theta = np.atleast_1d(np.asarray(start, float))
     for _ in range(burn):
         theta = step(theta)

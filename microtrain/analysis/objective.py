@@ -11,6 +11,7 @@ them together.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
@@ -46,7 +47,7 @@ class Objective:
 
     def __init__(self, loss: Loss, params: Params) -> None:
         given = _parameters(params)
-        self.is_closure = _takes_nothing(loss)
+        self.is_closure = _takes_nothing(loss, len(given))
         if self.is_closure:
             self.params = [p for p in given if p.requires_grad]
             self.closure: Callable[[], Tensor] = loss
@@ -196,8 +197,8 @@ class Objective:
     def _products(self, gradients: list[Tensor], vectors: Array) -> Array:
         total = np.zeros((len(vectors), self.size), self.flat.dtype)
         for g, part in zip(gradients, self.flat.parts, strict=True):
-            found = many_vjps.products(g, self.params, vectors[:, part].reshape(-1, *g.shape))
-            total += np.concatenate([block.reshape(len(vectors), -1) for block in found], axis=1)
+            found = many_vjps.products(g, self.params, vectors[:, part].reshape(len(vectors), *g.shape))
+            total += np.concatenate([b.reshape(len(vectors), math.prod(b.shape[1:])) for b in found], axis=1)
         return total
 
     def _points(self, thetas: Any) -> Array:
@@ -258,6 +259,8 @@ def _parameters(params: Params) -> list[Tensor]:
     if isinstance(params, (np.ndarray, int, float)) or (isinstance(params, (list, tuple)) and _numbers(params)):
         return [Tensor(np.array(params, dtype=float))]
     listed = list(params)
+    if len({id(p) for p in listed}) < len(listed):
+        raise ArgumentError("A parameter is in the list twice.", "Its derivatives would be counted twice.")
     wrong = [type(p).__name__ for p in listed if not isinstance(p, Tensor)]
     if wrong or not listed:
         raise DtypeError(
@@ -271,14 +274,18 @@ def _numbers(values: Any) -> bool:
     return bool(values) and all(isinstance(v, (int, float, np.number)) for v in values)
 
 
-def _takes_nothing(loss: Loss) -> bool:
+def _takes_nothing(loss: Loss, count: int) -> bool:
     """Is it a closure? Arguments with defaults, as in `lambda model=model: ...`, do not count."""
     try:
         parameters = inspect.signature(loss).parameters.values()
     except (TypeError, ValueError):
         return False
-    wanted = (
-        p.kind is p.VAR_POSITIONAL or (p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-        for p in parameters
-    )
-    return not any(wanted)
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    wanted = sum(p.default is p.empty for p in places)
+    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if wanted and (wanted > count or (len(places) < count and not several)):
+        raise ArgumentError(
+            f"The loss takes {wanted} arguments, but there are {count} parameters.",
+            "A function is called with one tensor for each of them; a closure has no arguments.",
+        )
+    return not wanted and not several

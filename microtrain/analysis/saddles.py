@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..random import Generator
 from .objective import Array, Loss, Objective, objective
 
@@ -69,6 +70,8 @@ class RandomHessians:
 
 def random_hessians(n: int, draws: int = 20000, *, generator: Generator | None = None) -> RandomHessians:
     """Draw symmetric Gaussian matrices (G + G^T) / 2: with n the share of minima falls like exp(-n^2 ln 3 / 4)."""
+    if n < 1 or draws < 1:
+        raise ArgumentError(f"random_hessians(n={n}, draws={draws}): both are at least 1.")
     random = (generator or Generator(0)).numpy
     positive = negative = 0
     for begin in range(0, draws, 4096):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..random import Generator
-from .hessian import symmetric
+from .hessian import eigenvalues
 from .lanczos import tridiagonal
 from .objective import Loss, Objective, Params, objective
 from .operator import multiplier
@@ -60,8 +60,7 @@ class Spectrum:
 
 def spectrum(loss: Loss | Objective | Array, params: Params = None) -> Spectrum:
     """All eigenvalues of the Hessian at the parameters, or of a symmetric matrix."""
-    matrix = symmetric(loss) if isinstance(loss, np.ndarray) else objective(loss, params).hessian()
-    values = np.linalg.eigvalsh(matrix)
+    values = eigenvalues(loss if isinstance(loss, np.ndarray) else objective(loss, params).hessian())
     return Spectrum(values, np.full(len(values), 1 / len(values)), len(values), True)
 
 

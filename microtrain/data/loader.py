@@ -79,6 +79,12 @@ class DataLoader:
                 yield (self.collate_fn or collate)([self.dataset[int(i)] for i in numbers])
         self._present = None
 
+    def epoch(self) -> Any:
+        """The tensors of the epoch that comes now, in its order; None where batches have to be made one by one."""
+        if self.collate_fn is not None or not _takes_arrays(self.dataset) or self._next is not None:
+            return None
+        return self.dataset[self._order()]
+
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch under way stands: the order of its samples, and how many batches have been given out.
 

@@ -55,7 +55,7 @@ class Plan(NamedTuple):
     keep: tuple[Keep, ...]
     pick: Callable[[list[Any]], tuple[Any, ...]]  # [*inputs, output] -> what is kept
     watched: tuple[int, ...]  # the slots of wanted inputs that are kept, and so must not be overwritten
-    constants: tuple[tuple[int, int], ...]  # (place in `kept`, input) of kept inputs that want no gradient
+    kept_others: tuple[tuple[int, int], ...]  # (place in `kept`, input) of kept inputs that want no gradient
     keeps_output: bool
     holds_memory: bool  # are inputs or the output kept, and not only shapes?
 

@@ -34,7 +34,7 @@ def test_lanczos_finds_both_ends_of_a_large_spectrum():
     assert not analysis.lanczos(rotated(np.linspace(0, 1, 200)), k=5, max_products=20).converged
 
 
-@pytest.mark.parametrize("h", [np.zeros((5, 5)), np.eye(5), np.diag([1.0, 1, 1, 5, 5]), np.array([[3.0]])], ids=str)
+@pytest.mark.parametrize("h", [np.zeros((5, 5)), np.eye(5), np.diag([1.0, 1, 1, 5, 5]), np.array([[3.0]])])
 def test_lanczos_where_the_space_is_exhausted_at_once(h):
     found = analysis.lanczos(h, k=1)
     assert found.converged

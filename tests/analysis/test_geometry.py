@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import microtrain as mt
 from microtrain import analysis
 from microtrain.analysis import problems
+from microtrain.errors import ArgumentError
 
 from .examples import mlp, spd
 
@@ -75,3 +77,48 @@ def test_every_result_can_be_kept_and_drawn_again(tmp_path):
     for name, result in again.items():
         assert type(result) is type(results[name])
         assert result.plot() is not None and repr(result) == repr(results[name])
+
+
+def undefined(x):
+    return ((x - 5).log() ** 2).sum()
+
+
+@pytest.mark.parametrize("look", [
+    lambda: analysis.spectrum(undefined, np.zeros(3)),
+    lambda: analysis.condition_number(undefined, np.zeros(3)),
+    lambda: analysis.geometry(undefined, np.zeros(3)),
+    lambda: analysis.principal_axes(undefined, np.zeros(2)),
+    lambda: analysis.classify(np.full((2, 2), np.nan)),
+    lambda: analysis.linearised_multipliers(undefined, 0.1, np.zeros(2)),
+    lambda: analysis.curvature_probe(undefined, np.zeros(2)),
+    lambda: analysis.chord_probe(undefined, np.zeros(1), sampler=0.1),
+    lambda: analysis.lipschitz_secant(undefined, np.zeros(1), sampler=0.1),
+    lambda: analysis.strong_convexity(undefined, np.zeros(1), sampler=0.1),
+    lambda: analysis.gradient_flow(undefined, np.zeros(2), t_end=1.0),
+    lambda: analysis.landscape(undefined, np.zeros(2), resolution=4).plot(),
+    lambda: analysis.lyapunov_spectrum(problems.double_well, np.zeros(1), lr=0.1, steps=0),
+    lambda: analysis.random_hessians(0),
+    lambda: analysis.hessian(lambda a, b: a.sum() + b.sum(), np.zeros(2)),
+])  # fmt: skip
+def test_where_there_is_no_number_it_says_so(look):
+    with pytest.raises(ArgumentError):
+        look()
+
+
+def test_where_there_is_no_number_it_shows_none():
+    assert analysis.critical_points(undefined, np.zeros((5, 3))) == []
+    assert analysis.lyapunov_spectrum(undefined, np.zeros(2), lr=0.1, steps=3, burn=1).diverged
+    assert analysis.basins(undefined, (-1, 1), (-1, 1), lr=0.1, steps=3, resolution=3).minima.shape == (0, 2)
+    assert "nan" in repr(analysis.landscape(undefined, np.zeros(2), resolution=4))
+    assert not analysis.lanczos(undefined, np.zeros(3)).converged
+    assert not analysis.power_iteration(undefined, np.zeros(3)).converged
+    partly = analysis.chord_probe(undefined, np.full(1, 6.0), probes=200, sampler=1.0)
+    assert partly.probes < 200
+
+
+def test_one_parameter_twice():
+    x = mt.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ArgumentError, match="twice"):
+        analysis.hessian(lambda: (x * x).sum(), [x, x])
+    assert analysis.hvp(problems.rosenbrock, np.zeros(2), np.zeros((0, 2))).shape == (0, 2)
+    assert analysis.Objective(problems.rosenbrock, np.zeros(2)).values(np.zeros((0, 2))).shape == (0,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,15 @@ def test_a_random_plane_of_a_network():
             np.testing.assert_allclose(np.linalg.norm(direction.reshape(p.shape), axis=1), size)
     plain = analysis.random_plane(o, normalise=False)
     np.testing.assert_allclose(plain.axes @ plain.axes.T, np.eye(2), atol=1e-12)
+
+
+def test_a_large_plane_in_parts(monkeypatch):
+    model, loss = mlp()
+    o = analysis.Objective(loss, model)
+    plane = analysis.random_plane(o)
+    whole = analysis.landscape(o, None, plane=plane, resolution=7).values
+    monkeypatch.setattr(sys.modules["microtrain.analysis.landscape"], "MEMORY", 8 * o.size * 10)  # ten points at a time
+    np.testing.assert_allclose(analysis.landscape(o, None, plane=plane, resolution=7).values, whole, rtol=1e-12)
 
 
 def test_the_plane_of_a_run_captures_a_planar_run_wholly():

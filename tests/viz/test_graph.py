@@ -2,8 +2,10 @@
 
 import json
 import math
+import pickle
 import re
 import weakref
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -129,15 +131,15 @@ class TestConstants:
         assert sorted(node.kind for node in inputs(graph, doing(graph, "mul"))) == ["input", "parameter"]
 
     def test_what_the_engine_remembers_of_constants_is_used(self):
-        """`Node.constants`, if there is such a thing: the inputs without gradient, large ones as weak references."""
+        """`Node.others`, if there is such a thing: the inputs without gradient, large ones as weak references."""
         x = mt.tensor(3.0, requires_grad=True)
         shift, table, gone = mt.tensor(7.0), mt.zeros(100), mt.zeros(100)
         y = x + shift
         y.backward()
         for kept, name, value in ((shift, "shift", 7.0), (weakref.ref(table), "table", None)):
-            y.grad_fn.constants = (kept,)
+            y.grad_fn.others = (kept,)
             assert named(mt.graph(y), name).value.entries == value
-        y.grad_fn.constants = (weakref.ref(gone),)
+        y.grad_fn.others = (weakref.ref(gone),)
         del gone
         assert [node.note for node in inputs(mt.graph(y), doing(mt.graph(y), "add"))] == ["", "not kept"]
 
@@ -307,6 +309,16 @@ def test_json_is_strict():
     assert data.keys() == {"schema", "nodes", "edges", "groups", "caption", "direction"}
     assert data["schema"] == 1
     assert data["edges"][0].keys() == {"source", "target", "slot", "needs_grad", "flow", "mark"}
+
+
+def test_a_graph_is_plain_data():
+    w = mt.tensor([1.0, 2.0], requires_grad=True)
+    graph = mt.graph((w * 2).sum(), style="dark")
+    opened = graph.expand()
+    assert pickle.loads(pickle.dumps(graph)).dot == graph.dot
+    assert deepcopy(opened).dot == opened.dot
+    with pytest.raises(ArgumentError, match="has no operations to do again"):
+        deepcopy(graph).expand("n2")
 
 
 def test_all_ranks_and_dtypes_can_be_summarised():

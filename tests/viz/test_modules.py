@@ -111,6 +111,7 @@ def test_repeated_blocks_are_folded(draw):
     assert "20 linear, 10 tanh, 10 add" in graph.dot  # the tooltip
     assert "… 10 × Block" in graph.dot
     assert "... 10 x Block" in str(graph)
+    assert draw(mt.nn.Sequential(*[Block(2) for _ in range(5)]), x, depth=1).nodes[0].name == "x"
     (closed,) = [n for n in draw(model, x, depth=1).nodes if n.operation == "Block"]
     assert closed.count == 48
     assert "12 × Block" in draw(model, x, depth=1).dot

@@ -96,5 +96,5 @@ def test_schedules_side_by_side():
 
 
 def test_principal_axes_need_two_parameters():
-    with pytest.raises(ValueError, match="two parameters"):
+    with pytest.raises(mt.MicrotrainError, match="two parameters"):
         analysis.principal_axes(problems.quadratic([1.0, 2, 3]), np.zeros(3)).plot()

@@ -24,6 +24,7 @@ from .stubs import levels
 from .text import clean
 from .values import number
 
+MOST_DATA = 8  # named inputs that are drawn beside a closed module
 DEEP = 7  # graphs with more boxes in a row than this go from top to bottom
 
 
@@ -89,10 +90,13 @@ class Builder:
     def stretch(self, stretch: Stretch, operations: Sequence[Any], shown: set[Hashable]) -> None:
         """Many operations as one node; of their leaves only those that others use too."""
         inputs = self.source.outside(operations)
-        one_module = len(stretch.units) == 1 and isinstance(stretch.units[0], Call) and stretch.repeats == 1
+        shown = set(shown)
+        if any(isinstance(unit, Call) for unit in stretch.units) and not stretch.rest:
+            data = {x.origin for x in inputs if self._is_data(x)}  # what a closed module is given
+            shown |= data if len(data) <= MOST_DATA else set()
         parameters: dict[Hashable, int] = {}
         for x in inputs:
-            if not x.made and (x.origin in shown or (one_module and self._is_data(x))):
+            if x.origin in shown and not x.made:
                 self.leaf(x)
             elif x.needs_grad and isinstance(x.leaf, Tensor):
                 parameters[x.origin] = x.leaf.numel()

@@ -95,7 +95,7 @@ class Engine:
     def calls(self) -> Callable[[int], Call | None]:
         until: dict[int, tuple[int, Any]] = {}  # by when the call began; it may have several results
         for node in self.operations:
-            for owner, since in getattr(node, "calls", ()):
+            for owner, since in node.calls:
                 until[since] = (node.serial, owner if isinstance(owner, str) else owner())
         if not until:
             return lambda i: None
@@ -189,11 +189,11 @@ def _changed(node: Node, place: int) -> bool:
 def constants(node: Node) -> dict[int, Any]:
     """The inputs of an operation that want no gradient: what the engine still has of them, else None."""
     wanted = node.plan.wanted
-    remembered = getattr(node, "constants", ())  # small ones themselves, large ones as weak references
+    remembered = getattr(node, "others", ())  # small ones themselves, large ones as weak references
     count = len(wanted) + len(remembered) if remembered or node.primitive.variadic else len(node.primitive.inputs)
     found: dict[int, Any] = dict.fromkeys(i for i in range(count) if i not in wanted)
     if node.kept is not None:
-        found.update({i: node.kept[place] for place, i in node.plan.constants})
+        found.update({i: node.kept[place] for place, i in node.plan.kept_others})
     for i, x in zip([i for i in range(count) if i not in wanted], remembered, strict=False):
         thing = x() if isinstance(x, weakref.ref) else x
         found[i] = found.get(i) if thing is None else thing

@@ -42,6 +42,10 @@ class Graph(Display, Zoom):
         """The node with this key, or the only one with this name: graph["n5"], graph["loss"]."""
         return self.find(key)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles and deep copies are data alone; operations can't be opened in them any more."""
+        return {**self.__dict__, "rows": {}, "whole": None}
+
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries, lists, texts and numbers, ready for `json`; NaN and infinities are texts.
 

@@ -69,8 +69,12 @@ class _Opening:
     def trace(self, node: GraphNode) -> None:
         """Do one operation again. Raises `ArgumentError` if that can't be done."""
         if node.key not in self.graph.rows:
-            what = "is folded" if node.kind == "folded" else "is no operation"
-            raise ArgumentError(f"{title(node) or node.key} can't be opened: it {what}.", fix=FIX)
+            why = {
+                "folded": "it is folded",
+                "operation": "a copy or comparison of graphs has no operations to do again",
+            }
+            what = why.get(node.kind, "it is no operation")
+            raise ArgumentError(f"{title(node) or node.key} can't be opened: {what}.", fix=FIX)
         row, params = self.graph.rows[node.key]
         edges = self.inputs.get(node.key, [])
         count = len(edges) if row.variadic else len(row.inputs)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ArgumentError
 from .axes import new_axes
 
 
@@ -78,7 +79,7 @@ def principal_axes(result: Any, ax: Any = None, length: float = 1.0) -> Any:
     """A `PrincipalAxes` of two parameters: the ellipse on which the quadratic is constant, and its axes."""
     ax = ax or new_axes((5.4, 4.6))
     if len(result.point) != 2:
-        raise ValueError(f"principal_axes() draws two parameters, not {len(result.point)}.")
+        raise ArgumentError(f"principal_axes() draws two parameters, not {len(result.point)}.")
     size = max(abs(float(v)) for v in result.values) or 1.0
     reach = length / np.sqrt(np.maximum(np.abs(result.values) / size, 1e-4))
     turn = np.linspace(0, 2 * np.pi, 200)

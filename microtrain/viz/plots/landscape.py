@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ArgumentError
 from .axes import new_axes
 
 COLOURS = ("#e4572e", "#ffffff", "#ffd23f", "#4cc9f0", "#f497da", "#a7e8bd", "#ff9f1c", "#c8b6ff")
@@ -25,12 +26,12 @@ def landscape(
             the picture would be one colour.
         paths: further paths, {name: points (T, 2) in coordinates of the plane}.
     """
+    ax = ax or new_axes((6.8, 5.2))
     from matplotlib.colors import LogNorm
 
-    ax = ax or new_axes((6.8, 5.2))
     values = np.ma.masked_invalid(result.values)
     if not values.count():
-        raise ValueError("The landscape has no finite value.")
+        raise ArgumentError("There is nothing to draw: the loss is NaN or infinite on the whole grid.")
     low, high = float(values.min()), float(values.max())
     floor = 1e-4 * (high - low) or 1.0
     above = values - low + floor
@@ -83,9 +84,9 @@ def draw_path(ax: Any, points: Any, name: str, number: int) -> None:
 
 def basins(result: Any, ax: Any = None) -> Any:
     """A `Basins`: each start in the colour of the minimum it leads to; the minima are numbered by their losses."""
+    ax = ax or new_axes((6.4, 4.8))
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
-    ax = ax or new_axes((6.4, 4.8))
     count = min(len(result.minima), len(BASINS))  # the others, which have fewer starts, share a colour
     largest = sorted(np.argsort(-result.shares)[:count].tolist())
     place = np.full(len(result.minima) + 1, count + 1)

@@ -15,6 +15,7 @@ from .formulas import Formula, in_brackets, mathml
 from .recorder import Recorder
 from .schema import FORMAT, PLACES, VERSION
 from .updates import Update
+from .values import number
 
 SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")  # names that can stand in a formula as they are
 LONGEST = 60  # characters of a name
@@ -150,7 +151,7 @@ class Assembly:
         data |= self._math(step)
         if step.jacobian is not None:
             data["jacobian"] = [
-                [j, terms, *([left_out, rest] if left_out else [])]
+                [j, [[i, number(d), number(g)] for i, d, g in terms], *([left_out, number(rest)] if left_out else [])]
                 for j, (terms, left_out, rest) in step.jacobian.items()
             ]
         if step.update is not None:

@@ -1,8 +1,4 @@
-"""The graph as SVG, with a place for each number that changes while one steps.
-
-Every box is a group with the node's id, every edge one with the edge's id; the page's style sheet colours them. In the
-static picture, for notebooks that don't run scripts, the colours are written into the SVG itself.
-"""
+"""The graph as a picture: what stands in the boxes, where they lie, and a static SVG for notebooks and files."""
 
 from __future__ import annotations
 
@@ -10,31 +6,46 @@ import unicodedata
 from html import escape
 from typing import Any
 
-from .layers import Placed, Point
+from .layers import Point
 from .layout import far_edges, place
 from .values import plain
 
 NARROW, WIDE = 92, 210  # CSS pixels a box may be wide
-LINE = 17
+LINE = 17  # the height of a line of text,
+STUB = 18.0  # and of a stub
 SHORT = 4  # entries of a vector that are written into a box,
+LONGEST = 26  # characters of a title
 FITS = 22  # if they take no more than so many characters
 
-STATIC = """text{font:12px system-ui,sans-serif;fill:#1b1f24}.grad{fill:#8a3b00}.box{fill:#eef4fb;stroke:#53657a}
-.parameter .box{fill:#fff1dc;stroke:#9a6a1f;stroke-width:2}.input .box{fill:#f6f6f3}.line{fill:none;stroke:#66717d}
-.head{fill:#66717d}.stub{fill:#fff1dc;stroke:#66717d}"""
+STATIC = """text{font:12px system-ui,sans-serif;fill:#1b1f24;text-anchor:middle}
+.title{font-weight:600}.grad{fill:#8a3b00}
+.box{fill:#eef4fb;stroke:#53657a}.parameter .box{fill:#fff1dc;stroke:#9a6a1f;stroke-width:2}.input .box{fill:#f6f6f3}
+.edge{fill:none;stroke:#66717d;marker-end:url(#head)}.stub{fill:#f6f6f3;stroke:#66717d}marker{fill:#66717d}"""
+MARKER = (
+    '<defs><marker id="head" viewBox="0 0 10 10" refX="10" refY="5" markerWidth="9" markerHeight="9" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 1L10 5L0 9Z"/></marker></defs>'
+)
+
+
+def title(node: dict[str, Any]) -> str:
+    """The first line of a box: "h = tanh", the name of a leaf; a number has none."""
+    if node["kind"] == "folded":
+        return f"{node['symbol']} = … {_repeats(node.get('operation', ''), node.get('count', 0))}"
+    return _plain_title(node)
+
+
+def _plain_title(node: dict[str, Any]) -> str:
+    """As the page puts it together itself."""
+    if node.get("number"):
+        return ""
+    name, operation = node["name"] or node["symbol"], node.get("operation", "")
+    return f"{name} = {operation}" if operation else name
 
 
 def texts(node: dict[str, Any], values: list[dict[str, Any]]) -> list[str]:
     """The title of a box, and what stands in its line of values."""
-    name, operation = node["name"] or node["symbol"], node.get("operation", "")
-    if node["kind"] == "folded":
-        title = f"{name} = … {_repeats(operation, node.get('count', 0))}"
-    elif node.get("number"):
-        title = ""
-    else:
-        title = f"{name} = {operation}" if operation else name
     value = node.get("value")
-    return [shorten(title, 26), brief(values[value]) if value is not None else shape_text(node["shape"])]
+    return [shorten(title(node), LONGEST), brief(values[value]) if value is not None else shape_text(node["shape"])]
 
 
 def _repeats(operation: str, count: int) -> str:
@@ -105,87 +116,84 @@ def size(node: dict[str, Any], lines: list[str], graded: bool) -> tuple[float, f
     return min(max(width + 22, NARROW if graded or lines[0] else 44), WIDE), height
 
 
-def draw(data: dict[str, Any], static: bool = False) -> str:
-    """The `<svg>` element of a trace's graph."""
-    values = data["values"]
-    final = {step["node"]: step["new"] for step in data["steps"] if is_backward(step)}  # gradients, the last counts
-    lines = {node["id"]: texts(node, values) for node in data["nodes"]}
-    sizes = {node["id"]: size(node, lines[node["id"]], node["id"] in final) for node in data["nodes"]}
+def graded(data: dict[str, Any]) -> dict[str, int]:
+    """{node: the last gradient it has} of the nodes that get one."""
+    return {step["node"]: step["new"] for step in data["steps"] if is_backward(step)}
+
+
+def geometry(data: dict[str, Any]) -> dict[str, Any]:
+    """Where everything lies, in CSS pixels.
+
+    `size`; of each node `[left, top, width, height]`, and its title if that was cut or folded; of each edge `[path]`,
+    or `[path, name, left, top, width]` if it begins at a stub, a small box with the name of a far one.
+    """
+    gradients = graded(data)
+    lines = {node["id"]: texts(node, data["values"]) for node in data["nodes"]}
+    sizes = {node["id"]: size(node, lines[node["id"]], node["id"] in gradients) for node in data["nodes"]}
     ends = [(edge["id"], edge["from"], edge["to"]) for edge in data["edges"]]
-    far = far_edges(sizes, ends)
-    stubs = {key: f"s{key}" for key in far}
+    stubs = {key: f"s{key}" for key in far_edges(sizes, ends)}
     names = {edge["id"]: shorten(lines[edge["from"]][0] or lines[edge["from"]][1], 12) for edge in data["edges"]}
-    boxes = {stubs[edge]: (_width(names[edge]) + 12, 18.0) for edge in stubs}  # before what they lead to
+    boxes = {stubs[edge]: (_width(names[edge]) + 12, STUB) for edge in stubs}  # before what they lead to
     boxes |= sizes
     placed = place(boxes, [(key, stubs.get(key, source), target) for key, source, target in ends])
-    width, height = placed.width + 16, placed.height + 16
+
+    def corner(key: str) -> list[int]:
+        (x, y), (w, h) = placed.boxes[key], boxes[key]
+        return [round(x - w / 2), round(y - h / 2), round(w)]
+
+    return {
+        "size": [round(placed.width), round(placed.height)],
+        "boxes": [
+            [*corner(key), round(sizes[key][1]), *([lines[key][0]] if lines[key][0] != _plain_title(node) else [])]
+            for key, node in zip(lines, data["nodes"], strict=True)
+        ],
+        "edges": [
+            [_path(placed.edges[key]), *([names[key], *corner(stubs[key])] if key in stubs else [])] for key in names
+        ],
+    }
+
+
+def _path(points: list[Point]) -> str:
+    """Whole pixels, relative to where each piece begins: a third of the characters."""
+    whole = [(round(x), round(y)) for x, y in points]
+    curve = f"M{whole[0][0]} {whole[0][1]}"
+    for i in range(0, len(whole) - 3, 3):
+        x, y = whole[i]
+        curve += "c" + " ".join(f"{a - x} {b - y}" for a, b in whole[i + 1 : i + 4])
+    return curve
+
+
+# ---- the static picture; the page's picture.js draws the same from the geometry --------------------------------------
+
+
+def draw(data: dict[str, Any]) -> str:
+    """The graph with its values and final gradients as an `<svg>` element."""
+    places, gradients = geometry(data), graded(data)
+    width, height = places["size"]
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" id="graph" viewBox="-8 -8 {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -8 {width + 16} {height + 16}" '
+        f'width="{width + 16}" height="{height + 16}"><style>{STATIC}</style>{MARKER}'
     ]
-    if static:
-        parts.append(f"<style>{STATIC}</style>")
-    for edge in data["edges"]:
-        key = edge["id"]
-        stub = _stub(names[key], placed.boxes[stubs[key]], boxes[stubs[key]]) if key in stubs else ""
-        parts.append(_edge(key, placed, stub))
-    for node in data["nodes"]:
-        key = node["id"]
-        grad = None
-        if key in final:
-            grad = brief(values[final[key]]) if static else "–"
-        parts.append(_node(node, lines[key], grad, placed.boxes[key], sizes[key]))
+    for path, *stub in places["edges"]:
+        parts.append(f'<path class="edge" d="{path}"/>')
+        if stub:
+            name, left, top, wide = stub
+            parts.append(_rect("stub", left, top, wide, STUB, 9) + _text("", left + wide / 2, top + 13, name))
+    for node, (left, top, wide, high, *_) in zip(data["nodes"], places["boxes"], strict=True):
+        lines = dict(zip(("title", "value"), texts(node, data["values"]), strict=True))
+        if node["id"] in gradients:
+            lines["grad"] = f"grad {brief(data['values'][gradients[node['id']]])}"
+        rows = enumerate([(kind, text) for kind, text in lines.items() if text], 1)
+        box = _rect("box", left, top, wide, high, 9 if node["kind"] == "operation" else 2)
+        for i, (kind, text) in rows:
+            box += _text(kind, left + wide / 2, top + 3 + LINE * i, text)
+        parts.append(f'<g class="{node["kind"]}">{box}</g>')
     return "".join([*parts, "</svg>"])
 
 
-def _node(node: dict[str, Any], lines: list[str], grad: str | None, at: Point, size: tuple[float, float]) -> str:
-    (x, y), (w, h) = at, size
-    left, top = x - w / 2, y - h / 2
-    corner = 9 if node["kind"] == "operation" else 2
-    texts = []
-    below = top + 7
-    for line, kind in ((lines[0], "title"), (lines[1], "value"), (grad, "grad")):
-        if not line:
-            continue
-        below += LINE
-        text = escape(line)
-        if kind == "grad":
-            text = f'<tspan class="word">grad</tspan> <tspan class="number">{text}</tspan>'
-        texts.append(f'<text class="{kind}" x="{x:.1f}" y="{below - 4:.1f}" text-anchor="middle">{text}</text>')
-    box = _rect("ring", left - 4, top - 4, w + 8, h + 8, corner + 3) + _rect("box", left, top, w, h, corner)
-    kinds = f"node {node['kind']}{' during' if node.get('during') else ''}"
-    return f'<g id="{node["id"]}" class="{kinds}">{box}{"".join(texts)}</g>'
+def _rect(kind: str, left: float, top: float, width: float, height: float, corner: int) -> str:
+    return f'<rect class="{kind}" x="{left}" y="{top}" width="{width}" height="{height}" rx="{corner}"/>'
 
 
-def _rect(kind: str, x: float, y: float, width: float, height: float, corner: float) -> str:
-    fill = ' fill="none"' if kind in ("ring", "stub") else ""
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{corner}"'
-    return f'<rect class="{kind}"{fill} {place}/>'
-
-
-def _stub(name: str, at: Point, box: tuple[float, float]) -> str:
-    """A small box with the name of one that is drawn elsewhere."""
-    (x, y), (w, h) = at, box
-    text = f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{escape(name)}</text>'
-    return _rect("stub", x - w / 2, y - h / 2, w, h, 9) + text
-
-
-def _edge(key: str, placed: Placed, stub: str) -> str:
-    points = placed.edges[key]
-    curve = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    for i in range(1, len(points) - 2, 3):
-        curve += "C" + " ".join(f"{a:.1f} {b:.1f}" for a, b in points[i : i + 3])
-    forth, back = _head(points[-2], points[-1], 8), _head(points[1], points[0], 14)
-    return (
-        f'<g id="{key}" class="edge">{stub}<path class="line" fill="none" d="{curve}"/>'
-        f'<path class="head" d="{forth}"/><path class="back" fill="none" d="{back}"/></g>'
-    )
-
-
-def _head(before: Point, tip: Point, length: float) -> str:
-    """An arrowhead: a triangle that ends at `tip`."""
-    (x, y), dx, dy = tip, tip[0] - before[0], tip[1] - before[1]
-    scale = length / ((dx * dx + dy * dy) ** 0.5 or 1.0)
-    dx, dy = scale * dx, scale * dy
-    corners = [(x, y), (x - dx - dy / 2, y - dy + dx / 2), (x - dx + dy / 2, y - dy - dx / 2)]
-    return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in corners) + "Z"
+def _text(kind: str, x: float, y: float, text: str) -> str:
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{escape(text)}</text>'

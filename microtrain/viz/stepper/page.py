@@ -10,12 +10,13 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from ...errors import ArgumentError
-from .drawing import draw
+from .drawing import geometry
 
 FOLDER = Path(__file__).parent / "page"
 SCRIPTS = ("reading.js", "tables.js", "card.js", "picture.js", "controls.js")  # in this order
@@ -55,7 +56,7 @@ def page(data: dict[str, Any], language: str = "en") -> str:
         "script_hash": _hash(script),
         "style_hash": _hash(style),
         "style": style,
-        "svg": draw(data),
+        "geometry": _embedded(geometry(data)),
         "trace": _embedded(data),
         "words": _embedded(texts),
         "script": script,
@@ -74,4 +75,5 @@ def _hash(text: str) -> str:
 def _embedded(data: Any) -> str:
     """JSON that can stand in a <script> element."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    text = re.sub(r"<(?=[!?sS])", r"\\u003c", text.replace("</", r"<\/"))  # no end, comment or script begins in it
+    return text.replace("\u2028", r"\u2028").replace("\u2029", r"\u2029")

@@ -51,7 +51,7 @@ class Trace:
 
     def svg(self) -> str:
         """The graph with its values and final gradients, as a picture."""
-        return draw(self.data, static=True)
+        return draw(self.data)
 
     def save(self, path: str | os.PathLike[str], language: str = "en") -> Path:
         """Write the page (.html), the trace (.json) or the graph (.svg); returns the path.

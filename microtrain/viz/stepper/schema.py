@@ -142,6 +142,8 @@ def _check_step(step: Any, where: str, data: Mapping[str, Any], nodes: set[str],
 
 def _check_update(update: Any, where: str, data: Mapping[str, Any]) -> None:
     _need(update, where, optimizer=str, settings=dict, state=dict, lines=list)
+    if "gradient" not in update or not all("value" in line for line in update["lines"] if isinstance(line, dict)):
+        raise _fault(f"{where} lacks a value")
     _check_place(update.get("gradient"), f"{where}.gradient", data, "values")
     for name, place in update["state"].items():
         _check_place(place, f"{where}.state.{name}", data, "values")

@@ -53,8 +53,8 @@ def update_of(table: Table, optimizer: Any, bucket: Any, k: int, gradient: Any, 
     """Work out the update of parameter `k` of a bucket before it happens."""
     rule, p, state = bucket.rule, bucket.params[k], bucket.states[k]
     old = [np.array(state[name]) for name in rule.state]
-    settings = {name: number(value) if isinstance(value, (int, float)) else str(value)
-                for name, value in zip(rule.hyper, hyper, strict=True)}  # fmt: skip
+    pairs = zip(rule.hyper, hyper, strict=True)
+    settings = {name: number(np.asarray(x).item()) for name, x in pairs if isinstance(x, (int, float, np.number))}
     update = Update(
         type(optimizer).__name__, [], settings, table.add(gradient),
         {name: table.add(x) for name, x in zip(_state_names(rule), old, strict=True)}, negate,

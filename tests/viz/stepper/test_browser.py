@@ -113,7 +113,7 @@ def test_the_graph_marks_the_step_and_knows_what_is_known(watched, pages):
     assert page.locator(".node.active .title").text_content() == "n = add"
     assert page.locator(".node.of .title").text_content() == "out = tanh"
     assert page.locator(".edge.active").count() == 1
-    dashes = "getComputedStyle(document.querySelector('.edge.active .line')).strokeDasharray"
+    dashes = "getComputedStyle(document.querySelector('.edge.active')).strokeDasharray"
     assert page.evaluate(dashes) != "none"  # not by colour alone
     assert page.locator(".node.active .grad .number").text_content() != "–"
     parameter = page.locator(".node.parameter", has_text="w1")
@@ -285,7 +285,7 @@ def test_dark_and_light(watched, pages):
 
 
 def test_reduced_motion(watched, pages):
-    name = "getComputedStyle(document.querySelector('.edge.active .line')).animationName"
+    name = "getComputedStyle(document.querySelector('.edge.active')).animationName"
     assert watched(pages["neuron"], "#step=7", reduced_motion="reduce").evaluate(name) == "none"
     assert watched(pages["neuron"], "#step=7", reduced_motion="no-preference").evaluate(name) == "flow"
 
@@ -359,6 +359,7 @@ def test_long_traces_say_that_they_are_folded(watched, tmp_path):
         y = (y * 1.0001).sin()
     page = watched(mt.trace(y).save(tmp_path / "long.html"))
     assert "operations are folded" in page.locator("#notes").inner_text()
+    assert page.locator(".node.folded .title").text_content() == "v3 = … 1498 × (mul, sin)"
     page.keyboard.press("l")
     assert "已折叠" in page.locator("#notes").inner_text()
     for _ in range(steps_in(page)):

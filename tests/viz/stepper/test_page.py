@@ -70,6 +70,18 @@ def test_the_size_beyond_the_trace(text):
     assert json.loads(trace) == json.loads(mt.trace(programs.network).json())
 
 
+def test_the_size_of_the_longest_page():
+    """Almost as many steps as are told one by one."""
+    x, w = mt.tensor(0.5, requires_grad=True), mt.tensor(1.01, requires_grad=True)
+    y = x
+    for _ in range(390):
+        y = (y * w).sin()
+    trace = mt.trace(y)
+    assert 1900 < len(trace) <= 2000
+    text = trace.html()
+    assert len(text.encode()) - len(Elements(text).content["trace"].encode()) < BEYOND
+
+
 def test_both_languages():
     trace = programs.neuron()
     assert '<html lang="en">' in trace.html() and '<html lang="zh-Hans">' in trace.html("zh")
@@ -79,7 +91,7 @@ def test_both_languages():
 def test_a_template_never_fills_what_the_user_wrote():
     w = mt.tensor(1.0, requires_grad=True).named("{script}{trace}</script>")
     text = mt.trace(w * 1, title="{style}").html()
-    assert text.count("</script>") == 3
+    assert text.count("</script>") == 4
     assert "<title>{style} – Stepper</title>" in text
 
 

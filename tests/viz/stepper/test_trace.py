@@ -365,3 +365,14 @@ def test_an_array_that_changes_is_another_input():
 
     values = [n["value"] for n in mt.trace(program).data["nodes"] if n["kind"] == "input"]
     assert len(set(values)) == 2
+
+
+def test_infinities_in_the_sums():
+    a = mt.tensor([float("inf"), float("nan"), 1.0])
+    w = mt.tensor(2.0, requires_grad=True)
+    matrix = mt.tensor([[float("inf"), 1.0], [float("nan"), 2.0]])
+    v = mt.tensor([1.0, 2.0], requires_grad=True)
+    trace = mt.trace((a * w).sum() + (matrix @ v).sum() * float("-inf"))
+    assert '"Infinity"' in trace.json() and '"NaN"' in trace.json() and trace.html()
+    large = mt.full((400, 3), float("inf")) * mt.ones(3, requires_grad=True)
+    assert mt.trace(large.sum()).json()

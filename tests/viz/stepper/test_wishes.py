@@ -26,7 +26,7 @@ def test_what_changed_is_highlighted_and_not_by_colour_alone():
     style = (FOLDER / "page.css").read_text(encoding="utf-8")
     assert re.search(r"\.active \.ring \{[^}]*stroke-width: 3", style)
     assert re.search(r"\.of \.ring \{[^}]*stroke-dasharray", style)
-    assert re.search(r"\.edge\.active \.line \{[^}]*stroke-width: 4[^}]*stroke-dasharray", style)
+    assert re.search(r"\.edge\.active \{[^}]*stroke-width: 4[^}]*stroke-dasharray", style)
 
 
 def test_large_data_are_cut_and_can_be_expanded():

@@ -1,9 +1,68 @@
 // The graph: which node and edge are active, what is known so far, zooming, clicking.
 
 const canvas = byId("canvas");
-const graph = byId("graph");
-const natural = graph ? [Number(graph.getAttribute("width")), Number(graph.getAttribute("height"))] : [1, 1];
+const geometry = JSON.parse(byId("geometry").textContent);
+const natural = geometry.size.map((length) => length + 16);
 let zoom = null; // null: as large as fits
+const graph = draw();
+
+function shape(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+function rectangle(kind, x, y, width, height, rx) {
+  return shape("rect", { class: kind, x, y, width, height, rx });
+}
+
+// The picture, from the geometry; drawing.py draws the same for files.
+function draw() {
+  const picture = shape("svg", { id: "graph", role: "group", viewBox: `-8 -8 ${natural[0]} ${natural[1]}` });
+  const heads = ["head", "feed", "back"].map((id) => {
+    const turned = id === "back" ? "auto-start-reverse" : "auto";
+    const size = id === "back" ? 15 : 9;
+    const place = { viewBox: "0 0 10 10", refX: 10, refY: 5, markerWidth: size, markerHeight: size };
+    return shape("marker", { id, ...place, markerUnits: "userSpaceOnUse", orient: turned }, shape("path", { d: "M0 1L10 5L0 9Z" }));
+  });
+  picture.append(shape("defs", {}, ...heads));
+  trace.edges.forEach((edge, i) => {
+    const [path, name, left, top, width] = geometry.edges[i];
+    picture.append(shape("path", { id: edge.id, class: "edge", d: path }));
+    if (name) picture.append(rectangle("stub", left, top, width, 18, 9), shape("text", { x: left + width / 2, y: top + 13 }, name));
+  });
+  const graded = new Set(steps.filter((s) => s.phase === "seed" || s.phase === "backward" || s.way === "backward").map((s) => s.node));
+  trace.nodes.forEach((node, i) => {
+    const [left, top, width, height, cut] = geometry.boxes[i];
+    const title = cut || titleOf(node);
+    const corner = node.kind === "operation" ? 9 : 2;
+    const kinds = ["node", node.kind, ...(node.during ? ["during"] : [])].join(" ");
+    const group = shape("g", { id: node.id, class: kinds, role: "button" });
+    group.append(rectangle("ring", left - 4, top - 4, width + 8, height + 8, corner + 3), rectangle("box", left, top, width, height, corner));
+    const lines = [...(title ? [["title", title]] : []), ["value", unknownValue(node)], ...(graded.has(node.id) ? [["grad", ""]] : [])];
+    lines.forEach(([kind, text], row) => {
+      const line = shape("text", { class: kind, x: left + width / 2, y: top + 3 + 17 * (row + 1) }, text);
+      if (kind === "grad") line.append("grad ", shape("tspan", { class: "number" }));
+      group.append(line);
+    });
+    picture.append(group);
+  });
+  canvas.append(picture);
+  return picture;
+}
+
+// The first line of a box; a number has none. (Titles that are cut, and those of folded nodes, come with the geometry.)
+function titleOf(node) {
+  if (node.number) return "";
+  const name = node.name || node.symbol;
+  return node.operation ? `${name} = ${node.operation}` : name;
+}
+
+// What stands in a box whose value nobody kept.
+function unknownValue(node) {
+  return node.shape && node.shape.length ? shapeText(node.shape) : "?";
+}
 
 // The parts of each box that change.
 const boxes = new Map([...nodes.keys()].map((id) => {
@@ -55,7 +114,7 @@ function labelPicture() {
     const kind = say("kind_" + node.kind, { operation: node.operation, count: node.count });
     byId(id).setAttribute("aria-label", say("node_label", { node: nodeName(id), kind }));
   }
-  if (graph) graph.setAttribute("aria-label", say("graph"));
+  graph.setAttribute("aria-label", say("graph"));
 }
 
 // How large all of it may be drawn.
@@ -69,7 +128,6 @@ function fitted() {
 }
 
 function resize() {
-  if (!graph) return;
   const factor = zoom || fitted();
   graph.setAttribute("width", Math.round(natural[0] * factor));
   graph.setAttribute("height", Math.round(natural[1] * factor));
@@ -108,7 +166,6 @@ function jumpTo(id, backwards) {
 
 for (const id of nodes.keys()) {
   const group = byId(id);
-  group.setAttribute("role", "button");
   group.addEventListener("click", (event) => jumpTo(id, event.shiftKey));
   group.addEventListener("keydown", (event) => {
     if (event.key === "Enter") jumpTo(id, event.shiftKey);
