@@ -149,7 +149,7 @@ class FusedUpdate:
         kernel = self.kernels.get(kinds, self)
         if kernel is self:
             kernel = self.kernels[kinds] = self.make(kinds)
-        if kernel is None or most < tier.least(False) or not _apart(operands[: len(self.names)]):
+        if kernel is None or most < tier.large_update or not _apart(operands[: len(self.names)]):
             return False
         try:
             kernel.write(operands, [])

@@ -23,21 +23,25 @@ from ..errors import ArgumentError
 LARGE = 1 << 14
 # ... but plain arithmetic, which is all about memory, only gains when several threads share it.
 LARGE_PLAIN = 1 << 17
+# An update reads and writes several arrays with a dozen operations: Adam of 2**13 elements takes NumPy longer.
+LARGE_UPDATE = 1 << 13
 
 _SMALLEST = {"auto": LARGE, "numpy": sys.maxsize, "numba": 1}
 
 large = LARGE  # arrays of fewer elements never get near a kernel; read by `Tensor.apply` for every operation
+large_update = LARGE_UPDATE
 name = "auto"
 disabled = False
 
 
 def set_tier(tier: str) -> None:
     """Choose the tier, for all threads: "auto", "numpy" or "numba". Raises `ArgumentError` for anything else."""
-    global large, name
+    global large, large_update, name
     if tier not in _SMALLEST:
         raise ArgumentError(f"There is no kernel tier {tier!r}.", fix="Tiers are " + ", ".join(_SMALLEST) + ".")
     name = tier
     large = sys.maxsize if disabled else _SMALLEST[tier]
+    large_update = LARGE_UPDATE if large == LARGE else large
 
 
 def disable() -> None:

@@ -90,7 +90,7 @@ class Rule:
 
     def update(self, p: np.ndarray, g: np.ndarray, state: Sequence[np.ndarray], hyper: Sequence[Any]) -> None:
         """One step, written into `p` and `state`: contiguous arrays of one shape."""
-        if p.size >= tier.large and self.kernel(p, g, state, hyper):
+        if p.size >= tier.large_update and self.kernel(p, g, state, hyper):
             return
         token = quiet()
         try:

@@ -41,13 +41,17 @@ def stepper(lib, name, widths, **options):
 
 
 def race(contestants, rounds=7, target=0.02):
-    """As `rounds.race`, with a rest before each turn: PyTorch's threads go on waiting for work, at full speed, for 0.2 s."""
+    """As `rounds.race`, with a rest before each turn: PyTorch's threads go on waiting for work, at full speed, for 0.2 s.
+
+    After it everybody warms up for as long as is measured: threads wake, and caches fill.
+    """
     times = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
             time.sleep(0.25)
             run()
             calls = max(1, int(target / seconds(run, 3)))
+            seconds(run, calls)
             times[name].append(seconds(run, calls))
     return {name: statistics.median(values) for name, values in times.items()}
 
