@@ -140,8 +140,11 @@ class FusedUpdate:
         self.name, self.formula, self.names = name, formula, list(names)
         self.kernels: dict[str, Any] = {}
 
-    def __call__(self, p: Any, g: Any, state: Sequence[Any], hyper: Sequence[Any]) -> bool:
-        """Update p and the state in place; False if NumPy is to do it."""
+    def __call__(self, p: Any, g: Any, state: Sequence[Any], hyper: Sequence[Any], memo: Any = None) -> bool:
+        """Update p and the state in place; False if NumPy is to do it. `memo` is the caller's, for the next call."""
+        prepared = memo.get(tier.name) if memo else None
+        if prepared is not None and not tier.disabled and prepared.fits((p, *state), g, hyper):
+            return prepared(g, hyper)  # type: ignore[no-any-return]
         operands = [p, g, *state, *hyper]
         kinds, most = kinds_of(operands)
         if not kinds:
@@ -157,6 +160,10 @@ class FusedUpdate:
             give_up(error)
             self.kernels[kinds] = None
             return False
+        from .repeated import Repeated
+
+        if memo is not None:
+            memo[tier.name] = Repeated.of(kernel, (p, *state), g, hyper)
         return True
 
     def make(self, kinds: str) -> Any:

@@ -61,6 +61,7 @@ class Bucket:
         self.rule, self.params, self.states = rule, params, states
         self.scalars = {name: states[0][name] for name in scalars}
         self.views: list[np.ndarray] = []
+        self.memo: dict[str, Any] = {}  # what the rule knows of these arrays since the last step
         self.away: list[tuple[Tensor, np.ndarray]] | None = None  # parameters that are elsewhere
         if len(params) == 1:
             self.state = [states[0][name] for name in rule.state]
@@ -102,7 +103,7 @@ class Bucket:
                 state["step"] = step
         if self.views:
             g = _joined(gradients, self.p.dtype)
-            self.rule.update(self.p, -g if negate else g, self.state, hyper)
+            self.rule.update(self.p, -g if negate else g, self.state, hyper, self.memo)
         else:
             self._update_one(self.params[0]._array(), gradients[0], hyper, negate)
         if self.away:
@@ -112,7 +113,7 @@ class Bucket:
     def _update_one(self, p: np.ndarray, g: Any, hyper: Sequence[Any], negate: bool) -> None:
         g = np.ascontiguousarray(-g if negate else g).reshape(p.shape)
         if p.flags.c_contiguous:
-            self.rule.update(p, g, self.state, hyper)
+            self.rule.update(p, g, self.state, hyper, self.memo)
             return
         dense = np.ascontiguousarray(p)
         self.rule.update(dense, g, self.state, hyper)

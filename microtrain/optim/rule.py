@@ -88,9 +88,15 @@ class Rule:
         named = [(s.name, value) for s, value in zip(others, outputs[1:], strict=False)]
         return lines + assignments(_with_shared([*named, (p.name, outputs[0])], symbols, 2 + len(self.state)), style)
 
-    def update(self, p: np.ndarray, g: np.ndarray, state: Sequence[np.ndarray], hyper: Sequence[Any]) -> None:
-        """One step, written into `p` and `state`: contiguous arrays of one shape."""
-        if p.size >= tier.large_update and self.kernel(p, g, state, hyper):
+    def update(
+        self, p: np.ndarray, g: np.ndarray, state: Sequence[np.ndarray], hyper: Sequence[Any],
+        memo: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """One step, written into `p` and `state`: contiguous arrays of one shape.
+
+        Whoever updates the same arrays again gives the same `memo` each time, a dictionary that is empty at first.
+        """
+        if p.size >= tier.large_update and self.kernel(p, g, state, hyper, memo):
             return
         token = quiet()
         try:
