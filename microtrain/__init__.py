@@ -144,6 +144,7 @@ newaxis = None
 globals().update(_TYPES)  # FloatTensor, LongTensor ...
 globals().update(_operators.PUBLIC)  # exp, sum, matmul ...: every function of the operation table
 if TYPE_CHECKING:
+    from .compiler import compile as compile
     from .sweeps import sweep as sweep  # type: ignore[no-redef]
     from .table import *  # noqa: F403 (the same, written down by stubs.py)
     from .viz import graph as graph
@@ -153,7 +154,7 @@ _LAZY = (
     "analysis", "autograd", "book", "cli", "data", "kernels", "linalg", "nn", "optim", "sweeps",
     "train", "utils", "viz",
 )  # fmt: skip
-_LAZY_FUNCTIONS = {"graph": "viz", "sweep": "sweeps", "load": "weights", "save": "weights"}
+_LAZY_FUNCTIONS = {"compile": "compiler", "graph": "viz", "sweep": "sweeps", "load": "weights", "save": "weights"}
 
 
 def explain(thing: Any) -> Any:

@@ -146,3 +146,14 @@ def test_the_inputs_are_put_back():
     before = x.detach().numpy().copy()
     Replay(lambda: branch(x), [x])([np.zeros((9, 3))])
     np.testing.assert_array_equal(x.detach().numpy(), before)
+
+
+def test_rounding_near_a_minimum_does_not_end_the_batching():
+    model, (x, y) = mt.nn.Gabor(), mt.data.gabor_points()
+    inputs = list(model.parameters())
+    replay = Replay(lambda: mt.stack(mt.grad([((model(x) - y) ** 2).sum()], inputs, create_graph=True)), inputs)
+    points = np.random.default_rng(0).uniform((-10, 2.5), (10, 22.5), (1000, 2))
+    for _ in range(150):  # gradient descent: at many points there is in the end nothing but rounding
+        points -= 0.1 * replay(list(points.T))
+    assert np.abs(replay(list(points.T))).min() < 1e-9
+    assert replay.batched

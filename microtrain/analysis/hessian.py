@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from .objective import Loss, Objective, Params, objective
+from .objective import Loss, Objective, Params, given_matrix, objective
 
 Array = np.ndarray[Any, Any]
 
@@ -77,7 +77,8 @@ def condition_number(loss: Loss | Objective | Array, params: Params = None) -> f
 
     Infinite unless all eigenvalues are positive; eigenvalues below the rounding of the largest count as 0.
     """
-    values = eigenvalues(loss if isinstance(loss, np.ndarray) else hessian(loss, params))
+    matrix = given_matrix(loss)
+    values = eigenvalues(hessian(loss, params) if matrix is None else matrix)  # type: ignore[arg-type]
     if values[0] <= values[-1] * len(values) * np.finfo(values.dtype).eps:
         return float("inf")
     return float(values[-1] / values[0])

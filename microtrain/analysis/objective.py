@@ -237,6 +237,11 @@ class _At:
             p._data = data
 
 
+def given_matrix(loss: Any) -> Array | None:
+    """The matrix that was given in place of a loss, as an array or a Tensor (`mt.hessian` gives one); None if none."""
+    return loss.detach().numpy() if isinstance(loss, Tensor) else loss if isinstance(loss, np.ndarray) else None
+
+
 def objective(loss: Loss | Objective, params: Params = None) -> Objective:
     """An `Objective`; one that is given already is returned as it is."""
     if isinstance(loss, Objective):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .objective import Loss, Objective, Params, objective
+from .objective import Loss, Objective, Params, given_matrix, objective
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -19,8 +19,8 @@ Multiply = Callable[[Array], Array]
 
 def multiplier(loss: Loss | Objective | Array | Multiply, params: Params = None) -> tuple[Multiply, int]:
     """(v -> H v, the length of v) for a loss and its parameters, or for a symmetric matrix."""
-    if isinstance(loss, np.ndarray):
-        matrix = loss
+    matrix = given_matrix(loss)
+    if matrix is not None:
         return (lambda v: matrix @ v), len(matrix)
     found = objective(loss, params)  # type: ignore[arg-type]
     return found.product(), found.size

@@ -10,7 +10,7 @@ import numpy as np
 from ..random import Generator
 from .hessian import eigenvalues
 from .lanczos import tridiagonal
-from .objective import Loss, Objective, Params, objective
+from .objective import Loss, Objective, Params, given_matrix, objective
 from .operator import multiplier
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +60,8 @@ class Spectrum:
 
 def spectrum(loss: Loss | Objective | Array, params: Params = None) -> Spectrum:
     """All eigenvalues of the Hessian at the parameters, or of a symmetric matrix."""
-    values = eigenvalues(loss if isinstance(loss, np.ndarray) else objective(loss, params).hessian())
+    matrix = given_matrix(loss)
+    values = eigenvalues(objective(loss, params).hessian() if matrix is None else matrix)  # type: ignore[arg-type]
     return Spectrum(values, np.full(len(values), 1 / len(values)), len(values), True)
 
 

@@ -99,7 +99,7 @@ def trace(
         if at.shape != (found.size,):
             raise ArgumentError(f"A start with {at.size} numbers for {found.size} parameters.")
         found.flat.write(at)
-    made: Any = optimizer if hasattr(optimizer, "step") else optimizer(found.params)
+    made: Any = optimizer(found.params) if isinstance(optimizer, type) or not hasattr(optimizer, "step") else optimizer
     schedule = scheduler(made) if scheduler is not None else None
     points = [found.theta]
     for k in range(steps):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,17 @@ from .run import execute
 
 
 def version(entry: Item, seed: int) -> str:
-    """Changes with the item's file, microtrain's version and the seed: what was kept of another is run again."""
+    """Changes with the item's chapter, microtrain's version and the seed: what was kept of another is run again."""
     from .. import __version__
 
-    text = inspect.getsource(inspect.getmodule(entry.function) or entry.function)
-    return hashlib.sha256(f"{__version__} {seed} {text}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{__version__} {seed} {_texts(entry.chapter)}".encode()).hexdigest()[:16]
+
+
+@cache
+def _texts(chapter: str) -> str:
+    """The source of a chapter's files: items share functions."""
+    folder = Path(__file__).parent / chapter
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
 
 
 def outcome(id: str, seed: int = 0) -> dict[str, Any]:
@@ -57,8 +63,13 @@ def run_all(ids: Sequence[str], out: Path, jobs: int = 1, seed: int = 0) -> Iter
         else:
             yield done
     for found in _results(left, jobs, seed):
-        write_text(out / f"{found['id']}.json", json.dumps(found, ensure_ascii=False))
+        write_text(out / f"{found['id']}.json", json.dumps(found, ensure_ascii=False, default=_plain))
         yield found
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's; whatever else as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _results(ids: Sequence[str], jobs: int, seed: int) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, MicrotrainError
 from .entry import ITEMS, Item
 from .run import Run, execute
 
@@ -21,7 +21,15 @@ def _load() -> None:
         if chapter.ispkg:
             inside = importlib.import_module(f"{package}.{chapter.name}")
             for file in pkgutil.iter_modules(inside.__path__):
-                importlib.import_module(f"{package}.{chapter.name}.{file.name}")
+                name = f"{package}.{chapter.name}.{file.name}"
+                try:
+                    importlib.import_module(name)
+                except Exception as error:
+                    raise MicrotrainError(
+                        f"{name.replace('.', '/')}.py can't be loaded: {type(error).__name__}: {error}",
+                        why="Items enter themselves when their file is imported; all files are, to find them.",
+                        fix="Mend the file. Without it nothing of the book can be found.",
+                    ) from error
 
 
 def items(chapter: str = "", kind: str = "", verdict: str = "", search: str = "") -> list[Item]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html as escaping
 import io
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .text import markup
 
@@ -26,7 +28,9 @@ def draw(figure: Figure) -> Any:
     return canvas
 
 
-LARGEST = 90_000  # bytes of an SVG; a picture with more lines than that is smaller as pixels
+LARGEST = 60_000  # bytes of an SVG; a picture with more lines than that is smaller as pixels
+PATH = re.compile(r' d="[^"]*"')
+DIGITS = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
 
 
 def svg(figure: Figure) -> str:
@@ -41,18 +45,18 @@ def _svg(canvas: Any) -> str:
     with mpl.rc_context({"svg.hashsalt": "microtrain", "svg.fonttype": "none"}):
         canvas.savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
-    return text[text.index("<svg") :]
+    return PATH.sub(lambda path: DIGITS.sub(r"\1", path[0]), text[text.index("<svg") :])
 
 
 def picture(figure: Figure) -> str:
-    """The picture as a data URI: SVG, or PNG where that is smaller."""
+    """The picture as a data URI: SVG, or WebP without losses where that is smaller."""
     canvas = draw(figure)
-    text = _svg(canvas).encode()
+    text = _svg(canvas)
     if len(text) <= LARGEST:
-        return "data:image/svg+xml;base64," + base64.b64encode(text).decode()
+        return "data:image/svg+xml," + quote(re.sub(r"\s+", " ", text), safe=" =:/;,()'@!*+-._~[]{}|^`?$")
     out = io.BytesIO()
-    canvas.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    canvas.savefig(out, format="webp", dpi=110, pil_kwargs={"lossless": True, "method": 4})
+    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 def both(text: tuple[str, str], tag: str = "span") -> str:

@@ -34,6 +34,7 @@ KINDS = (
     "optimizer", "problem", "schedule", "table", "theorem",
 )  # fmt: skip
 VERDICTS = ("holds", "holds with a condition", "does not hold as printed")
+SIGNS = dict(zip(VERDICTS, ("●", "◐", "○"), strict=True))  # told apart without colour, too
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,9 @@ def item(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Enter a function `(run, **parameters)` into the catalogue under `id`.
 
-    `ranges` has (low, high) for numbers and a list of choices for texts. A parameter `form="right"` is not the
-    learner's: with form="printed" the function does what the book prints, and some claim of it must fail. Raises
-    `ArgumentError` if the entry contradicts itself.
+    `ranges` has (low, high) for numbers, the choices for texts, and for numbers with three choices or more. A
+    parameter `form="right"` is not the learner's: with form="printed" the function does what the book prints, and
+    some claim of it must fail. Raises `ArgumentError` if the entry contradicts itself.
     """
 
     def enter(function: Callable[..., None]) -> Callable[..., None]:
@@ -133,10 +134,10 @@ def item(
             if p.name == "form":
                 continue
             limits = tuple((ranges or {}).get(p.name, ()))
-            if isinstance(p.default, str):
-                parameters.append(Parameter(p.name, p.default, choices=limits))
-            else:
+            if len(limits) == 2 and not isinstance(p.default, str):
                 parameters.append(Parameter(p.name, p.default, *limits))
+            else:
+                parameters.append(Parameter(p.name, p.default, choices=limits))
         entry = Item(
             id, kind, source, title, statement, verdict, correction, tuple(parameters),
             (".." + function.__module__).split(".")[-2],  # the folder
@@ -151,7 +152,7 @@ def item(
 
 def _check(entry: Item, ranges: Mapping[str, Any]) -> None:
     wrong = []
-    if entry.id in ITEMS and ITEMS[entry.id].function.__code__ is not entry.function.__code__:
+    if entry.id in ITEMS and _place(ITEMS[entry.id].function) != _place(entry.function):  # else it is loaded anew
         wrong.append("the id is taken")
     if entry.kind not in KINDS:
         wrong.append(f"kind {entry.kind!r} is none of {', '.join(KINDS)}")
@@ -163,7 +164,16 @@ def _check(entry: Item, ranges: Mapping[str, Any]) -> None:
         wrong.append("title and statement need both languages")
     if unknown := set(ranges) - {p.name for p in entry.parameters}:
         wrong.append(f"there are ranges for {', '.join(sorted(unknown))}, which are no parameters")
+    for p in entry.parameters:
+        try:
+            p.checked(p.default, entry.id)
+        except (ArgumentError, TypeError):  # the latter for limits that are no numbers
+            wrong.append(f"the default does not fit: {p.name}={p.default!r} with {ranges.get(p.name)!r}")
     if entry.verdict == VERDICTS[2] and not entry.printed:
         wrong.append("what does not hold as printed needs a parameter `form`, to run what is printed")
     if wrong:
         raise ArgumentError(f"The item '{entry.id}' can't be entered: {'; '.join(wrong)}.")
+
+
+def _place(function: Callable[..., None]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__

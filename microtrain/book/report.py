@@ -11,7 +11,8 @@ from importlib.resources import files
 from typing import Any
 
 from .drawing import MARKS, both, number
-from .entry import VERDICTS, Item
+from .entry import KINDS, SIGNS, VERDICTS, Item, Parameter
+from .text import markup
 
 CHAPTERS = {
     "losses_geometry": ("4.1 Losses from probability and geometry", "4.1 概率与几何视角下的损失函数"),
@@ -21,7 +22,9 @@ CHAPTERS = {
     "training": ("6 Training models", "6 训练模型"),
 }
 VERDICTS_ZH = dict(zip(VERDICTS, ("成立", "有条件成立", "按原文不成立"), strict=True))
-SIGNS = dict(zip(VERDICTS, ("●", "◐", "○"), strict=True))  # verdicts are told apart without colour, too
+KINDS_ZH = dict(
+    zip(KINDS, "算法 定义 实验 图 函数 建议 线搜索 损失函数 模型 优化器 习题 学习率调度 表 定理".split(), strict=True)
+)
 
 
 def page(items: Sequence[Item], outcomes: Mapping[str, Mapping[str, Any]]) -> str:
@@ -35,7 +38,7 @@ def page(items: Sequence[Item], outcomes: Mapping[str, Mapping[str, Any]]) -> st
         "script": script,
         "front": _front(shown, outcomes),
         "chapters": _options(CHAPTERS, {entry.chapter for entry in shown}),
-        "kinds": _options({k: (k, k) for k in sorted({entry.kind for entry in shown})}, None),
+        "kinds": _options({k: (k, KINDS_ZH[k]) for k in sorted({entry.kind for entry in shown})}, None),
         "verdicts": _options({v: (v, VERDICTS_ZH[v]) for v in VERDICTS}, None),
         "wrong": "".join(_pointer(entry) for entry in shown if entry.verdict == VERDICTS[2]),
         "items": "".join(_card(entry, outcomes[entry.id]) for entry in shown),
@@ -83,11 +86,15 @@ def _front(items: Sequence[Item], outcomes: Mapping[str, Mapping[str, Any]]) -> 
         ),
         "p",
     )
+    others = [entry for entry in items if not outcomes[entry.id]["passed"]]
+    if others:
+        links = ", ".join(f'<a href="#{entry.id}">{entry.id}</a>' for entry in others)
+        summary += f"<p>{both(('Not as expected: ', '与预期不符：'))}{links}</p>"
     return f"{summary}<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
 def _pointer(entry: Item) -> str:
-    return f'<li><a href="#{entry.id}">{both(entry.title)}</a> <small>{html.escape(entry.source)}</small>' + (
+    return f'<li><a href="#{entry.id}">{both(entry.title)}</a> <small>{markup(entry.source)}</small>' + (
         f"{both(entry.correction, 'p')}</li>"
     )
 
@@ -99,7 +106,7 @@ def _card(entry: Item, found: Mapping[str, Any]) -> str:
         f'data-verdict="{entry.verdict}" data-words="{html.escape(words)}">',
         f'<h2><a href="#{entry.id}">{both(entry.title)}</a></h2>',
         f'<p class="about"><b>{SIGNS[entry.verdict]} {both((entry.verdict, VERDICTS_ZH[entry.verdict]))}</b> '
-        f"{html.escape(entry.source)}</p>",
+        f"{both((entry.kind, KINDS_ZH[entry.kind]))} · {markup(entry.source)}</p>",
         both(entry.statement, "p"),
     ]
     if entry.correction[0]:
@@ -115,8 +122,20 @@ def _card(entry: Item, found: Mapping[str, Any]) -> str:
         parts.append(f'<figure><img src="{uri}" alt="{alt}"><figcaption>{both(caption)}</figcaption></figure>')
     for table in found.get("tables", ()):
         parts.append(_table(table))
-    parts.append(f"<p><code>microtrain book run {entry.id}</code></p></section>")
+    parts.append(f"<p><code>microtrain book run {entry.id}</code>")
+    if entry.parameters:
+        settings = "".join(f" <code>--set {html.escape(_setting(p))}</code>" for p in entry.parameters)
+        parts.append(f"<br><small>{both(('to change:', '可调：'))}{settings}</small>")
+    parts.append("</p></section>")
     return "".join(parts)
+
+
+def _setting(p: Parameter) -> str:
+    """A parameter as it stands behind --set, with its range."""
+    values = ",".join(map(str, p.default)) if isinstance(p.default, (tuple, list)) else p.default
+    if p.choices:
+        return f"{p.name}={values} ({', '.join(map(str, p.choices))})"
+    return f"{p.name}={values}" + (f" ({p.low:g} … {p.high:g})" if p.low is not None else "")
 
 
 def _claims(claims: Sequence[Mapping[str, Any]]) -> str:

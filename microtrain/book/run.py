@@ -82,13 +82,13 @@ class Run:
         at_most: float | None = None,
         between: tuple[float, float] | None = None,
     ) -> bool:
-        """Compare a number, or the worst of an array, with what is expected; a truth value with True.
+        """Compare a number, or the worst of an array of any shape, with what is expected; a truth value with True.
 
         Args:
             equals: the number, up to `within` + `relative` * |equals|.
             at_least, at_most, between: limits, included.
 
-        Returns whether it holds. Raises `ArgumentError` if nothing is expected of a number.
+        Returns whether it holds. Raises `ArgumentError` if nothing is expected of a number, or there is no number.
         """
         limits = [x is not None for x in (equals, at_least, at_most, between)]
         if isinstance(measured, (bool, np.bool_)) and not any(limits):
@@ -96,7 +96,9 @@ class Run:
             return bool(measured)
         if sum(limits) != 1:
             raise ArgumentError(f"'{self.item.id}': a claim of a number needs equals, at_least, at_most or between.")
-        array = np.atleast_1d(np.asarray(measured, dtype=float))
+        array = np.ravel(np.asarray(measured, dtype=float))
+        if not array.size:
+            raise ArgumentError(f"'{self.item.id}': a claim of no number at all: {text[0]}")
         if equals is not None:
             tolerance = within + relative * abs(equals)
             worst = float(array[np.argmax(np.abs(array - equals))]) if np.isfinite(array).all() else math.nan

@@ -8,6 +8,12 @@ import unicodedata
 from functools import lru_cache
 
 FORMULA = re.compile(r"\$([^$]+)\$")
+FRACTION = re.compile(r"\\[td]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|\w))")
+GROUP = re.compile(r"([_^])\{([^{}]*)\}|(?<![a-zA-Z])\{([^{}]*)\}")  # not what follows a command
+SINGLE = re.compile(r"[-+]?(\d[\d.]*|(\\(partial|nabla) *)?\\?[A-Za-z]\w*'*)|\([^()]*\)")
+ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "dot": "\u0307", "vec": "\u20d7"}
+ACCENT = re.compile(r"\\(hat|tilde|bar|dot|vec)\b\s*(\{[^{}]*\}|\\[a-zA-Z]+|\w)")
 SIGNS = {
     "leftarrow": "←", "rightarrow": "→", "to": "→", "mapsto": "↦", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥",
     "ne": "≠", "neq": "≠", "approx": "≈", "sim": "∼", "cdot": "·", "times": "×", "infty": "∞", "nabla": "∇",
@@ -17,7 +23,12 @@ SIGNS = {
     "subset": "⊂", "cup": "∪", "circ": "∘",
     "odot": "⊙", "otimes": "⊗", "ell": "ℓ", "dagger": "†", "langle": "⟨",
     "rangle": "⟩", "lambda": "λ", "Lambda": "Λ", "phi": "φ", "epsilon": "ε", "varepsilon": "ε", "varphi": "φ",
-    "succeq": "⪰", "perp": "⊥",
+    "succeq": "⪰", "succ": "≻", "preceq": "⪯", "perp": "⊥", "cdots": "⋯", "lfloor": "⌊", "rfloor": "⌋",
+    "lceil": "⌈", "rceil": "⌉", "iff": "⇔", "implies": "⇒", "Rightarrow": "⇒", "equiv": "≡", "cap": "∩", "exists": "∃",
+    "subseteq": "⊆", "notin": "∉", "setminus": "∖", "star": "⋆", "ast": "∗", "prime": "′", "vert": "|", "lvert": "|",
+    "rvert": "|", "qquad": " ", "colon": ":", "vdots": "⋮", "sup": "sup", "inf": "inf", "big": "", "Big": "",
+    "bigl": "", "bigr": "", "Bigl": "", "Bigr": "", "emptyset": "∅", "bullet": "•", "angle": "∠",
+    "mp": "∓", "simeq": "≃",
 }  # fmt: skip
 
 
@@ -42,18 +53,49 @@ def _mathml(formula: str) -> str:
 
 
 def _letters(formula: str) -> str:
-    formula = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1)/(\2)", formula)
-    formula = re.sub(r"\\(?:operatorname|mathrm|text|mathbf|boldsymbol|mathcal|mathbb|hat|bar|tilde)\b", "", formula)
-    formula = re.sub(r"\\(?:left|right)\b|\\[,;! ]", " ", formula)
-    formula = re.sub(r"\\([a-zA-Z]+|\|)", lambda match: _sign(match[1]), formula)
-    return re.sub(r" +", " ", formula.replace("{", "").replace("}", "")).strip()
+    formula = re.sub(r"\\(?:operatorname|mathrm|text|mathbf|boldsymbol|mathcal|mathbb)\b\s*|\\!", "", formula)
+    formula = re.sub(r"\\(?:left|right)\b|\\[,;: ]", " ", formula)
+    formula = formula.replace(r"\{", "\ue000").replace(r"\}", "\ue001")  # braces to be shown, kept apart from groups
+    for _ in range(20):  # from the inside out
+        shorter = FRACTION.sub(lambda match: f" {_group(match[1])}/{_group(match[2])} ", formula)
+        shorter = ROOT.sub(lambda match: f"√{_group(match[1] or match[2])}", shorter)
+        shorter = ACCENT.sub(_accented, shorter)
+        if shorter == formula:
+            shorter = GROUP.sub(_ungrouped, formula)
+        if shorter == formula:
+            break
+        formula = shorter
+    formula = re.sub(r"\\([a-zA-Z]+|\|)", _sign, formula)
+    formula = re.sub(r" +", " ", formula.replace("{", "").replace("}", "")).strip()
+    formula = re.sub(r"(?<=[(√⌊∂∇]) | (?=[)⌋])", "", formula).replace("^ᵀ", "ᵀ")
+    return formula.replace("\ue000", "{").replace("\ue001", "}")
 
 
-def _sign(name: str) -> str:
+def _group(text: str) -> str:
+    """With parentheses, unless it is one sign, number or name."""
+    text = text.strip()
+    return text if len(text) == 1 or SINGLE.fullmatch(text) else f"({text})"
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    return match[1] + _group(match[2]) if match[1] else match[3]
+
+
+def _accented(match: re.Match[str]) -> str:
+    letter = match[2].strip("{} ")
+    letter = re.sub(r"\\([a-zA-Z]+)", _sign, letter)
+    return letter[:1] + ACCENTS[match[1]] + letter[1:]
+
+
+def _sign(match: re.Match[str]) -> str:
+    name = match[1]
     if name in SIGNS:
-        return SIGNS[name]
-    size = "CAPITAL" if name[0].isupper() else "SMALL"
-    try:
-        return unicodedata.lookup(f"GREEK {size} LETTER {name.upper()}")
-    except KeyError:
-        return name
+        sign = SIGNS[name]
+    else:
+        size = "CAPITAL" if name[0].isupper() else "SMALL"
+        try:
+            sign = unicodedata.lookup(f"GREEK {size} LETTER {name.upper()}")
+        except KeyError:
+            sign = name
+    begins = match.start() == 0 or not match.string[match.start() - 1].isalnum()
+    return sign if begins or not sign.isascii() else f" {sign}"  # ln cosh x, 2 max

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+from typer.core import TyperGroup
 
 from . import book, cache, docs, graph as graphs
 from .plot import plot
 from .step import step
 from .sweep import sweep
 
+
+class Commands(TyperGroup):
+    """All commands. Ctrl-C ends each of them with a line; Typer alone would say nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # some say what is safe
+            print(str(error) or "Interrupted.", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help="A small autograd framework for people who are learning how training works.",
     no_args_is_help=True,
     add_completion=False,

@@ -34,15 +34,21 @@ def list_items(chapter: Chapter = "", kind: Kind = "", verdict: Verdict = "", se
     from rich.table import Table
 
     from ..book import items
+    from ..book.entry import SIGNS
     from ..book.text import plain
 
     found = items(chapter, kind, verdict, search)
-    table = Table("id", "kind", "verdict", "title", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column("")
+    table.add_column("id", no_wrap=True, min_width=max((len(entry.id) for entry in found), default=2))  # to be copied
+    table.add_column("kind", no_wrap=True)
+    table.add_column("title", overflow="fold")  # Chinese has no spaces to break at
     for entry in found:
-        table.add_row(entry.id, entry.kind, entry.verdict, f"{plain(entry.title[0])}  {plain(entry.title[1])}")
+        table.add_row(SIGNS[entry.verdict], entry.id, entry.kind, f"{plain(entry.title[0])}\n{plain(entry.title[1])}")
     console = _console()
     console.print(table)
-    console.print(f"{len(found)} items")
+    counts = ", ".join(f"{sum(e.verdict == v for e in found)} {sign} {v}" for v, sign in SIGNS.items())
+    console.print(f"{len(found)} items\n{counts}", soft_wrap=True)
 
 
 @app.command()
@@ -53,7 +59,7 @@ def show(id: Annotated[str, typer.Argument(help="The item's id.")]) -> None:
 
     entry = get(id)
     print(f"{entry.id}: {plain(entry.title[0])} / {plain(entry.title[1])}")
-    print(f"{entry.kind}; {entry.source}; {entry.verdict}\n")
+    print(f"{entry.kind}; {plain(entry.source)}; {entry.verdict}\n")
     for text in (entry.statement, entry.correction):
         for part in filter(None, text):
             print(f"{plain(part)}\n")
@@ -115,9 +121,13 @@ def _run_all(entries: list[Item], out: Path, jobs: int, seed: int) -> dict[str, 
     console = _console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("running the book", total=len(entries))
-        for outcome in run_all([entry.id for entry in entries], out, jobs, seed):
-            found[outcome["id"]] = outcome
-            progress.update(task, advance=1, description=outcome["id"])
+        try:
+            for outcome in run_all([entry.id for entry in entries], out, jobs, seed):
+                found[outcome["id"]] = outcome
+                progress.update(task, advance=1, description=outcome["id"])
+        except KeyboardInterrupt:
+            safe = f"{len(found)} of {len(entries)} items are safe in {out}"
+            raise KeyboardInterrupt(f"Interrupted. {safe}. To go on, run the same again.") from None
     return found
 
 

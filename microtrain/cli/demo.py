@@ -86,7 +86,7 @@ def run_demo(out: Path, *, seed: int, epochs: int, hidden: list[int], lr: float)
     write_text(out / "settings.json", json.dumps(settings, indent=1))
     notes = _draw(out, trained, digits, logits, predicted)
     for note in notes:
-        console.print(note)
+        console.print(note, markup=False)
     from .report import write_report
 
     write_report(out, trained.history, settings, trained.model, trained.seconds, notes)
@@ -95,10 +95,25 @@ def run_demo(out: Path, *, seed: int, epochs: int, hidden: list[int], lr: float)
 
 def _draw(out: Path, trained: Trained, digits: Digits, logits: Tensor, predicted: Any) -> list[str]:
     """All pictures; returns what could not be drawn and why."""
+    notes: list[str] = []
+    try:
+        _plot(out, trained, digits, logits, predicted)
+    except MicrotrainError as error:  # no matplotlib: the rest is there all the same
+        notes.append(str(error))
+    drawing = _graph_of_one_step(trained.model, digits)
+    for name in ("compute_graph.svg", "compute_graph.png"):
+        try:
+            drawing.save(out / name)
+        except MicrotrainError as error:
+            notes.append(f"{name} was not drawn. {error}")
+    return notes
+
+
+def _plot(out: Path, trained: Trained, digits: Digits, logits: Tensor, predicted: Any) -> None:
+    """The pictures that matplotlib draws."""
     from ..viz.plots import confusion, images, learning_curves
     from ..viz.plots.axes import new_row
 
-    notes: list[str] = []
     labels = digits.test_labels.numpy()
     wrong = np.flatnonzero(predicted != labels)
     certainty = logits.softmax(1).numpy()
@@ -116,14 +131,6 @@ def _draw(out: Path, trained: Trained, digits: Digits, logits: Tensor, predicted
     }.items():
         with atomically(out / f"{name}.png") as path:
             ax.figure.savefig(path, format="png")
-
-    drawing = _graph_of_one_step(trained.model, digits)
-    for name in ("compute_graph.svg", "compute_graph.png"):
-        try:
-            drawing.save(out / name)
-        except MicrotrainError as error:
-            notes.append(f"{name} was not drawn. {error}")
-    return notes
 
 
 def _graph_of_one_step(model: MLP, digits: Digits) -> Any:

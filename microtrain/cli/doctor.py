@@ -107,6 +107,7 @@ def _extras() -> Iterator[Finding]:
         ("matplotlib", "plot", "plots"),
         ("safetensors", "", "saving weights"),
         ("jupytext", "notebook", "notebooks"),
+        ("latex2mathml", "book", "formulas on the book's page"),
         ("joblib", "sweep", "sweeps"),
         ("dask", "sweep", "sweeps on several machines"),
     ):

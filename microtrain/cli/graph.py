@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import inspect
 import sys
 import types
 from collections.abc import Callable
@@ -11,8 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-
-from ..errors import ArgumentError
 
 
 class Direction(str, enum.Enum):
@@ -71,10 +68,10 @@ def graph(
     engine: Annotated[Engine, typer.Option(help="Who lays it out.")] = Engine.auto,
 ) -> None:
     """Draw the compute graph of what a function returns: a tensor, a recording, or whatever mt.graph() draws."""
-    from ..sweeps.target import resolve
     from ..viz.graph import graph as draw
+    from .function import found
 
-    thing, names = called(resolve(target).load(), target)
+    thing, names = called(found(target))
     drawing = draw(
         *(thing if isinstance(thing, tuple) else (thing,)),
         limit=limit,
@@ -94,17 +91,12 @@ def graph(
         print(drawing.caption)
 
 
-def called(function: Callable[..., Any], name: str) -> tuple[Any, dict[str, Any]]:
+def called(function: Callable[..., Any]) -> tuple[Any, dict[str, Any]]:
     """(what a function returns, all variables that it had at its end, after those of its file)."""
     if not isinstance(function, types.FunctionType):
         return function, {}
-    needed = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty and p.kind < 2]
-    if needed:
-        raise ArgumentError(
-            f"{name} needs arguments ({', '.join(needed)}).",
-            "The command calls the function without any.",
-            "Name a function that makes its own data, or give the arguments defaults.",
-        )
+    from .function import told_in_a_line
+
     own: dict[str, Any] = {}
 
     def watch(frame: types.FrameType, event: str, _: Any) -> None:
@@ -114,7 +106,8 @@ def called(function: Callable[..., Any], name: str) -> tuple[Any, dict[str, Any]
     before = sys.getprofile()
     sys.setprofile(watch)  # the only way to see what a function called its tensors, after it has returned
     try:
-        result = function()
+        with told_in_a_line(function):
+            result = function()
     finally:
         sys.setprofile(before)
     return result, own | {key: value for key, value in function.__globals__.items() if key not in own}

@@ -45,7 +45,8 @@ def _of_run(folder: Path, history: History) -> Pictures:
     if history.steps.get("lr"):
         found["schedule"] = functools.partial(plots.schedule, history.steps["step"], history.steps["lr"])
     for name, result in kept(folder).items():
-        found[name] = result.plot
+        if callable(getattr(result, "plot", None)):  # some are numbers alone
+            found[name] = result.plot
     return found
 
 

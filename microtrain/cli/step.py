@@ -7,8 +7,6 @@ from typing import Annotated, Optional
 
 import typer
 
-from ..errors import ArgumentError
-
 
 def step(
     function: Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="What to run; it takes no arguments.")],
@@ -40,26 +38,19 @@ def step(
 
 def trace_of(name: str):  # type: ignore[no-untyped-def]  # a Trace, which is not imported before it is needed
     """Run the function that is called so; it computes a loss, or does whole training steps, or returns a trace."""
-    from ..sweeps.target import resolve
     from ..viz.stepper import Trace, trace
+    from .function import found, told_in_a_line
 
-    found = resolve(name).load()
+    function = found(name)
     result: list[object] = []
 
     def run() -> object:
-        result.append(found())
+        result.append(function())
         return result[-1]
 
     run.__name__ = name.rpartition(":")[2]
-    try:
+    with told_in_a_line(function):
         made = trace(run)
-    except TypeError as error:
-        if result or "argument" not in str(error):
-            raise
-        raise ArgumentError(
-            f"{name} can't be called without arguments: {error}.",
-            fix="Write a function without parameters that computes a loss and returns it.",
-        ) from None
     return result[-1] if isinstance(result[-1], Trace) else made
 
 

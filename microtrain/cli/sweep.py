@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -50,28 +49,24 @@ def sweep(
     from rich.console import Console
 
     from ..errors import MicrotrainError
-    from ..sweeps import SweepInterrupted, sweep as run
+    from ..sweeps import sweep as run
     from ..sweeps.space import is_distribution, parse_setting, parse_value, parse_values
 
     grids = dict(_once([parse_setting(text, "The grid") for text in grid or ()]))
     given = dict(_once([parse_setting(text, "The setting") for text in settings or ()]))
     console = Console()
-    try:
-        result = run(
-            function,
-            {name: parse_values(text) for name, text in grids.items()},
-            random={name: text for name, text in given.items() if is_distribution(text)},
-            draws=random,
-            seeds=seeds,
-            fixed={name: parse_value(text) for name, text in given.items() if not is_distribution(text)},
-            jobs=jobs,
-            dask=dask,
-            out=out,
-            seed=seed,
-        )
-    except SweepInterrupted as error:  # Typer would say nothing
-        print(error, file=sys.stderr)
-        raise typer.Exit(130) from None
+    result = run(
+        function,
+        {name: parse_values(text) for name, text in grids.items()},
+        random={name: text for name, text in given.items() if is_distribution(text)},
+        draws=random,
+        seeds=seeds,
+        fixed={name: parse_value(text) for name, text in given.items() if not is_distribution(text)},
+        jobs=jobs,
+        dask=dask,
+        out=out,
+        seed=seed,
+    )
     if metric:
         for name in metric:
             result.best(name)  # raises if there is no such number
@@ -82,7 +77,7 @@ def sweep(
     for failure in result.failures[:3]:
         settings_text = ", ".join(f"{name}={value}" for name, value in failure.parameters.items())
         console.print(f"Failed ({settings_text}, seed {failure.seed}): {failure.outcome.error}", markup=False)
-    console.print(f"{out / 'results.csv'} and results.json have all {len(result.trials)} trials.", markup=False)
+    console.print(f"{out / 'results.csv'} and results.json have every trial ({len(result.trials)}).", markup=False)
     if plot and result.curves:
         from .plot import draw
 

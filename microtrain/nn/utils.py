@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, GraphError, ShapeError
+from ..ops.arithmetic import maximum
 from ..ops.joining import cat
 from ..quiet import quiet, restore
+from ..recording import MODE, no_grad
 from ..tensor import Tensor, wrap
 from ..views import written
 
@@ -27,6 +29,10 @@ def get_total_norm(
     order = float(norm_type)
     if not order > 0:
         raise ArgumentError(f"A norm of order {norm_type} is not defined here; it must be positive.")
+    if _is_compiled():
+        found = _norm_by_operations(_listed(tensors), order)
+        if not error_if_nonfinite or math.isfinite(float(found)):
+            return found
     token = quiet()
     try:
         norms = [_norm(t._data, order) for t in _listed(tensors)]
@@ -39,7 +45,8 @@ def get_total_norm(
             "Some element is NaN or infinite.",
             "detect_anomaly() names the operation; error_if_nonfinite=False scales them all the same.",
         )
-    return wrap(np.array(total))
+    norm: Tensor = wrap(np.array(total))
+    return norm
 
 
 def clip_grad_norm_(
@@ -61,6 +68,13 @@ def clip_grads_with_norm_(
     parameters: Parameters, max_norm: float, total_norm: Tensor | float, foreach: bool | None = None
 ) -> None:
     """Scale all gradients by min(1, max_norm / (total_norm + 1e-6)), for a norm that is known already."""
+    if isinstance(total_norm, Tensor) and _is_compiled():
+        scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+        with no_grad():
+            for p in _listed(parameters):
+                if p._grad is not None:
+                    p._grad.mul_(scale.to(p._grad.dtype))
+        return
     factor = float(max_norm) / (float(total_norm) + 1e-6)
     if not factor >= 1:
         for p in _listed(parameters):
@@ -73,6 +87,10 @@ def clip_grad_value_(parameters: Parameters, clip_value: float, foreach: bool | 
     limit = float(clip_value)
     for p in _listed(parameters):
         if p._grad is not None:
+            if _is_compiled():
+                with no_grad():
+                    p._grad.clamp_(-limit, limit)
+                continue
             g = p._grad._array()
             np.clip(g, -limit, limit, out=g)
             written(p._grad, "clip_grad_value_", 3)
@@ -148,6 +166,27 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
 
 def _listed(tensors: Parameters) -> Sequence[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _is_compiled() -> bool:
+    """Does the compiler listen? It can only take over what is made of operations."""
+    return any(getattr(listener, "compiles", False) for listener in MODE.get().listeners)
+
+
+def _norm_by_operations(tensors: Sequence[Tensor], order: float) -> Tensor:
+    """The same norm of operations, without the care for very large and small numbers."""
+    if not tensors:
+        return wrap(np.array(0.0))
+    with no_grad():
+        if order == math.inf:
+            parts = [t.abs().max() for t in tensors]
+        else:
+            parts = [(t * t if order == 2 else t.abs() ** order).sum() for t in tensors]
+        total = parts[0]
+        for part in parts[1:]:
+            total = maximum(total, part) if order == math.inf else total + part
+        found: Tensor = total if order == math.inf else total.sqrt() if order == 2 else total ** (1 / order)
+    return found
 
 
 def _norm(x: Any, order: float) -> float:

@@ -219,9 +219,10 @@ class Sweep:
 
     def title(self) -> str:
         """One line: what was done."""
-        seeds = len({t.seed for t in self.trials})
+        settings, seeds, trials = len(self.rows), len({t.seed for t in self.trials}), len(self.trials)
         return (
-            f"{self.function}: {len(self.rows)} settings, {seeds} seed{'s' * (seeds != 1)}, {len(self.trials)} trials"
+            f"{self.function}: {settings} setting{'s' * (settings != 1)}, {seeds} seed{'s' * (seeds != 1)}, "
+            f"{trials} trial{'s' * (trials != 1)}"
         )
 
     def __repr__(self) -> str:
@@ -242,16 +243,17 @@ class Sweep:
         return self.as_rich(*self.table())
 
     def as_rich(self, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Any:
-        """What `table` returned, for the terminal."""
+        """The title, and what `table` returned, for the terminal."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self.title()))
+        table = Table()
         for head in heads:
             table.add_column(Text(head), justify="right")
         for line in lines:
             table.add_row(*map(Text, line), style="bold" if line[-1] == "best" else None)
-        return table
+        return Group(Text(self.title()), table)  # a title of the table's own would be broken to its width
 
 
 def short(value: Any) -> str:

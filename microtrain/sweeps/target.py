@@ -77,11 +77,24 @@ def _function_of(module: Any, name: str, where: str) -> Function:
     return function  # type: ignore[no-any-return]
 
 
+def function_of(name: str) -> Function:
+    """What `resolve` finds, loaded; its file is run only once. Raises the same."""
+    return _try_out(_named(name))
+
+
 def resolve(name: str | Function) -> Target:
     """What is meant by `FILE.py:function`, `module:function`, or the name of an experiment; or a function itself.
 
-    Raises `ArgumentError` if there is no such thing, `DataFileError` if the file can't be read.
+    Raises `ArgumentError` if there is no such thing, `DataFileError` if the file can't be read or run.
     """
+    target = _named(name)
+    if target.function is None:
+        _try_out(target)
+    return target
+
+
+def _named(name: str | Function) -> Target:
+    """What is meant, with the file read, but not run."""
     if callable(name):
         module, own = getattr(name, "__module__", "__main__"), getattr(name, "__qualname__", type(name).__qualname__)
         return Target(own if module == "__main__" else f"{module}:{own}", name)
@@ -96,39 +109,41 @@ def resolve(name: str | Function) -> Target:
             source = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise DataFileError(f"{place} can't be read: {error}.") from None
-        target = Target(f"{path.name}:{function}", path=str(path), source=source)
-        _try_out(target)
-        return target
+        return Target(f"{path.name}:{function}", path=str(path), source=source)
     if colon and function.isidentifier():
         try:
             module = importlib.import_module(place)
         except (ImportError, ValueError) as error:
             raise ArgumentError(f"The module of {name} can't be imported: {error}.") from None
         return Target(name, _function_of(module, function, place))
+    if name.endswith(".py"):
+        raise ArgumentError(f"Which function of {name}?", fix=f"Write {name}:FUNCTION")
     raise ArgumentError(
         f"There is no experiment '{name}'.",
         fix=f"Name a function as FILE.py:function, or one of {', '.join(sorted(EXPERIMENTS))}.",
     )
 
 
-def _try_out(target: Target) -> None:
+def _try_out(target: Target) -> Function:
     """Run the file once, here, so that what is wrong with it is said before anything starts."""
     try:
-        target.load()
+        return target.load()
     except (KeyboardInterrupt, ArgumentError):
         raise
     except BaseException as error:  # SystemExit too
-        line = f"line {error.lineno}" if isinstance(error, SyntaxError) else _line(error, target.path)
-        raise DataFileError(f"{target.path} can't be run ({line}): {type(error).__name__}: {error}") from error
+        what = error.msg if isinstance(error, SyntaxError) else error  # which has file and line in it
+        line = error.lineno if isinstance(error, SyntaxError) else line_in(error, target.path)
+        raise DataFileError(f"{target.path} can't be run (line {line}): {type(error).__name__}: {what}") from error
 
 
-def _line(error: BaseException, path: str) -> str:
+def line_in(error: BaseException, path: str) -> int:
+    """The innermost line of that file that was running; 0 if none was."""
     trace, number = error.__traceback__, 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == path:
             number = trace.tb_lineno
         trace = trace.tb_next
-    return f"line {number}"
+    return number
 
 
 def takes_seed(function: Function) -> bool:

@@ -61,6 +61,14 @@ def test_power_iteration_and_its_shift():
     assert analysis.power_iteration(np.zeros((3, 3))).value == 0
 
 
+def test_a_matrix_may_be_a_tensor():
+    h = mt.hessian(problems.rosenbrock, mt.tensor([1.0, 1.0]))
+    whole, ends = analysis.spectrum(h), analysis.lanczos(h, k=1)
+    np.testing.assert_array_equal(whole.values, analysis.spectrum(h.numpy()).values)
+    assert ends.values[0] == pytest.approx(whole.values[-1])
+    assert analysis.condition_number(h) == pytest.approx(whole.values[-1] / whole.values[0])
+
+
 def test_condition_numbers():
     h = spd(5)
     assert analysis.condition_number(h) == pytest.approx(np.linalg.cond(h))

@@ -158,7 +158,7 @@ def test_paths_and_their_geometry():
 
 
 def test_trace_runs_every_kind_of_optimizer_and_stops():
-    newton = analysis.trace(lambda p: optim.Newton(p), problems.quadratic(spd(3)), np.ones(3), steps=3, tol=1e-8)
+    newton = analysis.trace(optim.Newton, problems.quadratic(spd(3)), np.ones(3), steps=3, tol=1e-8)
     assert len(newton.points) == 2 and newton.losses[-1] == pytest.approx(0, abs=1e-20)
     lbfgs = analysis.trace(lambda p: optim.LBFGS(p), problems.rosenbrock, np.zeros(2), steps=5)
     np.testing.assert_allclose(lbfgs.end, [1, 1], atol=1e-3)

@@ -7,16 +7,17 @@ import re
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from microtrain import book
-from microtrain.book import all as several, report
+from microtrain.book import all as several, catalogue, report
 from microtrain.book.drawing import picture
 from microtrain.book.entry import ITEMS, Item, Parameter, item
 from microtrain.book.run import Figure, Run, execute
 from microtrain.book.text import markup, plain
 from microtrain.cli.app import app
-from microtrain.errors import ArgumentError
+from microtrain.errors import ArgumentError, MicrotrainError
 
 
 def entry(function, **options):
@@ -50,6 +51,9 @@ def run_of(**options) -> Run:
         ([0.5, 2], {"at_most": 1}, False),
         ([0.5, 0.9], {"between": (0, 1)}, True),
         ([0.5, 1.9], {"between": (0, 1)}, False),
+        ([[1.0, 1.05], [0.95, 1.0]], {"equals": 1, "within": 0.1}, True),
+        (np.full((2, 2, 2), 1.3), {"equals": 1, "within": 0.1}, False),
+        ([[0.5, 2], [0.1, 0.2]], {"at_most": 1}, False),
         (np.bool_(True), {}, True),
         (False, {}, False),
     ],
@@ -73,6 +77,8 @@ def test_a_claim_needs_one_expectation():
         run_of().claim(("a", "甲"), 1.0)
     with pytest.raises(ArgumentError, match="at_least"):
         run_of().claim(("a", "甲"), 1.0, at_least=0, at_most=2)
+    with pytest.raises(ArgumentError, match="no number"):
+        run_of().claim(("a", "甲"), [], at_least=0)
 
 
 def test_without_claims_nothing_is_passed():
@@ -93,6 +99,43 @@ def test_entries_are_checked():
         entry(wrong, title=("T", ""))
     with pytest.raises(ArgumentError, match="no parameters"):
         entry(wrong, ranges={"eta": (0, 1)})
+
+
+def test_choices_and_ranges_of_numbers():
+    def several_numbers(run, eta=0.1, batch=4, size=2):
+        pass
+
+    made = entry(several_numbers, ranges={"eta": (0, 1), "batch": [1, 4, 30], "size": [2]})
+    assert [str(p) for p in made.parameters] == [
+        "eta from 0 to 1, default 0.1", "batch in {1, 4, 30}, default 4", "size in {2}, default 2",
+    ]  # fmt: skip
+    assert made.values({"batch": "30"})["batch"] == 30
+    with pytest.raises(ArgumentError, match=r"takes batch in {1, 4, 30}"):
+        made.values({"batch": "5"})
+    for wrong in ((0.2, 1), (0.2, 0.3, 0.4), ("low", "high")):
+        with pytest.raises(ArgumentError, match=r"eta=0\.1"):
+            entry(several_numbers, ranges={"eta": wrong})
+
+
+def test_an_item_may_be_loaded_again():
+    def once(run):
+        pass
+
+    item("made-here", kind="theorem", source="s", title=("T", "题"), statement=("S", "述"), verdict="holds")(once)
+    entry(once, title=("New", "新"))  # the same place in the same file: as after importlib.reload
+
+
+def test_a_broken_file_is_named(monkeypatch):
+    load = catalogue.importlib.import_module
+
+    def broken(name, *rest):
+        if name.endswith("training.nesterov"):
+            raise NameError("name 'x' is not defined")
+        return load(name, *rest)
+
+    monkeypatch.setattr(catalogue.importlib, "import_module", broken)
+    with pytest.raises(MicrotrainError, match=r"book/training/nesterov\.py can't be loaded: NameError: name 'x'"):
+        catalogue._load.__wrapped__()
 
 
 def test_an_id_is_taken_once():
@@ -117,11 +160,35 @@ def test_parameters():
 
 
 def test_texts():
-    assert (
-        plain(r"$x \leftarrow x - \eta\lambda g$, $\frac{a}{b} \le \lVert v \rVert$") == "x ← x - ηλ g, (a)/(b) ≤ ‖ v ‖"
-    )
+    assert plain(r"$x \leftarrow x - \eta\lambda g$, $\frac{a}{b} \le \lVert v \rVert$") == "x ← x - ηλ g, a/b ≤ ‖ v ‖"
     assert markup("a < b") == "a &lt; b"
     assert markup(r"if $\eta$ < 1").startswith("if <math") and "&lt; 1" in markup(r"if $\eta$ < 1")
+
+
+@pytest.mark.parametrize(
+    ("formula", "letters"),
+    [
+        (r"\hat{m}_t / (\sqrt{\hat{v}_t} + \epsilon)", "m\u0302_t / (√(v\u0302_t) + ε)"),
+        (r"x_{t+1} = x_t^{2}", "x_(t+1) = x_t^2"),
+        (r"\sqrt{\frac{a+b}{c_{t-1}}}", "√((a+b)/(c_(t-1)))"),
+        (r"\frac{\partial L}{\partial \phi_0}", "∂L/∂φ_0"),
+        (r"\lambda_{\max} 10^{-6} f^{(k)}", "λ_max 10^-6 f^(k)"),
+        (r"\frac{1}{2n} X^{+} \frac{0.5}{L'}", "1/(2n) X^+ 0.5/L'"),
+        (r"\{x: \|x\| \le 1\}", "{x: ‖x‖ ≤ 1}"),
+        (r"\ln\cosh x", "ln cosh x"),
+        (r"X^\top X, \operatorname{sign}(x)", "Xᵀ X, sign(x)"),
+        (r"\tilde w, \hat\phi", "w\u0303, φ\u0302"),
+    ],
+)
+def test_formulas_in_letters(formula, letters):
+    assert plain(f"${formula}$") == letters
+
+
+def test_no_text_is_left_in_latex():
+    for e in book.items():
+        for text in (e.source, *e.title, *e.statement, *e.correction):
+            assert not re.search(r"[\\$\ue000\ue001]|frac|sqrt|operatorname", plain(text)), (e.id, plain(text))
+            assert "\\" not in re.sub(r"<[^>]*>", "", markup(text)), (e.id, text)
 
 
 def test_find():
@@ -145,7 +212,7 @@ def test_notebook_display():
 def test_large_pictures_become_pixels():
     small = Figure(("a", "甲"), lambda ax: ax.plot([1, 2]))
     large = Figure(("a", "甲"), lambda ax: ax.plot(np.random.default_rng(0).normal(size=20_000)))
-    assert picture(small).startswith("data:image/svg+xml") and picture(large).startswith("data:image/png")
+    assert picture(small).startswith("data:image/svg+xml") and picture(large).startswith("data:image/webp")
 
 
 def test_pictures_are_the_same_bytes():
@@ -153,7 +220,7 @@ def test_pictures_are_the_same_bytes():
     assert picture(figure) == picture(figure)
 
 
-IDS = ["gd-parabola-regimes", "nesterov"]
+IDS = ["gd-parabola-regimes", "line-model"]
 
 
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
@@ -190,6 +257,43 @@ def test_the_page(tmp_path):
     assert all(f'<section id="{id}"' in text for id in IDS) and "{{" not in text
     assert not re.search(r"""(?:src|href)=["']?(?:https?:|//)""", text)
     assert text.count("✗") == 0 and "default-src 'none'" in text
+    assert "--set eta=0.1 (0 … " in text and "Not as expected" not in text
+
+
+def test_the_page_shows_what_went_wrong():
+    broken = {"id": IDS[0], "passed": False, "failed": "ValueError: <no>"}
+    text = report.page([book.get(IDS[0])], {IDS[0]: broken})
+    assert f'Not as expected: </span><span lang="zh-Hans">与预期不符：</span><a href="#{IDS[0]}">' in text
+    assert "<pre>ValueError: &lt;no&gt;</pre>" in text
+
+
+def test_numbers_of_numpy_are_kept(tmp_path, monkeypatch):
+    def counted(entry, **options):
+        run = execute(entry, **options)
+        run.table(("T", "表"), ("n",), [(np.int64(3),), (np.bool_(True),)])
+        return run
+
+    monkeypatch.setattr(several, "execute", counted)
+    list(several.run_all(IDS[:1], tmp_path))
+    assert json.loads((tmp_path / f"{IDS[0]}.json").read_text())["tables"][-1]["rows"] == [[3], [True]]
+
+
+def test_the_list_fits_a_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = CliRunner().invoke(app, ["book", "list"]).output
+    assert max(map(cell_len, listed.splitlines())) <= 80
+    assert all(re.search(rf"^[●◐○] {e.id} ", listed, re.M) for e in book.items())
+
+
+def test_interrupted(monkeypatch, tmp_path):
+    def some(*_):
+        yield {"id": IDS[0], "passed": True}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(several, "run_all", some)
+    done = CliRunner().invoke(app, ["book", "run", "--all", "--out", str(tmp_path)])
+    assert done.exit_code == 130
+    assert re.fullmatch(r"Interrupted\. 1 of \d+ items are safe in .*\. To go on, run the same again\.\n", done.stderr)
 
 
 def test_commands(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain.cli.demo import train
+from microtrain.cli.demo import run_demo, train
 from microtrain.data import load_digits
 
 
@@ -50,6 +50,14 @@ def test_demo_writes_everything(tmp_path):
     with mt.no_grad():
         predicted = model(digits.test_images).argmax(1).numpy()
     assert np.mean(predicted == digits.test_labels.numpy()) == settings["test_accuracy"]
+
+
+def test_without_matplotlib_the_rest_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    run_demo(tmp_path, seed=0, epochs=1, hidden=[8], lr=1e-3)
+    assert {"report.html", "weights.safetensors", "compute_graph.svg"} <= {path.name for path in tmp_path.iterdir()}
+    assert 'pip install "microtrain[plot]"' in capsys.readouterr().err
+    assert "matplotlib" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_mistakes_end_with_one_clear_line(tmp_path):

@@ -26,7 +26,8 @@ def fresh():
 
 def test_everything_is_told():
     text = report(examine())
-    for topic in ("microtrain", "Python", "system", "NumPy", "graphs", "Numba", "kernel tier", "kernel cache"):
+    topics = "microtrain", "Python", "system", "NumPy", "graphs", "Numba", "kernel tier", "kernel cache", "latex2mathml"
+    for topic in topics:
         assert re.search(rf"^(ok|--) +{topic}", text, re.M), topic
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import microtrain as mt
 from microtrain.cli.graph import called
 
 ROOT = Path(__file__).parents[2]
@@ -88,10 +89,10 @@ def test_pictures(program, tmp_path):
     ("arguments", "message"),
     [
         (["nothere.py:x"], "nothere.py can't be read"),
-        (["program.py"], "Name a function as FILE.py:function"),
+        (["program.py"], "Which function of program.py?"),
         (["program.py:lost"], "has no function 'lost'"),
         (["program.py:weight"], "has no function 'weight'"),
-        (["program.py:needs"], "needs arguments (a)"),
+        (["program.py:needs"], "without arguments: it needs a"),
         (["program.py:loss", "-o", "x.gif"], "does not name a format"),
         (["program.py:loss", "--color", "smell"], "color is 'smell'"),
         (["program.py:loss", "--show", "soul"], "show has 'soul'"),
@@ -109,7 +110,7 @@ def test_the_variables_of_a_function_that_has_returned():
         data = 3
         return data + 1
 
-    result, names = called(total, "total")
+    result, names = called(total)
     assert result == 4
     assert names["data"] == 3
     assert names["pytest"] is pytest  # of its file
@@ -118,9 +119,11 @@ def test_the_variables_of_a_function_that_has_returned():
 
 def test_what_is_no_function_is_given_back():
     thing = object()
-    assert called(thing, "x") == (thing, {})
+    assert called(thing) == (thing, {})
 
 
-def test_errors_of_the_program_pass():
-    with pytest.raises(ZeroDivisionError):
-        called(lambda: 1 / 0, "x")
+def test_errors_of_the_program_are_told_with_its_line():
+    with pytest.raises(
+        mt.MicrotrainError, match=r"test_graph_command.py, line \d+: ZeroDivisionError: division by zero"
+    ):
+        called(lambda: 1 / 0)

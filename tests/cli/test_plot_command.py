@@ -44,6 +44,13 @@ def test_everything_that_a_run_has(folder, tmp_path):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
 
 
+def test_results_that_are_numbers_alone_are_left_out(folder, tmp_path, monkeypatch):
+    from microtrain.cli import pictures
+
+    monkeypatch.setattr(pictures, "kept", lambda folder: {"number": 3.0, "names": ["a"]})
+    assert "schedule" in pictures.pictures(folder) and "number" not in pictures.pictures(folder)
+
+
 def test_one_kind_in_another_format(folder, tmp_path):
     plot(folder, "--kind", "schedule", "-o", tmp_path, "--format", "svg")
     assert [path.name for path in tmp_path.iterdir()] == ["schedule.svg"]

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 PROGRAM = """
+import sys
 import microtrain as mt
 
 def loss():
@@ -26,6 +27,11 @@ def needs(x):
 
 def fails():
     raise ValueError("the learner's own")
+
+def misfits():
+    return mt.ones(2, 3) @ mt.ones(2, 3)
+
+print("run", file=sys.stderr)
 """
 
 
@@ -47,6 +53,7 @@ def step(*arguments, cwd=None):
 def test_files(file, tmp_path):
     run = step(f"{file}:loss", "-o", tmp_path / "out.html", "-l", "zh")
     assert run.returncode == 0 and "4 steps written to" in run.stdout
+    assert run.stderr.count("run\n") == 1  # the file is not run twice
     assert '<html lang="zh-Hans">' in (tmp_path / "out.html").read_text(encoding="utf-8")
     step(f"{file}:loss", "-o", tmp_path / "out.json")
     data = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
@@ -93,7 +100,9 @@ def test_mistakes(file, tmp_path):
         (f"{file}:needs",): "without arguments",
         (f"{file}:loss", "-o", f"{tmp_path}/x.png"): "ending does not name a format",
         (f"{file}:loss", "-l", "fr"): "There is no language 'fr'",
-        (f"{file}:fails",): "the learner's own",
+        (f"{file}:fails",): "program.py, line 17: ValueError: the learner's own",
+        (f"{file}:misfits",): "program.py, line 20: matmul(f64[2, 3], f64[2, 3])",
+        (f"{file}",): "Which function of",
     }.items():
         run = step(*arguments)
-        assert run.returncode == 1 and message in run.stderr, run.stderr
+        assert run.returncode == 1 and message in run.stderr and "Traceback" not in run.stderr, run.stderr

@@ -37,6 +37,11 @@ def test_the_whole_command(tmp_path):
     assert again.splitlines()[:4] == text.splitlines()[:4]
 
 
+def test_one_trial(tmp_path):
+    text = call(f"{FILE}:line", "lr=0.1", "-o", tmp_path / "s", "--no-plot")
+    assert text.startswith("functions.py:line: 1 setting, 1 seed, 1 trial\n") and "every trial (1)" in text
+
+
 def test_random_draws_and_fixed_settings(tmp_path):
     out = tmp_path / "s"
     call(f"{FILE}:line", "--random", 3, "lr=log:1e-3:1e-1", "width=int:2:5", "optimizer=Adam", "-o", out, "--no-plot")

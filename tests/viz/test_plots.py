@@ -62,7 +62,7 @@ def test_a_result_draws_itself(name):
     ax = figure.subplots()
     assert result.plot(ax=ax) is ax
     for drawn in (own, ax):
-        assert drawn.get_xlabel() or drawn.get_title(), "an axis without a name"
+        assert drawn.get_xlabel() and drawn.get_ylabel(), "an axis without a name"
 
 
 def test_a_landscape_shows_its_numbers_and_paths():
@@ -73,6 +73,20 @@ def test_a_landscape_shows_its_numbers_and_paths():
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(np.array(lines["SGD (9 steps)"].get_data()).T, run.points)
     assert ax.get_xlim() == (-2, 2) and ax.get_ylim() == (-1, 3)
+
+
+def test_texts_at_the_edges():
+    nowhere = RESULTS["no basins"]().plot()
+    assert [text.get_text() for text in nowhere.get_legend().get_texts()] == ["no minimum: 100 %"]
+    assert RESULTS["one eigenvalue"]().plot().get_title().startswith("1 eigenvalue,")
+    assert RESULTS["negative losses"]().plot().get_yscale() == "linear"
+
+
+def test_what_a_logarithmic_colour_bar_says():
+    for lowest, label in ((-3.5, "loss + 3.5"), (2.0, "loss − 2")):
+        bowl = analysis.landscape(lambda x, c=lowest: (x * x).sum() ** 4 + c, np.zeros(2), resolution=21)
+        ax = bowl.plot(scale="log")
+        assert ax.figure.axes[1].get_ylabel() == label
 
 
 def test_a_landscape_with_holes():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from microtrain.train import History
-from microtrain.viz.plots import against_setting, curves_with_spread, layer_curves, schedule
+from microtrain.viz.plots import against_setting, curves_with_spread, layer_curves, learning_curves, schedule
 from microtrain.viz.plots.axes import new_axes
 
 
@@ -30,6 +30,16 @@ def test_losses_are_logarithmic_if_they_can_be():
     assert curves_with_spread({"a": [[1.0, 0.1]]}, "test_loss").get_yscale() == "log"
     assert curves_with_spread({"a": [[1.0, 0.0]]}, "test_loss").get_yscale() == "linear"
     assert curves_with_spread({"a": [[1.0, -1.0]]}, "loss").get_ylabel() == "loss"
+
+
+def test_learning_curves_are_logarithmic_where_that_helps():
+    cases = {(1.0, 0.9): "linear", (1.0, 0.1): "log", (1.0, -1.0): "linear", (1.0, np.nan): "linear"}
+    for losses, scale in cases.items():
+        history = History([{"epoch": k, "train_loss": loss} for k, loss in enumerate(losses, 1)])
+        ax = learning_curves(history)
+        assert ax.get_yscale() == scale
+        ax.figure.canvas.draw()
+        assert all(float(tick).is_integer() for tick in ax.get_xticks())
 
 
 def test_of_many_some_are_drawn():

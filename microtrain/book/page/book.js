@@ -24,7 +24,18 @@ function speak(chinese) {
   for (const option of document.querySelectorAll("option")) option.textContent = chinese ? option.dataset.zh : option.dataset.en;
 }
 
+function reveal() {  // a link leads to its item, whatever the filters hide
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target || !target.hidden) return;
+  search.value = "";
+  for (const [, field] of fields) field.value = "";
+  filter();
+  target.scrollIntoView();
+}
+
 search.addEventListener("input", filter);
+window.addEventListener("hashchange", reveal);
+window.addEventListener("beforeprint", () => { for (const folded of document.querySelectorAll("main details")) folded.open = true; });
 for (const [, field] of fields) field.addEventListener("change", filter);
 language.addEventListener("click", () => speak(document.body.className === "en"));
 speak(navigator.language.startsWith("zh"));

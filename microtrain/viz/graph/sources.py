@@ -2,7 +2,7 @@
 object that says so itself.
 
 An object takes part by a method `__graph__(self)`. It returns what is drawn in its stead: a `Graph`, a tensor, a list
-of tensors, or a `Recording`. (A compiled step needs none: with its inputs it is run as the function it was made of.)
+of tensors, or a `Recording`. (With inputs a callable object is run instead, like any function: a compiled step.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def resolve(sources: tuple[Any, ...]) -> Drawable:
     first, *inputs = sources
     for _ in range(DEEPEST):
         method = getattr(type(first), "__graph__", None)
-        if method is None:
+        if method is None or (inputs and callable(first)):  # with inputs it is run, like any function
             break
         if inputs:
             raise ArgumentError(f"graph() of a {type(first).__name__} takes nothing besides it.")

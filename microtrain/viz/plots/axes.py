@@ -24,3 +24,10 @@ def new_row(columns: int, size: tuple[float, float]) -> list[Any]:
     figure = Figure(figsize=size, layout="constrained", dpi=120)
     FigureCanvasAgg(figure)
     return list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def whole_numbers(ax: Any) -> None:
+    """Ticks of the x axis at whole numbers only: there is no epoch 2.5."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .axes import new_axes
+from .axes import new_axes, whole_numbers
 
 STYLES = {"train": {"color": "#1f5fa8", "linestyle": "-"}, "test": {"color": "#d1600f", "linestyle": "--"}}
 
@@ -20,8 +20,10 @@ def learning_curves(history: Any, what: str = "loss", ax: Any = None) -> Any:
             ax.plot(history["epoch"], values, label=f"{part} ({values[-1]:.3g} at the end)", marker=marker, **style)
     ax.set_xlabel("epoch")
     ax.set_ylabel(what)
-    if what == "loss":
+    numbers = [value for part in STYLES if f"{part}_{what}" in history for value in history[f"{part}_{what}"]]
+    if what == "loss" and numbers and 0 < 4 * min(numbers) < max(numbers):  # within a factor of 4 it tells nothing more
         ax.set_yscale("log")
+    whole_numbers(ax)
     ax.grid(alpha=0.3)
     ax.legend()
     return ax

@@ -129,8 +129,9 @@ def path(result: Any, ax: Any = None) -> Any:
     ax.plot(steps, result.losses, color="#1f5fa8", label=f"loss ({result.losses[-1]:.3g} at the end)")
     norms = np.where(result.gradient_norms > 0, result.gradient_norms, np.nan)
     ax.plot(steps, norms, color="#d1600f", linestyle="--", label="norm of the gradient")
-    ax.set_yscale("log" if positive else "symlog")
+    ax.set_yscale("log" if positive else "linear")
     ax.set_xlabel("step")
+    ax.set_ylabel("loss, norm of the gradient")
     ax.set_title(result.name, fontsize=10)
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
@@ -144,6 +145,7 @@ def flow(result: Any, ax: Any = None) -> Any:
         for k, column in enumerate(result.points.T[:6]):
             ax.plot(result.times, column, label=f"x[{k}]", linestyle=("-", "--", "-.", ":")[k % 4])
         ax.legend(fontsize=8)
+        ax.set_ylabel("coordinates")
     else:
         ax.plot(result.times, result.values, color="#1f5fa8")
         ax.set_ylabel("loss")

@@ -47,7 +47,7 @@ def landscape(
             else np.linspace(low, high, levels + 2)[1:-1]
         )
         ax.contour(result.x, result.y, shown, levels=edges, colors="black", linewidths=0.4, alpha=0.5)
-    label = "loss" if not logarithmic else f"loss {floor - low:+.3g}"
+    label = "loss" if not logarithmic else f"loss {'−' if low > floor else '+'} {abs(floor - low):.3g}"
     ax.figure.colorbar(mesh, ax=ax, label=label, fraction=0.046)
     x, y, lowest = result.lowest
     ax.plot([x], [y], marker="x", color="white", markersize=7, markeredgewidth=2, linestyle="none", zorder=5)
@@ -104,7 +104,8 @@ def basins(result: Any, ax: Any = None) -> Any:
     for number, colour, what in ((count + 1, colours[-1], "other minima"), (0, colours[0], "no minimum")):
         share = float((place[result.labels] == number).mean())
         if share:
-            ax.plot([], [], "s", color=colour, markeredgecolor="black", label=f"{what}: {100 * share:.2g} %")
+            text = f"{what}: {100 * share:.{3 if share > 0.995 else 2}g} %"
+            ax.plot([], [], "s", color=colour, markeredgecolor="black", label=text)
     ax.set_xlim(result.x[0], result.x[-1])
     ax.set_ylim(result.y[0], result.y[-1])
     ax.set_xlabel("theta[0] at the start")

@@ -35,7 +35,8 @@ def spectrum(result: Any, ax: Any = None, bins: int = 60) -> Any:
     ax.set_xlabel("eigenvalue of the Hessian")
     ax.set_ylabel("how many" if result.exact else "how many (estimated)")
     kappa = result.condition_number
-    ax.set_title(f"{result.parameters} eigenvalues, {low:.3g} to {high:.3g}, condition number {kappa:.3g}", fontsize=10)
+    count = f"{result.parameters} eigenvalue{'' if result.parameters == 1 else 's'}"
+    ax.set_title(f"{count}, {low:.3g} to {high:.3g}, condition number {kappa:.3g}", fontsize=10)
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
     return ax

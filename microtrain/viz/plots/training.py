@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .axes import new_axes
+from .axes import new_axes, whole_numbers
 
 COLOURS = ("#1f5fa8", "#d1600f", "#3b8f4e", "#9b3f9b", "#7a6a20", "#16878c", "#b02a3a", "#555555")
 BESIDE = 3  # with more lines the legend stands beside the picture, where it covers nothing
@@ -45,6 +45,7 @@ def curves_with_spread(curves: Mapping[str, Any], what: str = "loss", ax: Any = 
     if logarithmic:
         ax.set_yscale("log")
     ax.set_xlabel("epoch")
+    whole_numbers(ax)
     ax.set_ylabel(f"{what}, mean ± standard deviation" if any(len(c) > 1 for c in drawn.values()) else what)
     ax.grid(alpha=0.3)
     if not drawn:

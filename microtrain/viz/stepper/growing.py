@@ -55,6 +55,9 @@ class Growing:
         if node is None and inside_a_function():
             return  # what a user's own Function does inside is one operation here
         self.settle()
+        if node is None and primitive.name == "copy_":
+            self._look_quickly()  # values put into a tensor, as initialisers do: it is seen when it is used
+            return
         boxes = [self.leaf(x, slot, len(self.boxes)) for slot, x in enumerate(inputs) if x is not None]
         where = node.where if node is not None else call_site()
         self.operation(primitive, params, boxes, output._data, where, node, output)

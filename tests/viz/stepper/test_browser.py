@@ -304,7 +304,9 @@ def test_screen_readers(watched, pages):
 
 def test_paper(watched, pages):
     page = watched(pages["neuron"], "#step=7")
-    assert len(page.pdf()) > 5000
+    paper = page.pdf()
+    assert len(paper) > 5000
+    assert len(re.findall(rb"/Type /Page\b", paper)) <= 2  # no sheet is left half empty
     page.emulate_media(media="print")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert page.locator("#all li").count() == 13

@@ -376,3 +376,20 @@ def test_infinities_in_the_sums():
     assert '"Infinity"' in trace.json() and '"NaN"' in trace.json() and trace.html()
     large = mt.full((400, 3), float("inf")) * mt.ones(3, requires_grad=True)
     assert mt.trace(large.sum()).json()
+
+
+def test_a_model_that_is_made_inside_begins_with_its_values():
+    def step():
+        model = mt.nn.Linear(2, 1, generator=mt.Generator(0))
+        optimizer = mt.optim.SGD(model.parameters(), lr=0.1)
+        loss = model(mt.ones(3, 2)).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    trace = mt.trace(step)
+    names = [node.get("name") for node in trace.data["nodes"]]
+    assert "copy_" not in [node.get("operation") for node in trace.data["nodes"]]
+    assert {"weight", "bias"} <= set(names)
+    assert [s["phase"] for s in trace.data["steps"]].count("forward") == 2
+    assert [s["phase"] for s in trace.data["steps"]].count("update") == 2

@@ -116,7 +116,7 @@ function setTheme(theme) {
   state.theme = theme;
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
-  label("theme", `${say("theme")}: ${say("theme_" + theme)}`, true);
+  label("theme", say("theme", { name: say("theme_" + theme) }), true);
 }
 
 function nextTheme() {

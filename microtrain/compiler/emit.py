@@ -1,0 +1,347 @@
+"""Emit: the source of the one function that does the step.
+
+Each group of the plan becomes a function with a loop in it, and the function `kernel` calls them in order, with BLAS
+for the matrix products in between:
+
+    def kernel(n, operands):        # n steps; operands: the addresses of everything that lies outside
+        for _ in range(n):
+            product_1(...)
+            loop_2(...)
+
+It is ordinary Numba source that a person can read; comments name the lines of the learner's program. Formulas are
+printed by the same code that prints the kernels of single operations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import tiles
+from .arrays import Apply, Array, Assemble, Group, InPython, Map, Memory, Product, Step, Surprise
+from .loop import POINTER, Loop
+from .plan import Plan
+
+UNROLLED = 1 << 5  # a product of this many multiplications or fewer is a loop: BLAS takes longer to begin
+SHARED = 1 << 17  # elements from which an update is shared among threads
+
+
+class Emitter:
+    """Writes the module of a plan."""
+
+    def __init__(self, plan: Plan, width: int) -> None:
+        self.plan, self.width = plan, width
+        self.functions: list[str] = []
+        self.named: dict[str, str] = {}  # source: name
+        self.called: set[str] = set()
+        self.constants: list[tuple[Any, str]] = []  # (value, dtype): in memory, for hand-written kernels
+        self.segments: list[list[str]] = [[]]
+        self.python: list[InPython | Apply | Product] = []  # between the segments
+        self.extra = plan.slots  # operands after those of the plan
+        self.blas: dict[str, int] = {}
+        self.flops = self.bytes = 0
+
+    # ---- places ------------------------------------------------------------------------------------------------------
+
+    def pointer(self, memory: Memory, offset: int = 0) -> str:
+        kind = POINTER[np.dtype(memory.dtype).name]
+        self.called.add(f"{kind}_at")
+        base = f"{kind}_at(operands, {memory.slot})"
+        if memory.offset + offset:
+            self.called.add("ahead")
+            return f"ahead({base}, {memory.offset + offset})"
+        return base
+
+    def new_slot(self) -> int:
+        self.extra += 1
+        return self.extra - 1
+
+    def line(self, text: str) -> None:
+        self.segments[-1].append(text)
+
+    # ---- steps -------------------------------------------------------------------------------------------------------
+
+    def emit(self) -> str:
+        """The text of the module."""
+        for number, step in enumerate(self.plan.steps, 1):
+            self.count(step)
+            if isinstance(step, InPython) or tiles.wanted(step) or (isinstance(step, Apply) and step.p.size >= SHARED):
+                self.python.append(step)  # type: ignore[arg-type]
+                self.segments.append([])
+                continue
+            if step.site is not None:
+                self.line(f"# {_where(step)}")
+            getattr(self, f"_{type(step).__name__.lower()}")(number, step)
+        return self._module()
+
+    def count(self, step: Step) -> None:
+        """Arithmetic and traffic, for `explain`."""
+        arrays = {id(a): a for a in (*step.reads(), *step.writes())}
+        self.bytes += sum(a.size * np.dtype(a.dtype).itemsize for a in arrays.values())
+        if isinstance(step, Product):
+            self.flops += 2 * step.out.size * step.a.shape[-1]
+        elif isinstance(step, Group):
+            self.flops += math.prod(step.shape) * len(step.steps)
+        elif isinstance(step, Apply):
+            self.flops += step.p.size * 10
+        elif isinstance(step, Surprise):
+            self.flops += step.x.size * 5
+
+    def _group(self, number: int, group: Group) -> None:
+        loop = Loop(self, group.shape, np.dtype(group.compute).name)
+        for step in group.steps:
+            if isinstance(step, Map):
+                args = [loop.read(a) if isinstance(a, Array) else a.value for a in step.args]
+                e = args[0] if step.row is None else step.row(*args)
+                loop.values[id(step.out)] = e
+                if step.stored:
+                    loop.store(step.out, e)
+            else:
+                loop.fold(step.how, step.spread(), loop.read(step.x))
+        self._loop(f"loop_{number}", loop)
+
+    def _apply(self, number: int, step: Apply) -> None:
+        loop = Loop(self, step.p.shape, np.dtype(step.p.dtype).name)
+        p, g, *state = [loop.read(a) for a in (step.p, step.g, *step.state)]
+        rule = step.update.bucket.rule
+        hyper = [loop.number(step.numbers.memory, k) for k in range(len(rule.hyper))]
+        if step.update.negate:
+            g = -g
+        news = rule.formula(p, g, *state, *hyper)
+        for array, e in zip((step.p, *step.state), news, strict=False):
+            loop.store(array, e)
+        self._loop(f"update_{number}", loop)
+
+    def _loop(self, name: str, loop: Loop) -> None:
+        name = self.function(name, loop.source("NAME"))
+        self.line(f"{name}({', '.join(self.pointer(m, offset) for m, offset in loop.places)})")
+
+    def function(self, name: str, text: str) -> str:
+        """Add a function, unless there is the same already: layers of one size share theirs. Its name."""
+        if text not in self.named:
+            self.named[text] = name
+            self.functions.append(text.replace("def NAME(", f"def {name}("))
+        return self.named[text]
+
+    def _assemble(self, number: int, step: Assemble) -> None:
+        if step.fill is not None:
+            loop = Loop(self, (step.out.size,), np.dtype(step.out.dtype).name)
+            loop.plain.append(
+                (
+                    Array(step.out.memory, (step.out.size,), (1,), step.out.offset),
+                    self.literal(step.fill, step.out.dtype),
+                )
+            )
+            self._loop(f"fill_{number}", loop)
+        for k, (x, place) in enumerate(step.pieces):
+            if not place.size:
+                continue
+            loop = Loop(self, place.shape, np.dtype(place.dtype).name)
+            if isinstance(x, Array):
+                loop.moved.append((place, x))
+            else:
+                loop.plain.append((place, self.literal(x.value, place.dtype)))
+            self._loop(f"copy_{number}_{k}", loop)
+
+    def literal(self, value: Any, dtype: Any) -> str:
+        """A number in the source."""
+        name = np.dtype(dtype).name
+        if name in ("bool", "uint8", "int64"):
+            return str(int(value))
+        if not math.isfinite(value):
+            self.called |= {"inf", "nan"}
+            shown = "nan" if value != value else "inf" if value > 0 else "-inf"
+        else:
+            shown = repr(float(value))
+        self.called.add(POINTER[name])
+        return f"{POINTER[name]}({shown})"
+
+    def _product(self, number: int, step: Product) -> None:
+        a, b, out = step.a, step.b, step.out
+        (m, k), n = a.shape[-2:], b.shape[-1]
+        if m * n * k <= UNROLLED or not k:
+            self._small_product(number, step)
+            return
+        kind = POINTER[np.dtype(out.dtype).name]
+        gemm = f"gemm_{kind}_{self.width}"
+        self.called.add(gemm)
+        slot = self.blas.setdefault(kind, self.new_slot() if kind not in self.blas else -1)
+        places, indent = [], ""
+        axes = out.shape[:-2]
+        for axis, length in enumerate(axes):
+            self.line(f"{indent}for b{axis} in range({length}):")
+            indent += "    "
+        for x in (a, b, out):
+            strides = (0,) * (len(axes) - len(x.shape) + 2) + tuple(
+                0 if n == 1 else s for n, s in zip(x.shape[:-2], x.strides[:-2], strict=True)
+            )
+            where = [str(x.offset)] if x.offset else []
+            where += [f"b{axis} * {s}" for axis, s in enumerate(strides) if s]
+            self.called.add("ahead")
+            pointer = self.pointer(x.memory)
+            places.append(f"ahead({pointer}, {' + '.join(where)})" if where else pointer)
+        (a_turned, lda), (b_turned, ldb) = leading(a), leading(b)
+        rows = str(m)
+        if m * n * k > tiles.ALONE >= n * k:
+            height = tiles.ALONE // (n * k)
+            self.line(f"{indent}for start in range(0, {m}, {height}):")
+            indent += "    "
+            rows = f"min({height}, {m} - start)"
+            places[0] = f"ahead({places[0]}, start * {a.strides[-2]})"
+            places[2] = f"ahead({places[2]}, start * {n})"
+        self.line(
+            f"{indent}{gemm}(operands[{slot}], {a_turned}, {b_turned}, {rows}, {n}, {k}, {places[0]}, {lda}, "
+            f"{places[1]}, {ldb}, {places[2]}, {n})"
+        )
+
+    def _small_product(self, number: int, step: Product) -> None:
+        a, b, out = step.a, step.b, step.out
+        axes = out.shape[:-2]
+        (m, k), n = a.shape[-2:], b.shape[-1]
+        cast = POINTER[np.dtype(out.dtype).name]
+        self.called |= {cast, "any_order"}
+        indices = [f"i{d}" for d in range(len(axes))]
+
+        def index(x: Array, last: tuple[str, str]) -> str:
+            batch = ("",) * (len(axes) - len(x.shape) + 2)
+            names = [*indices[len(batch) :], *last]
+            parts = [str(x.offset)] if x.offset else []
+            parts += [f"{i} * {s}" for i, s, length in zip(names, x.strides, x.shape, strict=True) if s and length > 1]
+            return " + ".join(parts) or "0"
+
+        names = {id(x.memory): f"m{k}" for k, x in enumerate((a, b, out))}
+        memories = list({id(x.memory): x.memory for x in (a, b, out)}.values())
+        lines = self.head("NAME", [names[id(x)] for x in memories])
+        indent = "    "
+        for i, length in zip([*indices, "i", "j"], (*axes, m, n), strict=True):
+            lines.append(f"{indent}for {i} in range({length}):")
+            indent += "    "
+        left = f"{names[id(a.memory)]}[{index(a, ('i', 'k'))}]"
+        right = f"{names[id(b.memory)]}[{index(b, ('k', 'j'))}]"
+        lines += [
+            f"{indent}total = {cast}(0.0)",
+            f"{indent}for k in range({k}):",
+            f"{indent}    total = any_order(total, {left} * {right})",
+            f"{indent}{names[id(out.memory)]}[{index(out, ('i', 'j'))}] = total",
+        ]  # fmt: skip
+        name = self.function(f"product_{number}", "\n".join(lines))
+        self.line(f"{name}({', '.join(self.pointer(x) for x in memories)})")
+
+    def head(self, name: str, arguments: list[str]) -> list[str]:
+        self.called |= {"helper", "separately", "wide_vectors", "no_overlap"}
+        return [
+            "@helper",
+            f"def {name}({', '.join(arguments)}):",
+            "    separately()",
+            "    wide_vectors()",
+            "    no_overlap()",
+        ]
+
+    def _surprise(self, number: int, step: Surprise) -> None:
+        """A hand-written kernel. It gets a list of addresses, which is put together at the end of the operands."""
+        kind = np.dtype(step.x.dtype).name
+        width, count = step.x.shape[-1], step.out.size
+        name = "surprise" if step.slope is None else "cross_entropy"
+        arrays = [step.x, step.labels, step.out] + ([] if step.slope is None else [step.slope])
+        first = self.extra
+        for a in arrays:
+            slot, size = self.new_slot(), np.dtype(a.dtype).itemsize
+            offset = size * (a.memory.offset + a.offset)
+            self.line(f"operands[{slot}] = operands[{a.memory.slot}]" + (f" + {offset}" if offset else ""))
+        self.constants.append((width, "int64"))
+        self.new_slot()
+        if step.slope is not None:
+            self.constants.append((step.scale, kind))
+            self.new_slot()
+        self.settings = getattr(self, "settings", [])
+        self.settings.append((first + len(arrays), self.constants[-(1 if step.slope is None else 2) :]))
+        function = f"{name}_{number}"
+        self.functions.append(f'{function} = helper(rows.{name}("{kind}"))')
+        self.called |= {"rows", "helper", "ahead"}
+        self.line(f"{function}({count}, ahead(operands, {first}))")
+
+    # ---- the module --------------------------------------------------------------------------------------------------
+
+    def _module(self) -> str:
+        body = []
+        for labels, classes in self.plan.checks:
+            self.called.add("int64_at")
+            pointer = f"int64_at(operands, {labels.memory.slot})"
+            start = f" + {labels.memory.offset + labels.offset}" if labels.memory.offset + labels.offset else ""
+            body += [
+                f"for i in range({labels.size}):  # is every label one of the {classes} classes?",
+                f"    if not 0 <= {pointer}[i{start}] < {classes}:",
+                "        operands[1] = 1",
+                "        return",
+            ]
+        if len(self.segments) == 1:
+            body += self.segments[0]
+            body.append(f"for k in range({self.extra}):  # the next step's numbers, records and data")
+            body.append(f"    operands[k] += operands[{self.extra} + k]")
+            lines = ["for step in range(n):", *(f"    {line}" for line in body or ["pass"])]
+        else:  # n tells which piece is wanted: Python's own steps come in between
+            lines = []
+            self.segments[0] = body + self.segments[0]
+            for k, segment in enumerate(self.segments):
+                lines += [f"if n == {-1 - k}:", *(f"    {line}" for line in segment or ["pass"])]
+        return "\n".join(
+            [
+                f'"""A step, compiled (native.py: {native_hash()})."""', "",
+                *self._imports(), "",
+                *(f"\n{f}\n" for f in self.functions), "",
+                "def kernel(n, operands):",
+                "    wide_vectors()",
+                *(f"    {line}" for line in lines), "",
+            ]
+        )  # fmt: skip
+
+    def _imports(self) -> list[str]:
+        self.called |= {"wide_vectors"}
+        homes = {
+            "math": {"sqrt", "inf", "nan"},
+            "microtrain.compiler.native": {c for c in self.called if c.startswith("gemm_")},
+            "microtrain.kernels": {"rows"},
+            "microtrain.kernels.folding": {"any_order"},
+            "microtrain.kernels.native": {"helper", "separately"},
+            "microtrain.kernels.elementary": {
+                "ahead", "bool_at", "ceil", "f32", "f32_at", "f64", "f64_at", "floor", "int64_at", "logaddexp_f32",
+                "logaddexp_f64", "maximum", "minimum", "no_overlap", "rint", "select", "sign", "trunc",
+            },
+        }  # fmt: skip
+        lines, left = [], set(self.called)
+        for module, names in homes.items():
+            used = sorted(left & names)
+            left -= names
+            if used:
+                lines.append(f"from {module} import {', '.join(used)}")
+        lines.append(f"from microtrain.kernels.vecmath import {', '.join(sorted(left))}")
+        return lines
+
+
+@cache
+def native_hash() -> str:
+    """A hash of what the source calls from this folder: machine code in the cache depends on it."""
+    return hashlib.sha256((Path(__file__).parent / "native.py").read_bytes()).hexdigest()[:12]
+
+
+def leading(x: Array) -> tuple[int, int]:
+    """(stored column by column?, elements from one row or column to the next)."""
+    (m, n), (down, right) = x.shape[-2:], x.strides[-2:]
+    if (right == 1 or n == 1) and (down >= n or m == 1):
+        return 0, max(down, n) if m > 1 else n
+    return 1, max(right, m) if n > 1 else m
+
+
+def _where(step: Step) -> str:
+    site = step.site
+    text = (
+        str(site)
+        if not hasattr(site, "filename")
+        else f"{site.filename.rpartition('/')[2]}:{str(site).rpartition(site.filename)[2].lstrip(':')}"
+    )
+    return f"{step.phase}: {text}".replace("\n", " ")

@@ -1,0 +1,121 @@
+"""Large matrix products, cut into tiles that threads share.
+
+BLAS has threads of its own, but they wait for each other at full speed: when another program wants a core, all stand
+still. Here each tile is a product for one thread, taken from a common list by whoever is free (`kernels.pool`). The
+tiles depend on the shapes alone, so the bits do not depend on the threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..kernels import pool, program
+from ..kernels.job import BLOCK, SIDE_BY_SIDE
+from ..kernels.program import Program
+from . import blas
+from .arrays import Array, Product
+
+ALONE = 1 << 18  # multiplications up to which OpenBLAS does not wake its own threads ...
+LEAST = 1 << 21  # ... and from which sharing pays; products in between are cut into pieces of the first kind (measured)
+TILE = 256  # rows and columns of a tile, at most
+FIELDS = 16  # integers that describe a tile
+
+SOURCE = '''"""Tiles of a matrix product (native.py: {native})."""
+
+from microtrain.compiler.native import gemm_{kind}_{width}
+from microtrain.kernels.elementary import ahead, {kind}_at, int64_at
+from microtrain.kernels.native import {pointer}
+from microtrain.kernels.vecmath import wide_vectors
+
+
+def kernel(n, operands):
+    """operands: descriptions of n tiles, and the addresses of the arrays that they are parts of."""
+    wide_vectors()
+    places = int64_at(operands, 1)
+    for i in range(n):
+        t = ahead(int64_at(operands, 0), {fields} * i)
+        gemm_{kind}_{width}(
+            t[13], t[6], t[7], t[8], t[9], t[10], {pointer}(places[t[0]] + t[1]), t[11], {pointer}(places[t[2]] + t[3]),
+            t[12], {pointer}(places[t[4]] + t[5]), t[14],
+        )
+'''
+
+
+def wanted(step: Any) -> bool:
+    """Is this a product that is worth sharing?"""
+    if not isinstance(step, Product) or len(step.out.shape) != 2:
+        return False
+    (_, k), n = step.a.shape[-2:], step.b.shape[-1]
+    work = step.out.size * k
+    return work > LEAST or (work > ALONE and n * k > ALONE)
+
+
+class Tiles:
+    """One product, ready to run."""
+
+    def __init__(self, step: Product, native: str) -> None:
+        from .emit import leading
+
+        a, b, out = step.a, step.b, step.out
+        kind, found = ("f64" if out.dtype == np.float64 else "f32"), blas.find()
+        (m, k), n, size = a.shape, b.shape[1], np.dtype(out.dtype).itemsize
+        (a_turned, lda), (b_turned, ldb) = leading(a), leading(b)
+        address = found.dgemm if kind == "f64" else found.sgemm
+        rows = []
+        for i in range(0, m, TILE):
+            for j in range(0, n, TILE):
+                where = [
+                    (a.memory.slot, _start(a) + i * a.strides[0]),
+                    (b.memory.slot, _start(b) + j * b.strides[1]),
+                    (out.memory.slot, _start(out) + i * n + j),
+                ]
+                places = [number for slot, offset in where for number in (slot, size * offset)]
+                sizes = [min(TILE, m - i), min(TILE, n - j), k, lda, ldb]
+                rows.append([*places, a_turned, b_turned, *sizes, address, n, 0])
+        self.table = np.array(rows, np.int64)
+        self.kernel = _kernel(kind, found.width, native)
+
+    def run(self, operands: int) -> None:
+        """`operands` is the address of the addresses of all arrays."""
+        loop, count = program.loop(), len(self.table)
+        job = array("q", (
+            0, 0, count, 1, count, 0, 0, 1, self.kernel.address, 2, 0, 0, 8 * BLOCK, loop.address, 0, 0,
+            self.table.ctypes.data, 8 * FIELDS, SIDE_BY_SIDE, 0, operands, 0, SIDE_BY_SIDE, 0,
+        ))  # fmt: skip
+        get, put = _threads()
+        before = get()
+        put(1)
+        try:
+            pool.run(loop, job, True)
+        finally:
+            put(before)
+
+
+def _start(x: Array) -> int:
+    return x.memory.offset + x.offset
+
+
+@cache
+def _kernel(kind: str, width: int, native: str) -> Program:
+    pointer = "doubles" if kind == "f64" else "singles"
+    text = SOURCE.format(kind=kind, width=width, native=native, pointer=pointer, fields=FIELDS)
+    return Program(f"tiles of matrix products ({kind})", text)
+
+
+@cache
+def _threads() -> Any:
+    """(how many threads BLAS uses, set that)."""
+    library = blas.library()
+    for pattern in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
+        try:
+            get, put = (getattr(library, pattern.format(f"{verb}_num_threads")) for verb in ("get", "set"))
+        except AttributeError:
+            continue
+        get.restype, put.argtypes, put.restype = ctypes.c_int, [ctypes.c_int], None
+        return get, put
+    return (lambda: 1), (lambda n: None)

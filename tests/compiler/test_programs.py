@@ -1,0 +1,279 @@
+"""Steps of many kinds, as learners write them, eagerly and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain import nn, optim
+from microtrain.nn import functional as F
+
+from .twins import apart
+
+RNG = np.random.default_rng(0)
+X, Y, LABELS = RNG.normal(size=(12, 4)), RNG.normal(size=(12, 3)), RNG.integers(0, 3, 12)
+SEQUENCE = RNG.normal(size=(7, 2, 4))
+
+
+def mlp() -> Any:
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
+def of_model(body: Callable[..., Any]) -> Callable[[], Any]:
+    """`body(model, optimizer, x, y)` as `build` for `apart`."""
+
+    def build() -> Any:
+        m = mlp()
+        o = optim.SGD(m.parameters(), lr=0.05)
+        x, y = mt.tensor(X), mt.tensor(Y)
+        return lambda: body(m, o, x, y), list(m.parameters()), lambda k: ()
+
+    build.__name__ = body.__name__
+    return build
+
+
+@of_model
+def tied_weights(m: Any, o: Any, x: Any, y: Any) -> Any:
+    o.zero_grad()
+    h = (x @ m[0].weight.T + m[0].bias).tanh()
+    loss = (h @ m[0].weight - x).square().mean()
+    loss.backward()
+    o.step()
+    return loss
+
+
+@of_model
+def zero_grad_at_the_end(m: Any, o: Any, x: Any, y: Any) -> Any:
+    loss = F.mse_loss(m(x), y)
+    loss.backward()
+    o.step()
+    o.zero_grad()
+    return loss
+
+
+@of_model
+def gradients_set_to_zero(m: Any, o: Any, x: Any, y: Any) -> Any:
+    o.zero_grad(set_to_none=False)
+    loss = F.mse_loss(m(x), y)
+    loss.backward()
+    o.step()
+    return loss
+
+
+@of_model
+def micro_batches(m: Any, o: Any, x: Any, y: Any) -> Any:
+    o.zero_grad()
+    for k in range(3):
+        loss = F.mse_loss(m(x[4 * k : 4 * k + 4]), y[4 * k : 4 * k + 4]) / 3
+        loss.backward()
+    o.step()
+    return loss
+
+
+@of_model
+def the_loss_after_the_update(m: Any, o: Any, x: Any, y: Any) -> Any:
+    o.zero_grad()
+    predicted = m(x)
+    loss = F.mse_loss(predicted, y)
+    (loss + 0.01 * predicted.square().sum()).backward()
+    o.step()
+    with mt.no_grad():
+        after = F.mse_loss(m(x), y)
+    return loss + after
+
+
+def two_models_two_optimizers() -> Any:
+    g, d = mlp(), nn.Linear(3, 1)
+    og, od = optim.Adam(g.parameters(), lr=0.01), optim.Adam(d.parameters(), lr=0.02)
+    x, y = mt.tensor(X), mt.tensor(Y)
+
+    def step() -> Any:
+        od.zero_grad()
+        loss_d = F.softplus(-d(y)).mean() + F.softplus(d(g(x).detach())).mean()
+        loss_d.backward()
+        od.step()
+        og.zero_grad()
+        loss_g = F.softplus(-d(g(x))).mean()
+        loss_g.backward()
+        og.step()
+        return loss_d + loss_g
+
+    return step, [*g.parameters(), *d.parameters()], lambda k: ()
+
+
+def momentum_by_hand() -> Any:
+    w, v, x = mt.tensor(np.ones(4), requires_grad=True), mt.zeros(4), mt.tensor(X)
+
+    def step() -> Any:
+        loss = (x @ w).tanh().square().mean()
+        loss.backward()
+        with mt.no_grad():
+            v.mul_(0.9).add_(w.grad)
+            w.sub_(v * 0.1)
+            w.grad.zero_()
+        return loss
+
+    return step, [w, v], lambda k: ()
+
+
+def grad_and_copy() -> Any:
+    w, x = mt.tensor(np.ones(4), requires_grad=True), mt.tensor(X)
+
+    def step() -> Any:
+        loss = (x @ w).tanh().square().mean()
+        (g,) = mt.grad(loss, w)
+        with mt.no_grad():
+            w.copy_(w - 0.1 * g)
+        return loss
+
+    return step, [w], lambda k: ()
+
+
+def running_statistics() -> Any:
+    m, mean, x = mlp(), mt.zeros(5), mt.tensor(X)
+    o = optim.SGD(m.parameters(), lr=0.1)
+
+    def step() -> Any:
+        o.zero_grad()
+        h = m[0](x)
+        present = h.mean(0)
+        with mt.no_grad():
+            mean.mul_(0.9).add_(0.1 * present)
+        h = (h - present) / (h.var(0) + 1e-5).sqrt()
+        loss = m[2](h).square().mean()
+        loss.backward()
+        o.step()
+        return loss
+
+    return step, [*m.parameters(), mean], lambda k: ()
+
+
+def averaged_weights() -> Any:
+    m, x, y = mlp(), mt.tensor(X), mt.tensor(Y)
+    average = [p.detach().clone() for p in m.parameters()]
+    o = optim.SGD(m.parameters(), lr=0.1)
+
+    def step() -> Any:
+        o.zero_grad()
+        loss = F.mse_loss(m(x), y)
+        loss.backward()
+        o.step()
+        with mt.no_grad():
+            for a, p in zip(average, m.parameters(), strict=True):
+                a.mul_(0.9).add_(p, alpha=0.1)
+        return loss
+
+    return step, [*m.parameters(), *average], lambda k: ()
+
+
+def unrolled_in_time() -> Any:
+    m, x = nn.RNN(4, 5), mt.tensor(SEQUENCE)
+    o = optim.Adam(m.parameters())
+
+    def step() -> Any:
+        o.zero_grad()
+        loss = m(x)[0].square().mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(m.parameters(), 0.5)
+        o.step()
+        return loss
+
+    return step, list(m.parameters()), lambda k: ()
+
+
+def single_numbers() -> Any:
+    a, b = mt.tensor(1.0, requires_grad=True), mt.tensor(2.0, requires_grad=True)
+    o = optim.Adam([a, b], lr=0.1)
+
+    def step() -> Any:
+        o.zero_grad()
+        loss = (a * b - 3) ** 2 + a**2
+        loss.backward()
+        o.step()
+        return loss
+
+    return step, [a, b], lambda k: ()
+
+
+def an_empty_batch() -> Any:
+    w, x = mt.tensor(np.ones((4, 3)), requires_grad=True), mt.zeros(0, 4)
+    o = optim.SGD([w], lr=0.1)
+
+    def step() -> Any:
+        o.zero_grad()
+        loss = (x @ w).sum() + (w**2).sum()
+        loss.backward()
+        o.step()
+        return loss
+
+    return step, [w], lambda k: ()
+
+
+def groups_with_their_own_rates() -> Any:
+    m, x, y = mlp(), mt.tensor(X), mt.tensor(LABELS)
+    o = optim.Adam([{"params": m[0].parameters()}, {"params": m[2].parameters(), "lr": 0.1}], lr=0.01)
+
+    def step() -> Any:
+        o.zero_grad()
+        predicted = m(x)
+        loss = F.cross_entropy(predicted, y)
+        loss.backward()
+        o.step()
+        return loss + (predicted.argmax(1) == y).double().mean()
+
+    return step, list(m.parameters()), lambda k: ()
+
+
+def arguments_of_any_layout() -> Any:
+    w = mt.tensor(np.ones((3, 4)), requires_grad=True)
+    o = optim.SGD([w], lr=0.1)
+    outside = mt.tensor(RNG.normal(size=(4, 12)) * 0 + 0.5).T
+
+    def step(x: Any) -> Any:
+        o.zero_grad()
+        loss = ((x + outside) @ w.T).tanh().sum()
+        loss.backward()
+        o.step()
+        return loss
+
+    xs = [mt.tensor(X).T.contiguous().T, mt.tensor(np.repeat(X, 2, 0))[::2], mt.tensor(X)]
+    return step, [w], lambda k: (xs[k % 3],)
+
+
+def attention_on_labels() -> Any:
+    m, x, t = nn.SelfAttention(4), mt.tensor(SEQUENCE), mt.tensor(np.arange(14).reshape(7, 2) % 4)
+    o = optim.Adam(m.parameters())
+
+    def step(t: Any) -> Any:
+        o.zero_grad()
+        loss = F.cross_entropy(m(x).reshape(-1, 4), t.reshape(-1))
+        loss.backward()
+        o.step()
+        return loss
+
+    return step, list(m.parameters()), lambda k: (t,)
+
+
+QUICK = [
+    tied_weights,
+    zero_grad_at_the_end,
+    two_models_two_optimizers,
+    momentum_by_hand,
+    single_numbers,
+    an_empty_batch,
+]
+SLOW = [
+    gradients_set_to_zero, micro_batches, the_loss_after_the_update, grad_and_copy, running_statistics, averaged_weights,
+    unrolled_in_time, groups_with_their_own_rates, arguments_of_any_layout, attention_on_labels,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "build", [*QUICK, *(pytest.param(b, marks=pytest.mark.slow) for b in SLOW)], ids=lambda b: b.__name__
+)
+def test_step(build: Any) -> None:
+    assert apart(build, 15) < 1e-12

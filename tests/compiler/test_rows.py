@@ -1,0 +1,67 @@
+"""Every row of the operation table, with its derivative, inside a compiled step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain.errors import CompileError
+
+from ..ops.case import Case, flat, leaf
+from ..ops.cases import CASES
+from ..ops.helpers import examples
+from .twins import closeness
+
+REFUSED = {  # each looks at values, or copies an index, in the learner's place
+    "allclose": "answers in Python",
+    "index_select": "an index that is copied",
+    "masked_select": "the shape depends on values",
+    "writing through views": "a write to a part",
+}
+RANDOM = {"dropout"}
+QUICK = {"tanh", "softmax", "matmul", "cat", "det", "amax", "norm", "where", "var", "logsumexp"}
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(c, id=c.name, marks=[] if c.name in QUICK else pytest.mark.slow)
+        for c in CASES
+        if c.name not in RANDOM
+    ]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_row(case: Case) -> None:
+    drawn = list(examples(case, 6))
+    arrays, params = next((d for d in drawn if all(np.size(a) for a in d[0])), drawn[0])
+    xs = [leaf(a) for a in arrays]
+
+    def step(*xs: Any) -> Any:
+        ys = [y * 1.0 for y in flat(case.ours(*xs, **params))]
+        weights = [mt.arange(1.0, y.numel() + 1).reshape(y.shape) / max(1, y.numel()) for y in ys]
+        total = sum(((y.double() * w).sum() for y, w in zip(ys, weights, strict=True)), start=mt.ones(2).sum())
+        if total.requires_grad:
+            total.backward()
+        return [*ys, total]
+
+    def run(f: Any) -> list[Any]:
+        for x in xs:
+            x.grad = None
+        found = [np.array(y.detach().numpy()) for y in f(*xs)]
+        return found + [None if x.grad is None else np.array(x.grad.numpy()) for x in xs]
+
+    compiled = mt.compile(step)
+    if case.name in REFUSED:
+        with pytest.raises(CompileError):
+            for _ in range(3):
+                run(compiled)
+        return
+    for _ in range(3):
+        found = run(compiled)
+    for a, b in zip(run(step), found, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert closeness(a, b) < 1e-11
