@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..formula import Expr
+from ..kernels.layout import merged
 from ..kernels.source import LIMITED, _with_full, _Writer, expanded
 from .arrays import Array, Memory
 
@@ -174,21 +175,3 @@ class Loop:
             before[depth].append(f"{total} = {cast}({INITIAL[how]})")
             inside.append(f"{total} = {combine}({total}, {value})")
         after[depth].append(f"{place} = {combine}({place}, {cast}({total}))" if split else f"{place} = {cast}({total})")
-
-
-def merged(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """The loop with as few axes as possible: without those of length 1; joined where all step through them like one."""
-    axes: list[int] = []
-    steps: list[list[int]] = [[] for _ in strides]
-    for axis, length in enumerate(shape):
-        if length == 1:
-            continue
-        if axes and all(s[-1] == strides[k][axis] * length for k, s in enumerate(steps)):
-            axes[-1] *= length
-            for k, s in enumerate(steps):
-                s[-1] = strides[k][axis]
-        else:
-            axes.append(length)
-            for k, s in enumerate(steps):
-                s.append(strides[k][axis])
-    return tuple(axes), [tuple(s) for s in steps]

@@ -39,13 +39,18 @@ def common_shape(arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[tuple[int, ...
 def walk(
     shape: tuple[int, ...], arrays: Sequence[np.ndarray[Any, Any]]
 ) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """(axes, the strides of each array along them) of a walk through all elements, in order, with as few axes as possible.
+    """(axes, the strides of each array along them) of a walk through all elements, in order, see `merged`."""
+    axes, steps = merged(shape, [np.broadcast_to(x, shape).strides for x in arrays])
+    return (axes, steps) if axes else ((1,), [(x.itemsize,) for x in arrays])
 
-    Axes that every array steps through like one are joined, axes of length 1 are left out.
+
+def merged(shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """(axes, strides) of the same walk with as few axes as possible.
+
+    Axes that all step through like one are joined, axes of length 1 are left out.
     """
-    strides = [np.broadcast_to(x, shape).strides for x in arrays]
     axes: list[int] = []
-    steps: list[list[int]] = [[] for _ in arrays]
+    steps: list[list[int]] = [[] for _ in strides]
     for axis, length in enumerate(shape):
         if length == 1:
             continue
@@ -57,8 +62,6 @@ def walk(
             axes.append(length)
             for k, s in enumerate(steps):
                 s.append(strides[k][axis])
-    if not axes:
-        return (1,), [(x.itemsize,) for x in arrays]
     return tuple(axes), [tuple(s) for s in steps]
 
 
