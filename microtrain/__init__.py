@@ -16,12 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
-from . import dtypes as _dtypes, operators as _operators
-from .anomaly import (
-    detect_anomaly as detect_anomaly,
-    is_anomaly_enabled as is_anomaly_enabled,
-)
-from .calculus import (
+from . import dtypes as _dtypes
+from .calculus.derivatives import (
     grad as grad,
     hessian as hessian,
     hvp as hvp,
@@ -29,7 +25,44 @@ from .calculus import (
     jvp as jvp,
     vjp as vjp,
 )
-from .creation import (
+from .calculus.gradcheck import (
+    gradcheck as gradcheck,
+    gradgradcheck as gradgradcheck,
+)
+from .calling import operators as _operators
+from .custom import elementwise as elementwise
+from .dtypes import (
+    double as double,
+    float16 as float16,
+    float32 as float32,
+    float64 as float64,
+    get_default_dtype as get_default_dtype,
+    half as half,
+    int8 as int8,
+    int16 as int16,
+    int32 as int32,
+    int64 as int64,
+    long as long,
+    set_default_dtype as set_default_dtype,
+    short as short,
+    uint8 as uint8,
+)
+from .engine.anomaly import (
+    detect_anomaly as detect_anomaly,
+    is_anomaly_enabled as is_anomaly_enabled,
+)
+from .engine.function import Function as Function
+from .engine.recording import (
+    enable_grad as enable_grad,
+    inference_mode as inference_mode,
+    is_grad_enabled as is_grad_enabled,
+    listen as listen,
+    no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled,
+)
+from .errors import MicrotrainError as MicrotrainError
+from .formula import F as F
+from .functions.creation import (
     arange as arange,
     as_tensor as as_tensor,
     asarray as asarray,
@@ -57,8 +90,15 @@ from .creation import (
     zeros as zeros,
     zeros_like as zeros_like,
 )
-from .custom import elementwise as elementwise
-from .devices import (
+from .functions.sampling import normal as normal
+from .functions.typed import (
+    TYPES as _TYPES,
+    Size as Size,
+    is_floating_point as is_floating_point,
+    is_tensor as is_tensor,
+    numel as numel,
+)
+from .pytorch.devices import (
     accelerator as accelerator,
     backends as backends,
     cuda as cuda,
@@ -66,45 +106,8 @@ from .devices import (
     mps as mps,
     xpu as xpu,
 )
-from .dtypes import (
-    double as double,
-    float16 as float16,
-    float32 as float32,
-    float64 as float64,
-    get_default_dtype as get_default_dtype,
-    half as half,
-    int8 as int8,
-    int16 as int16,
-    int32 as int32,
-    int64 as int64,
-    long as long,
-    set_default_dtype as set_default_dtype,
-    short as short,
-    uint8 as uint8,
-)
-from .errors import MicrotrainError as MicrotrainError
-from .formula import F as F
-from .function import Function as Function
-from .gradcheck import (
-    gradcheck as gradcheck,
-    gradgradcheck as gradgradcheck,
-)
-from .missing import refuse as _refuse
-from .random import (
-    Generator as Generator,
-    default_generator as default_generator,
-    manual_seed as manual_seed,
-)
-from .recording import (
-    enable_grad as enable_grad,
-    inference_mode as inference_mode,
-    is_grad_enabled as is_grad_enabled,
-    listen as listen,
-    no_grad as no_grad,
-    set_grad_enabled as set_grad_enabled,
-)
-from .sampling import normal as normal
-from .settings import (
+from .pytorch.missing import refuse as _refuse
+from .pytorch.settings import (
     are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
     broadcast_shapes as broadcast_shapes,
     can_cast as can_cast,
@@ -125,14 +128,12 @@ from .settings import (
     set_rng_state as set_rng_state,
     use_deterministic_algorithms as use_deterministic_algorithms,
 )
-from .tensor import Tensor as Tensor
-from .typed import (
-    TYPES as _TYPES,
-    Size as Size,
-    is_floating_point as is_floating_point,
-    is_tensor as is_tensor,
-    numel as numel,
+from .random import (
+    Generator as Generator,
+    default_generator as default_generator,
+    manual_seed as manual_seed,
 )
+from .tensor import Tensor as Tensor
 
 __version__ = "0.1.0"
 
@@ -146,7 +147,7 @@ globals().update(_operators.PUBLIC)  # exp, sum, matmul ...: every function of t
 if TYPE_CHECKING:
     from .compiler import compile as compile
     from .sweeps import sweep as sweep  # type: ignore[no-redef]
-    from .table import *  # noqa: F403 (the same, written down by stubs.py)
+    from .table import *  # noqa: F403 (the same, written down by calling/stubs.py)
     from .viz import graph as graph
     from .weights import load as load, save as save
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .calling.operators import PUBLIC
 from .errors import ArgumentError as LinAlgError, UnsupportedError
-from .missing import refuse
-from .operators import PUBLIC
+from .pytorch.missing import refuse
 from .tensor import Tensor
 
 cholesky = PUBLIC["cholesky"]

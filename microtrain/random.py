@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .engine.recording import MODE
 from .errors import ArgumentError, DtypeError
 from .ops.primitive import operation
 from .ops.probability import dropped
-from .recording import MODE
 
 Drawn = TypeVar("Drawn", bound=Callable[..., Any])
 

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes, views
+from . import dtypes
+from .calling.complaints import explain_failure
+from .engine import views
+from .engine.node import Memory, Node, memory_of
+from .engine.quiet import quiet, restore
+from .engine.recording import MODE
+from .engine.sites import call_site
+from .engine.values import Values
 from .errors import DtypeError, GraphError, NotDifferentiableError, ShapeError
-from .explain import explain_failure
 from .kernels import tier
-from .node import Memory, Node, memory_of
 from .ops.primitive import Primitive
-from .quiet import quiet, restore
-from .recording import MODE
 from .show import short, tensor_repr
-from .sites import call_site
-from .values import Values
 
-if TYPE_CHECKING:  # what operators.py installs, for type checkers and completion
+if TYPE_CHECKING:  # what calling/operators.py installs, for type checkers and completion
     from .table import Methods
 else:
     Methods = object

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .devices import device
 from .dtypes import parse
 from .errors import DataFileError, DtypeError, MicrotrainError
 from .files import atomically
 from .ops.conversion import check_device
+from .pytorch.devices import device
 from .tensor import Tensor, wrap
 
 KEY = "microtrain"  # of the description, in the file's metadata
@@ -76,7 +76,7 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
         raise MissingFileError(f"There is no file {name}.")
     raw = f.read() if opened else b""
     if _is_zip(raw if opened else f):
-        from .torch_files import read
+        from .pytorch.torch_files import read
 
         with io.BytesIO(raw) if opened else open(f, "rb") as file:
             return read(file, name)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib
 import os
-import pkgutil
 import subprocess
 import sys
 
@@ -51,17 +49,3 @@ def test_the_upper_floors_load_when_they_are_used():
         assert importlib.import_module(f"microtrain.{name}") is getattr(mt, name)
     with pytest.raises(AttributeError, match="nothing"):
         mt.nothing
-
-
-ENGINE = [m.name for m in pkgutil.iter_modules(mt.__path__) if not m.ispkg and m.name != "__main__"]
-
-
-@pytest.mark.parametrize("name", ENGINE)
-def test_examples_in_docstrings(name):
-    module = importlib.import_module(f"microtrain.{name}")
-    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-    assert doctest.testmod(module, optionflags=flags).failed == 0
-
-
-def test_examples_of_the_package():
-    assert doctest.testmod(mt).failed == 0

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..calculus import jacobian
+from ..calculus.derivatives import jacobian
+from ..engine.recording import grad_mode
 from ..errors import ArgumentError
-from ..recording import grad_mode
 from ..tensor import Tensor
 from .objective import Array, Loss, Objective, Params, objective
 

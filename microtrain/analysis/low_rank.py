@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import many_vjps
+from ..calculus import many_vjps
+from ..engine.recording import grad_mode
 from ..errors import ShapeError
-from ..recording import grad_mode
 from ..tensor import Tensor
 from .objective import Array, Objective, Params
 

@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import many_vjps
-from ..backward import differentiate
-from ..calculus import grad
+from ..calculus import many_vjps
+from ..calculus.derivatives import grad
+from ..calculus.replay import Replay
+from ..engine.backward import differentiate
+from ..engine.recording import grad_mode
 from ..errors import ArgumentError, DtypeError, GraphError, ShapeError
 from ..nn.module import Module
 from ..ops.joining import cat
 from ..optim.flat import Flat
-from ..recording import grad_mode
-from ..replay import Replay
 from ..tensor import Tensor
 
 Array = np.ndarray[Any, Any]

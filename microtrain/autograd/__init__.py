@@ -1,12 +1,12 @@
 """What PyTorch keeps in `torch.autograd`: gradients as functions, custom operations, checks."""
 
-from ..anomaly import detect_anomaly, set_detect_anomaly
-from ..backward import run_backward as backward
-from ..calculus import grad, hessian, hvp, jacobian, jvp, vjp
-from ..function import Function
-from ..gradcheck import gradcheck, gradgradcheck
-from ..recording import enable_grad, inference_mode, no_grad, set_grad_enabled
-from ..typed import variable as Variable
+from ..calculus.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
+from ..calculus.gradcheck import gradcheck, gradgradcheck
+from ..engine.anomaly import detect_anomaly, set_detect_anomaly
+from ..engine.backward import run_backward as backward
+from ..engine.function import Function
+from ..engine.recording import enable_grad, inference_mode, no_grad, set_grad_enabled
+from ..functions.typed import variable as Variable
 from . import functional
 
 __all__ = [

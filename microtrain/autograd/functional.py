@@ -1,6 +1,6 @@
 """What PyTorch keeps in `torch.autograd.functional`: derivatives of functions."""
 
-from ..calculus import hessian, hvp, jacobian, jvp, vjp
+from ..calculus.derivatives import hessian, hvp, jacobian, jvp, vjp
 
 vhp = hvp  # the Hessian is symmetric
 

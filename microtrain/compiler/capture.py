@@ -24,13 +24,13 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.node import Node, memory_of
+from ..engine.recording import listen, no_grad
+from ..engine.sites import call_site, site_of
+from ..engine.walk import NO_GRADIENT
 from ..errors import CompileError
-from ..node import Node, memory_of
 from ..ops.reductions import sum_to
-from ..recording import listen, no_grad
-from ..sites import call_site, site_of
 from ..tensor import Tensor, wrap
-from ..walk import NO_GRADIENT
 from .program import Call, Draw, Op, Program, Update, Value
 
 EAGERLY = "Leave it out of the compiled step: return the tensor, and look at it where compiled(...) is called."

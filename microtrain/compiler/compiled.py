@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.recording import MODE
 from ..errors import ArgumentError, CompileError, DtypeError, KernelError
 from ..kernels.fused import give_up
-from ..recording import MODE
 from ..tensor import Tensor, wrap
 from .capture import capture
 from .program import Program, difference

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.quiet import quiet, restore
 from ..errors import ArgumentError
 from ..formula import Expr
 from ..kernels.source import _Writer, expanded
 from ..ops.primitive import TABLE
-from ..quiet import quiet, restore
 from .arrays import (
     Apply,
     Array,

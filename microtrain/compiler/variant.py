@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.node import memory_of
+from ..engine.recording import MODE
 from ..errors import ArgumentError, IndexingError
 from ..kernels.layout import address
 from ..kernels.loading import SIGNATURE
 from ..kernels.program import Program as Machine
-from ..node import memory_of
-from ..recording import MODE
 from ..tensor import Tensor, wrap
 from . import blas
 from .arrays import Apply, Array, InPython, Product

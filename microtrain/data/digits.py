@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..creation import tensor
 from ..errors import DataFileError
+from ..functions.creation import tensor
 from ..tensor import Tensor
 
 DIGITS_CITATION = (

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..creation import tensor
+from ..calling.operators import PUBLIC
 from ..errors import ArgumentError, DtypeError, IndexingError
-from ..operators import PUBLIC
+from ..functions.creation import tensor
 from ..random import Generator, stream
 from ..tensor import Tensor
 from .dataset import Subset, TensorDataset

@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ..missing import refuse as _refuse
+from ..pytorch.missing import refuse as _refuse
 from . import functional as functional, init as init, losses as losses
 from .activations import (
     CELU as CELU,

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ..calling.operators import PUBLIC
 from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
-from ..missing import refuse
-from ..operators import PUBLIC
 from ..ops.comparison import choose
 from ..ops.linalg import matmul
 from ..ops.probability import softmax
 from ..ops.reductions import average, variance
+from ..pytorch.missing import refuse
 from ..tensor import Tensor
 from .losses import *  # noqa: F403
 

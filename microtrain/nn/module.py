@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..backward import Handle
-from ..calls import ended
+from ..engine.backward import Handle
+from ..engine.calls import ended
+from ..engine.node import serial
 from ..errors import DtypeError, MicrotrainError
-from ..node import serial
 from ..tensor import Tensor
 from . import state
 from .hooks import WithKwargs, call_with_hooks

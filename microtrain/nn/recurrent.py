@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..calling.operators import PUBLIC
 from ..errors import ArgumentError, ShapeError, UnsupportedError
-from ..operators import PUBLIC
 from ..ops.linalg import linear
 from ..random import Generator
 from ..tensor import Tensor

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.quiet import quiet, restore
+from ..engine.recording import MODE, no_grad
+from ..engine.views import written
 from ..errors import ArgumentError, GraphError, ShapeError
 from ..ops.arithmetic import maximum
 from ..ops.joining import cat
-from ..quiet import quiet, restore
-from ..recording import MODE, no_grad
 from ..tensor import Tensor, wrap
-from ..views import written
 
 Parameters = Tensor | Iterable[Tensor]
 

@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from ..missing import refuse as _refuse
+from ..pytorch.missing import refuse as _refuse
 from . import lr_scheduler, schedules
 from .adagrad import Adadelta, Adagrad
 from .adam import Adam, AdamW

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.sites import call_site
 from ..errors import ArgumentError, ShapeError
-from ..sites import call_site
 from ..tensor import Tensor
 from .equation import Equation
 from .optimizer import Closure

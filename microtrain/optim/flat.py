@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..node import memory_of
+from ..engine.node import memory_of
 from ..tensor import Tensor, wrap
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sites import call_site
+from ..engine.sites import call_site
 from .equation import Equation
 from .optimizer import Closure, check_range
 from .whole import WholeOptimizer, quietly

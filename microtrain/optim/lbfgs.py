@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.sites import call_site
 from ..errors import ArgumentError
-from ..sites import call_site
 from .equation import Equation
 from .objective import Objective
 from .optimizer import Closure, check_range

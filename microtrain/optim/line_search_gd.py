@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.sites import call_site
 from ..errors import ArgumentError
-from ..sites import call_site
 from .equation import Equation
 from .line_search import LineSearch, backtracking, bracketing, golden_section
 from .objective import Objective

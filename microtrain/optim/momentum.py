@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
+from ..engine.recording import grad_mode
+from ..engine.sites import call_site
 from ..errors import ArgumentError
 from ..formula import trace
 from ..formula_mathml import mathml_of_latex
 from ..formula_print import assignments
-from ..recording import grad_mode
-from ..sites import call_site
 from .flat import Flat
 from .optimizer import Closure, Group, Optimizer, check_range, need_closure
 from .rule import Rule, rename

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.recording import grad_mode
+from ..engine.sites import call_site
 from ..errors import ArgumentError
-from ..recording import grad_mode
-from ..sites import call_site
 from ..tensor import Tensor
 from .equation import Equation
 from .optimizer import Closure, check_range

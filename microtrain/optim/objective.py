@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import many_vjps
-from ..calculus import grad
+from ..calculus import many_vjps
+from ..calculus.derivatives import grad
+from ..engine.recording import grad_mode
 from ..errors import GraphError, ShapeError
-from ..recording import grad_mode
 from ..tensor import Tensor
 from .flat import Flat
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..engine.recording import MODE, grad_mode
+from ..engine.sites import call_site
 from ..errors import ArgumentError, DtypeError, UnsupportedError
-from ..recording import MODE, grad_mode
-from ..sites import call_site
 from ..tensor import Tensor
 from . import checkpoint
 from .bucket import Bucket, Buckets, Writer

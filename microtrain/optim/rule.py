@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.recording import quiet, restore
 from ..formula import Expr, in_order, trace
 from ..formula_print import assignments
 from ..kernels import tier
 from ..kernels.fused import FusedUpdate
-from ..recording import quiet, restore
 
 BLOCK = 1 << 14  # elements worked on at a time, so that a formula's intermediate arrays stay in the cache
 

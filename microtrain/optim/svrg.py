@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..calculus import grad
+from ..calculus.derivatives import grad
+from ..engine.recording import grad_mode
+from ..engine.sites import call_site
 from ..errors import ArgumentError
 from ..random import Generator, default_generator
-from ..recording import grad_mode
-from ..sites import call_site
 from ..tensor import Tensor
 from .flat import Flat
 from .optimizer import Closure, Group, Optimizer, check_range

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..engine.quiet import quiet, restore
 from ..errors import ArgumentError
-from ..quiet import quiet, restore
 from .flat import Flat
 from .objective import Objective
 from .optimizer import Closure, Group, Optimizer, need_closure

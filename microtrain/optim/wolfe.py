@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..engine.quiet import quiet, restore
 from ..errors import ArgumentError
-from ..quiet import quiet, restore
 from .line_search import LineSearch
 
 Point = tuple[float, float, float]  # (step, value, derivative)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.recording import no_grad
 from ..errors import ArgumentError, DataFileError, MicrotrainError
 from ..nn import state as modules
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
-from ..recording import no_grad
 from ..tensor import Tensor
 from . import checkpoint_files as files, randomness
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..engine.recording import no_grad
 from ..errors import ArgumentError, DtypeError, GraphError
 from ..nn.functional import cross_entropy
 from ..nn.module import Module
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..optim.optimizer import Optimizer
 from ..optim.whole import WholeOptimizer
-from ..recording import no_grad
 from ..tensor import Tensor
 from .callbacks import Callback
 from .history import History

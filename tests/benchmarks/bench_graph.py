@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 import microtrain as mt
-from microtrain.recording import MODE
+from microtrain.engine.recording import MODE
 from microtrain.viz.graph import layout
 
 

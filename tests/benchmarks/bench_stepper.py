@@ -17,8 +17,8 @@ from typing import Any
 
 import microtrain as mt
 from microtrain.data import load_digits
+from microtrain.engine.recording import MODE
 from microtrain.nn import MLP
-from microtrain.recording import MODE
 
 ROUNDS = 40
 

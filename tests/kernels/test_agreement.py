@@ -12,10 +12,10 @@ import inspect
 import numpy as np
 import pytest
 
+from microtrain.engine.quiet import quiet, restore
 from microtrain.formula import Expr, in_order, trace
 from microtrain.kernels.source import VECTOR, expanded
 from microtrain.ops.primitive import TABLE
-from microtrain.quiet import quiet, restore
 
 ULPS = 4  # of one function
 ROWS = [name for name, row in TABLE.items() if row.elementwise and not name.startswith("bitwise")]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import microtrain as mt
+from microtrain.engine.walk import own
 from microtrain.formula import Expr, python_function, trace
 from microtrain.ops.primitive import FUNCTIONS, INPLACE, METHODS, TABLE, Primitive
-from microtrain.walk import own
 
 from .case import Case, flat, leaf
 from .cases import CASES

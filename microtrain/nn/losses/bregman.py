@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ...calculus import grad
+from ...calculus.derivatives import grad
+from ...engine.recording import enable_grad
 from ...errors import NotDifferentiableError
 from ...formula import derive
 from ...ops.primitive import Primitive
-from ...recording import enable_grad
 from ...tensor import Tensor
 from .reduction import formula, pair
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...calculus import jacobian
+from ...calculus.derivatives import jacobian
 from ...errors import ShapeError
 from ...ops.diagonals import diag
 from ...ops.probability import softmax

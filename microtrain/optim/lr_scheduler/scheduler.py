@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from ...engine.recording import MODE
 from ...errors import ArgumentError, DtypeError
-from ...recording import MODE
 from ..optimizer import Group, Optimizer
 from ..schedules import Schedule
 

@@ -7,8 +7,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from ...engine.quiet import quiet, restore
 from ...errors import ArgumentError
-from ...quiet import quiet, restore
 from ..equation import Equation
 
 

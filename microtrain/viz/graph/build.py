@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ...node import SMALL
+from ...engine.node import SMALL
 from ...ops.primitive import Primitive
 from ...tensor import Tensor
 from .collect import Input, Source, leaf_box

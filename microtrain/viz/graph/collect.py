@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ...node import Node
+from ...engine.node import Node
+from ...engine.sites import site_of
 from ...ops.primitive import Primitive
-from ...sites import site_of
 from ...tensor import Tensor
 from .modules import Call, by_interval
 from .names import Names

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ...node import Node
+from ...engine.node import Node
+from ...engine.recording import listen
+from ...engine.sites import call_site
+from ...engine.walk import walk
 from ...ops.primitive import Primitive
-from ...recording import listen
-from ...sites import call_site
 from ...tensor import Tensor
-from ...walk import walk
 from .collect import Input, Retained, leaf_box, operation_box
 from .modules import Call
 from .names import Names

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.quiet import quiet, restore
 from ...errors import ArgumentError
 from ...formula import F
 from ...ops.primitive import TABLE, Primitive
-from ...quiet import quiet, restore
 
 MOST = 1000  # numbers in one opened box
 

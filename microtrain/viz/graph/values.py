@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...node import SMALL
+from ...engine.node import SMALL
 
 FULL = 12  # up to this many entries are drawn in full
 WIDEST = 4  # as long as no row has more than this (a vector may have half as many again)

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
+from ...engine.sites import site_of
 from ...formula_print import symbol_latex
-from ...sites import site_of
 from ..graph.text import clean
 from .boxes import Box, Step
 from .formulas import Formula, in_brackets, mathml

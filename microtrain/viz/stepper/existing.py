@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ...backward import differentiate
+from ...engine.backward import differentiate
+from ...engine.node import Node
+from ...engine.recording import MODE, Mode
 from ...errors import GraphError
-from ...node import Node
-from ...recording import MODE, Mode
 from ...tensor import Tensor, wrap
 from ..graph.collect import constants
 from ..graph.names import Names

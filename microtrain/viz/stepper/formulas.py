@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...engine.node import Node
+from ...engine.recording import MODE, Mode, quiet, restore
 from ...formula import NUMBERS, Expr, in_order, tidied
 from ...formula_mathml import mathml_of_latex
 from ...formula_print import latex, symbol_latex, text
-from ...node import Node
 from ...ops.primitive import Primitive, parameter_names
-from ...recording import MODE, Mode, quiet, restore
 from ...tensor import Tensor, wrap
 
 LONGEST = 1000  # characters of LaTeX; what is longer nobody reads

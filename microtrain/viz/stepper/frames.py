@@ -7,8 +7,10 @@ import sys
 import types
 from typing import Any
 
+from ...engine import function, function_call
+
 _PACKAGE = __name__.partition(".")[0]
-_OF_FUNCTIONS = (f"{_PACKAGE}.function", f"{_PACKAGE}.function_call")
+_OF_FUNCTIONS = (function.__name__, function_call.__name__)
 
 
 def local_variables() -> dict[str, Any]:

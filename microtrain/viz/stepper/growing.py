@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...node import Node
+from ...engine.node import Node
+from ...engine.recording import call_site
 from ...ops.primitive import Primitive
-from ...recording import call_site
 from ...tensor import Tensor
 from ..graph.collect import settings
 from ..graph.names import Names

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...backward import differentiate
-from ...node import Node
+from ...engine.backward import differentiate
+from ...engine.node import Node
+from ...engine.recording import MODE, Mode, quiet, restore
 from ...ops.reductions import sum_to
-from ...recording import MODE, Mode, quiet, restore
 from ...tensor import Tensor, wrap
 from .values import corner
 

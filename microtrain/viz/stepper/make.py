@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from ...engine.recording import enable_grad, listen
 from ...errors import ArgumentError, DtypeError, GraphError
-from ...recording import enable_grad, listen
 from ...tensor import Tensor
 from ..graph.names import Names, caller
 from .assemble import Assembly

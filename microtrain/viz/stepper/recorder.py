@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...node import Node
+from ...engine.node import Node
 from ...tensor import Tensor
 from .boxes import Box, Line, Places, Step
 from .formulas import gradient_formula, local_derivative

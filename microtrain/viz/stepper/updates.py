@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.recording import quiet, restore
 from ...formula import Expr, in_order, trace
 from ...formula_print import assignments, latex, symbol_latex, text
-from ...recording import quiet, restore
 from .formulas import mathml
 from .values import Table, number
 

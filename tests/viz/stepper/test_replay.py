@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain.node import Node
+from microtrain.engine.node import Node
+from microtrain.engine.recording import listen
 from microtrain.ops.primitive import TABLE
-from microtrain.recording import listen
 from microtrain.viz.stepper.values import array
 
 from . import programs

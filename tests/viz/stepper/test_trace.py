@@ -254,7 +254,7 @@ def test_the_same_program_gives_the_same_trace():
 def test_nobody_listens_afterwards():
     with pytest.raises(MicrotrainError):
         mt.trace(lambda: mt.ones(2) @ mt.ones(3))
-    from microtrain.recording import MODE
+    from microtrain.engine.recording import MODE
 
     assert MODE.get().listeners == ()
 

@@ -1,0 +1,108 @@
+"""How functions of tensors are called: PyTorch's names of the inputs, and what to say to a call that does not fit."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ..errors import ArgumentError, DtypeError, IndexingError, MicrotrainError, SignatureError
+from ..formula import Operand
+from ..ops.primitive import Primitive
+from ..show import short
+
+
+def input_names(row: Primitive) -> tuple[str, ...]:
+    """What PyTorch calls the inputs of an elementwise operation (in formulas they are x, or a and b)."""
+    return ("input", "exponent" if row.name == "pow" else "other")[: len(row.inputs)]
+
+
+def first_name(function: Callable[..., Any]) -> str:
+    """What a function calls its first parameter."""
+    if isinstance(function, Primitive):
+        return "input"
+    code = inspect.unwrap(function).__code__
+    name: str = code.co_varnames[0 if code.co_argcount else code.co_kwonlyargcount]  # *args come after keywords
+    return name
+
+
+def inputs_of(row: Primitive, name: str, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """The inputs of an elementwise operation, from a call that names some of them: `mul(x, other=2)`.
+
+    Raises `SignatureError` if there are too few or too many, or others are named.
+    """
+    names = input_names(row)
+    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names]
+    inputs = _bound(inspect.Signature(parameters), name, args, named).args
+    for x, each in zip(inputs, names, strict=True):
+        if x is None:
+            raise DtypeError(f"{name}(): {each} is None, not a tensor.", fix="Does a function forget its return?")
+    return inputs
+
+
+def _bound(signature: inspect.Signature, name: str, args: Any, kwargs: Any) -> inspect.BoundArguments:
+    """The arguments in their places. Raises `SignatureError` if they do not fit."""
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError as error:
+        why = "There is no out=: results are new tensors." if "out" in kwargs and "'out'" in str(error) else ""
+        what = f"{name}() was called with {_counted(args, kwargs)}: {error}."
+        raise SignatureError(what, why, f"It is called as {name}{_plain(signature)}.") from None
+
+
+def _plain(signature: inspect.Signature) -> inspect.Signature:
+    """Without annotations."""
+    plain = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    return signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)
+
+
+def _counted(args: Any, kwargs: Any) -> str:
+    parts = [f"{len(args)} argument{'s' * (len(args) != 1)} by position"]
+    return " and ".join(parts + [", ".join(f"{k}=" for k in kwargs)] * bool(kwargs))
+
+
+def explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with our error where Python would say that the arguments do not fit its parameters."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except MicrotrainError:
+            raise
+        except FOREIGN as error:
+            refuse_call(name, function, args, kwargs, error)
+
+    return call
+
+
+_LIBRARIES = (__name__.partition(".")[0], "numpy", "scipy")
+FOREIGN = (TypeError, AttributeError, ValueError, LookupError, ArithmeticError)  # what wrong arguments may bring up
+
+
+def refuse_call(name: str, function: Callable[..., Any], args: Any, kwargs: Any, error: Exception) -> NoReturn:
+    """Raise `SignatureError` if the arguments do not fit, and else an error of ours about what they are.
+
+    Errors of the learner's own code (a listener, say) go through as they are.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES:
+        raise error
+    signature = inspect.signature(function)
+    bound = _bound(signature, name, args, kwargs).arguments
+    given = ", ".join(f"{key}={_shown(value)}" for key, value in bound.items())
+    kind: type[MicrotrainError] = IndexingError if isinstance(error, LookupError) else ArgumentError
+    if isinstance(error, (TypeError, AttributeError)):
+        kind = DtypeError
+    what = f"{name}({given}) is not possible: {error}."
+    raise kind(what, fix=f"It is called as {name}{_plain(signature)}.") from error
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Operand):
+        return short(getattr(value, "_data", value))
+    text = repr(value)
+    return text if len(text) < 60 else type(value).__name__

@@ -1,0 +1,201 @@
+"""What the graph is made of: nodes, and the memory that nodes watch.
+
+The graph grows while the forward pass runs: each operation on a tensor that requires a gradient leaves a `Node`, which
+points to the nodes (or leaf tensors) that its inputs came from. Nodes never point forward, so there are no cycles and
+the whole graph is freed when the last tensor that leads to it goes.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from ..errors import GraphError, InplaceError
+from ..ops.primitive import Plan, Primitive
+from .sites import Site, call_site, site_of
+
+
+class Memory:
+    """What all views of one piece of memory share: how often it was written, and where last.
+
+    It is made when memory is first shared or written; until then the version counts as 0.
+    """
+
+    version = 0
+    writer: tuple[str, tuple[Any, int]] = ("a write", (call_site.__code__, 0))  # (what wrote, where)
+
+
+def memory_of(tensor: Any) -> Memory:
+    """The `Memory` of a tensor, made if it has none. The node that made the tensor knows it too."""
+    memory = tensor._memory
+    if memory is None:
+        node = tensor._node
+        if node is None:
+            memory = Memory()
+        else:
+            memory = node._memory = node._memory or Memory()
+        tensor._memory = memory
+    return memory  # type: ignore[no-any-return]
+
+
+SMALL = 64  # nodes remember values and gradients up to this many elements, for pictures and messages
+serial = count(1).__next__  # later operations have higher numbers
+
+
+def _lightly(x: Any, data: Any) -> Any:
+    """An input as pictures remember it: small ones by their values, large ones by a reference that keeps no memory."""
+    if type(x) is float or type(x) is int:
+        return x
+    if getattr(data, "size", 1) > SMALL:
+        return weakref.ref(x)
+    return x.copy() if isinstance(x, np.ndarray) else data  # the learner's own array may change
+
+
+class Node:
+    """One operation that was done, with what its backward pass needs."""
+
+    __slots__ = (
+        "__weakref__", "_apart", "_born", "_code", "_instruction", "_memory", "_versions", "_watched_others",
+        "calls", "dtype", "grad", "hooks", "keeper", "kept", "name", "others", "params", "parents", "plan",
+        "primitive", "serial", "shape", "value",
+    )  # fmt: skip
+
+    hooks: list[Callable[[Any], Any]] | None  # of the tensor that came out; a list too if `keeper` is set
+    keeper: weakref.ref[Any] | None  # the tensor that came out, if it wants its gradient in `.grad`
+    name: str
+    value: Any  # the output, if small
+    grad: Any  # the gradient that last arrived here, if small
+    others: tuple[Any, ...]  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
+    calls: tuple[tuple[Any, int], ...]  # those that ended here: (the module, weakly, and when it began)
+    _memory: Memory | None  # of the output
+    _born: int  # the version of that memory when this node made the output
+    _apart: bool  # was the output copied into that memory, so that what is kept of it stays as it is?
+    _versions: tuple[int, ...] | None  # of what was kept, if some were not 0; -1 for what is a copy
+    _watched_others: list[tuple[Memory, int, int]] | None  # (memory, version, place) of kept tensors without a parent
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        params: dict[str, Any],
+        plan: Plan,
+        origins: list[Any],
+        inputs: Any,
+        arrays: list[Any],
+        output: Any,
+    ) -> None:
+        self.primitive = primitive
+        self.params = params
+        self.plan = plan
+        self.hooks = self.keeper = self.value = self.grad = self._memory = self._versions = self._watched_others = None
+        self.name = ""
+        self.others = self.calls = ()
+        self._born = 0
+        self._apart = False
+        if len(origins) != len(plan.wanted):  # some inputs require grad, but there is no derivative in them
+            origins = [inputs[i]._node or inputs[i] for i in plan.wanted]
+        self.parents = parents = tuple(origins)  # for each wanted input: its node, or the leaf tensor itself
+        for slot in plan.watched:
+            memory = parents[slot]._memory
+            if memory is not None and memory.version:
+                self._versions = tuple([p._memory.version if p._memory else 0 for p in parents])
+                break
+        for place, i in plan.kept_others:
+            if hasattr(inputs[i], "_memory"):
+                memory = memory_of(inputs[i])
+                self._watched_others = [*(self._watched_others or ()), (memory, memory.version, place)]
+            elif isinstance(inputs[i], np.ndarray):
+                arrays[i] = arrays[i].copy()  # the learner's own array may change, and we would not hear of it
+        if plan.others:
+            if len(plan.others) == 1:
+                i = plan.others[0]
+                self.others = (_lightly(inputs[i], arrays[i]),)
+            else:
+                self.others = tuple([_lightly(inputs[i], arrays[i]) for i in plan.others])
+        arrays.append(output)
+        self.kept: Any = plan.pick(arrays)  # None once freed
+        self.shape = output.shape
+        self.dtype = output.dtype
+        self.serial = serial()
+        self._code, self._instruction = call_site()
+        if output.size <= SMALL:
+            self.value = output
+
+    @property
+    def where(self) -> tuple[Any, int]:
+        return self._code, self._instruction
+
+    @property
+    def site(self) -> Site:
+        """The line of the program that did this operation."""
+        return site_of(self.where)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """PyTorch's view of the graph: (parent, 0) for each differentiated input."""
+        return tuple((parent, 0) for parent in self.parents)
+
+    def copy_kept(self, memory: Memory) -> None:
+        """Keep copies of what lies in this memory, because this very operation is about to be written over it."""
+        versions = list(self._versions or [p._memory.version if p._memory else 0 for p in self.parents])
+        ours = {place for owner, _, place in self._watched_others or () if owner is memory}
+        kept = list(self.kept)
+        for place, (kind, _, slot) in enumerate(self.plan.keep):
+            if kind == "input" and (place in ours or (slot >= 0 and self.parents[slot]._memory is memory)):
+                kept[place] = kept[place].copy()
+                if slot >= 0:
+                    versions[slot] = -1
+        self.kept, self._versions = tuple(kept), tuple(versions)
+        if ours:
+            self._watched_others = [c for c in self._watched_others or () if c[0] is not memory]
+
+    def check(self) -> Any:
+        """What was kept, after making sure that it still is what it was."""
+        if self.kept is None:
+            raise GraphError(
+                f"backward() came a second time to '{self.primitive.name}', whose saved values are freed.\n"
+                f"  made at: {self.site}",
+                "To save memory, backward() frees what the graph kept as it goes, also one that fails on its way.",
+                "Call the first one as backward(retain_graph=True), or run the forward pass again.",
+            )
+        for slot in self.plan.watched:
+            memory = self.parents[slot]._memory
+            if memory is not None and memory.version != (self._versions[slot] if self._versions else 0):
+                if self._versions and self._versions[slot] < 0:
+                    continue
+                raise self._overwritten(memory, self.plan.wanted[slot])
+        if (
+            self.plan.keeps_output
+            and self._memory is not None
+            and self._memory.version != self._born
+            and not self._apart
+        ):
+            raise self._overwritten(self._memory, -1)
+        if self._watched_others is not None:
+            for memory, version, place in self._watched_others:
+                if memory.version != version:
+                    raise self._overwritten(memory, self.plan.keep[place].index)
+        return self.kept
+
+    def _overwritten(self, memory: Memory, which: int) -> InplaceError:
+        inputs = self.primitive.inputs
+        if which < 0:
+            what = "its output"
+        else:
+            alone = len(inputs) == 1 or len(set(self.parents)) < len(self.parents)  # in x * x both are the same
+            what = "its input" if alone else f"its input '{inputs[min(which, len(inputs) - 1)]}'"
+        writer, where = memory.writer
+        return InplaceError(
+            f"'{self.primitive.name}' kept {what} for the backward pass, and '{writer}' overwrote it.\n"
+            f"  kept at:        {self.site}\n"
+            f"  overwritten at: {site_of(where)}",
+            "The derivative would be computed from the new value and come out wrong.",
+            "Make a new tensor instead of writing in place (x = x + 1), write to a copy (x.clone()), "
+            "or call backward() before the write.",
+        )
+
+    def __repr__(self) -> str:
+        return f"<Node {self.primitive.name} {self.dtype}{list(self.shape)} at {self.site.filename}:{self.site.lineno}>"

@@ -1,0 +1,153 @@
+"""The backward walk.
+
+Every node has a serial number, and an operation's inputs always have lower numbers than the operation itself. So taking
+the highest number first visits a node only when everything that used it has been visited, and its gradient is complete.
+That is all the topological sorting there is: no recursion, no counting pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from ..kernels import tier
+from ..kernels.memory import Lent
+from ..ops.arithmetic import add
+from ..ops.reductions import sum_to
+from .node import SMALL, Node
+from .quiet import quiet, restore
+from .recording import MODE
+
+
+class _NoGradient:
+    """What a vjp returns where no gradient flows at all (a Function's backward that returned None)."""
+
+    shape = None
+
+
+NO_GRADIENT = _NoGradient()
+ALONE = (type(None), Lent)  # what an array that has its memory to itself is based on
+Rebuild = Callable[[Any, Any, Any], Any]
+
+
+def walk(
+    roots: Sequence[Any],
+    seeds: Sequence[Any],
+    *,
+    targets: Iterable[Any] | None = None,
+    retain_graph: bool = False,
+    rebuild: Rebuild | None = None,
+) -> dict[Any, Any]:
+    """Send `seeds` back from `roots` (nodes or leaf tensors); returns {node or leaf: gradient}.
+
+    The answer has every leaf, or with `targets` only those nodes and leaves, and only the paths to them are walked. In
+    both cases it also has the nodes on the way whose tensors keep their gradient. With `rebuild(array, origin, memory)`
+    the kept arrays are turned back into tensors of the graph, so that the gradients can be differentiated in turn.
+
+    Gradients of leaves are owned: nothing else shares their memory. Those of nodes are still shared.
+    """
+    wanted = None if targets is None else set(targets)
+    allowed = None if wanted is None else _leading_to(wanted, roots)
+    listeners = MODE.get().listeners
+    gradients: dict[Any, Any] = {}  # what has arrived so far, for nodes still to visit and for leaves
+    found: dict[Any, Any] = {}
+    heap: list[tuple[int, Node]] = []  # (-serial, node): the smallest comes first
+
+    for root, seed in zip(roots, seeds, strict=True):
+        if allowed is not None and root not in allowed:
+            continue
+        if root in gradients:
+            gradients[root] = gradients[root] + seed
+        elif type(root) is Node:
+            gradients[root] = seed
+            heappush(heap, (-root.serial, root))
+        else:
+            gradients[root] = own(seed)
+
+    token = quiet()
+    try:
+        while heap:
+            node = heappop(heap)[1]
+            g = gradients.pop(node)
+            if node.hooks is not None:
+                for hook in tuple(node.hooks):
+                    g = hook(g)
+                if node.keeper is not None:
+                    found[node] = g
+            raw = g if rebuild is None else g._data
+            if raw.size <= SMALL:
+                node.grad = raw
+            if allowed is not None:
+                if node in wanted:  # type: ignore[operator]
+                    found[node] = g
+                if allowed.isdisjoint(node.parents):
+                    continue
+            kept = node.check() if rebuild is None else _as_tensors(node, rebuild)
+            params, plan = node.params, node.plan
+            for slot, parent in enumerate(node.parents):
+                if allowed is not None and parent not in allowed:
+                    continue
+                gradient = plan.vjps[slot](g, kept, params)
+                if gradient.shape != parent.shape:
+                    if gradient is NO_GRADIENT:
+                        continue
+                    gradient = sum_to(gradient, parent.shape)
+                if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
+                    gradient = gradient.astype(parent.dtype)
+                for listener in listeners:
+                    listener.backward(node, slot, g, gradient)
+                if parent in gradients:
+                    total = None
+                    if gradient.__class__ is np.ndarray and gradient.size >= tier.large:
+                        total = add.kernel((gradients[parent], gradient), {})  # type: ignore[misc]
+                    gradients[parent] = gradients[parent] + gradient if total is None else total
+                elif type(parent) is Node:
+                    gradients[parent] = gradient
+                    heappush(heap, (-parent.serial, parent))
+                else:
+                    gradients[parent] = own(gradient, g)
+            if not retain_graph and plan.holds_memory:
+                node.kept = None  # where only shapes are kept there is nothing to free, and another walk may pass
+    finally:
+        restore(token)
+    found.update(gradients)
+    return found
+
+
+def own(gradient: Any, upstream: Any = None) -> Any:
+    """The gradient in memory that nothing else can reach: copied when it is a view or the upstream gradient itself."""
+    if not isinstance(gradient, np.ndarray):
+        return gradient if isinstance(gradient, np.generic) else gradient.clone()
+    if gradient is upstream or not gradient.flags.c_contiguous or type(gradient.base) not in ALONE:
+        return np.array(gradient, order="C")
+    return gradient
+
+
+def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
+    """The nodes and leaves between the roots and the targets: those from which some target can be reached."""
+    reachable: dict[Node, None] = {}
+    stack = [root for root in roots if type(root) is Node]
+    while stack:
+        node = stack.pop()
+        if node not in reachable:
+            reachable[node] = None
+            stack.extend(parent for parent in node.parents if type(parent) is Node)
+    leading = set(targets)
+    for node in sorted(reachable, key=lambda node: node.serial):  # inputs before what was made of them
+        if not leading.isdisjoint(node.parents):
+            leading.add(node)
+    return leading
+
+
+def _as_tensors(node: Node, rebuild: Rebuild) -> list[Any]:
+    """What a node kept, as tensors that know where they came from."""
+    kept = list(node.check())
+    memories = {place: memory for memory, _, place in node._watched_others or ()}
+    for at, (kind, _, slot) in enumerate(node.plan.keep):
+        if kind in ("input", "output"):
+            origin = node if kind == "output" else node.parents[slot] if slot >= 0 else None
+            kept[at] = rebuild(kept[at], origin, memories.get(at))
+    return kept

@@ -1,0 +1,268 @@
+"""Functions of PyTorch for statistics and sampled curves, made of others: their derivatives come by themselves."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from ..ops.arithmetic import clamp
+from ..ops.comparison import choose
+from ..ops.exponential import exp, log
+from ..ops.extremes import ValuesAndIndices, amax, amin
+from ..ops.indexing import gather_along, get_view
+from ..ops.joining import along
+from ..ops.primitive import operation
+from ..ops.reductions import mean, sum as total
+from ..ops.scans import cumsum
+from ..ops.shapes import normalise_dim, reshape
+from ..ops.sorting import argsort, sort
+from ..tensor import Tensor, wrap
+
+# ---- order -----------------------------------------------------------------------------------------------------------
+
+ROUNDINGS = ("linear", "lower", "higher", "nearest", "midpoint")
+
+
+def _parts(q: Any) -> Any:
+    values = np.asarray(q.detach()._data if isinstance(q, Tensor) else q, dtype=float)
+    if values.ndim > 1 or not np.all((values >= 0) & (values <= 1)):
+        raise ArgumentError(f"quantile(): q is a number from 0 to 1, or a vector of them, not {q}.")
+    return values
+
+
+@operation()
+def quantile(
+    input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Any:
+    """The value below which a part q of the elements lies, along an axis or of all.
+
+    For a vector q the result has a first axis of that length. Between two elements it interpolates; "lower", "higher",
+    "nearest" and "midpoint" are the other ways. Where there is a NaN the result is NaN. Raises `ArgumentError` for
+    q outside [0, 1] or another interpolation, `ShapeError` if there are no elements.
+    """
+    if interpolation not in ROUNDINGS:
+        raise ArgumentError(f"quantile(): interpolation is {interpolation!r}.", fix="Use " + ", ".join(ROUNDINGS) + ".")
+    parts = _parts(q)
+    x = input if dim is not None else input.reshape(-1)
+    axis = normalise_dim(dim if dim is not None else 0, x.ndim)
+    n = x.shape[axis] if x.ndim else 1
+    if n == 0:
+        raise ShapeError(f"quantile() of no elements: the tensor has shape {input.shape}.")
+    ordered = (sort(x, axis).values if x.ndim else x.reshape(1)).movedim(axis, 0)
+    place = parts * (n - 1)
+    low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
+    weight = {
+        "linear": place - low, "lower": 0.0 * place, "higher": 0.0 * place + 1, "midpoint": 0.0 * place + 0.5,
+        "nearest": (np.round(place) > low) + 0.0,
+    }[interpolation]  # fmt: skip
+    below, above = ordered[low], ordered[high]
+    wide = wrap(np.asarray(weight, dtype=ordered.dtype).reshape(parts.shape + (1,) * (ordered.ndim - 1)))
+    result = below + wide * (above - below)
+    result = choose((ordered != ordered).any(0), np.nan, result)
+    if keepdim:
+        if dim is None:
+            return result.reshape(*parts.shape, *[1] * input.ndim)
+        return result.unsqueeze(axis + parts.ndim)
+    return result
+
+
+@operation()
+def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
+    """(value, index) of the k-th smallest element along an axis; k counts from 1."""
+    axis = normalise_dim(dim, input.ndim)
+    if not 1 <= k <= input.shape[axis]:
+        raise ArgumentError(f"kthvalue(): there is no element number {k} among {input.shape[axis]} (the first is 1).")
+    indices = get_view(argsort(input, axis), index=along(axis, slice(k - 1, k)))
+    values = gather_along(input, indices, dim=axis)
+    return ValuesAndIndices(*((values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))))
+
+
+@operation()
+def mode(input: Any, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
+    """(the most frequent value, where it stands last) along an axis; the smallest of equally frequent ones."""
+    axis = normalise_dim(dim, input.ndim)
+    if input.numel() == 0 or input.ndim == 0:
+        raise ShapeError(f"mode() takes elements along an axis, not shape {input.shape}.")
+
+    def last_of_most(row: Any) -> Any:
+        values, counts = np.unique(row, return_counts=True)
+        return np.flatnonzero(row == values[np.argmax(counts)])[-1:]
+
+    indices = wrap(np.apply_along_axis(last_of_most, axis, input.detach()._data))
+    values = gather_along(input, indices, dim=axis)
+    return ValuesAndIndices(*((values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))))
+
+
+@operation()
+def msort(input: Any) -> Any:
+    """Sorted along the first axis."""
+    return sort(input, 0).values
+
+
+class Extremes(NamedTuple):
+    """The smallest and the largest element."""
+
+    min: Any
+    max: Any
+
+
+@operation()
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Extremes:
+    """(smallest, largest), over everything or along an axis."""
+    return Extremes(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+def _running(input: Any, dim: int, best: Any) -> ValuesAndIndices:
+    axis = normalise_dim(dim, input.ndim)
+    if input.ndim == 0:
+        return ValuesAndIndices(input.clone(), wrap(np.zeros((), np.int64)))
+    raw = input.detach()._data
+    wide = tuple(-1 if k == axis else 1 for k in range(input.ndim))
+    here = (raw == best.accumulate(raw, axis=axis)) | np.isnan(raw)  # the last of equal ones counts
+    indices = wrap(np.maximum.accumulate(np.where(here, np.arange(raw.shape[axis]).reshape(wide), 0), axis=axis))
+    return ValuesAndIndices(gather_along(input, indices, dim=axis), indices)
+
+
+@operation()
+def cummax(input: Any, dim: int) -> ValuesAndIndices:
+    """(largest so far, where it stands) along an axis."""
+    return _running(input, dim, np.maximum)
+
+
+@operation()
+def cummin(input: Any, dim: int) -> ValuesAndIndices:
+    """(smallest so far, where it stands) along an axis."""
+    return _running(input, dim, np.minimum)
+
+
+@operation()
+def logcumsumexp(input: Any, dim: int) -> Any:
+    """ln of the running sum of exp along an axis."""
+    highest = input.detach().amax(dim, True) if input.numel() else input.detach()
+    highest = choose(highest.abs() == np.inf, 0, highest)
+    return log(cumsum(exp(input - highest), dim)) + highest
+
+
+# ---- moments ---------------------------------------------------------------------------------------------------------
+
+
+@operation()
+def nansum(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """The sum of the elements that are not NaN."""
+    return total(choose(input != input, 0, input), dim, keepdim)
+
+
+@operation()
+def nanmean(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """The mean of the elements that are not NaN."""
+    return nansum(input, dim, keepdim) / total(input == input, dim, keepdim)
+
+
+@operation()
+def cov(input: Any, *, correction: float = 1) -> Any:
+    """The covariance matrix of the rows (variables) over the columns (observations); divides by n - correction."""
+    if input.ndim > 2:
+        raise ShapeError(f"cov() takes variables in rows and observations in columns, not shape {input.shape}.")
+    x = input.reshape(1, -1) if input.ndim < 2 else input
+    apart = x - mean(x, 1, True)
+    return ((apart @ apart.mT) / max(0.0, x.shape[1] - correction)).squeeze()
+
+
+@operation()
+def corrcoef(input: Any) -> Any:
+    """The correlation matrix of the rows (variables)."""
+    c = cov(input)
+    if c.ndim == 0:
+        return c / c
+    spread = c.diagonal().sqrt()
+    return clamp(c / spread.unsqueeze(1) / spread, -1, 1)
+
+
+@operation()
+def dist(input: Any, other: Any, p: float = 2) -> Any:
+    """The p-norm of input - other."""
+    return (input - other).norm(p)
+
+
+# ---- counting and looking up -----------------------------------------------------------------------------------------
+
+
+@operation()
+def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
+    """How many elements fall into each of `bins` equal intervals from min to max (of the data, if both are 0)."""
+    raw = input.detach()._data
+    low, high = (float(np.min(raw)), float(np.max(raw))) if min == max == 0 and raw.size else (min, max)
+    if low == high:
+        low, high = low - 1, high + 1
+    return wrap(np.histogram(raw, bins, (low, high))[0].astype(raw.dtype))
+
+
+@operation(method=False)
+def searchsorted(sorted_sequence: Any, input: Any, *, right: bool = False, side: str | None = None) -> Any:
+    """Where each element belongs in a sorted vector: before equal ones, or after them with right=True."""
+    values = sorted_sequence.detach()._data
+    if values.ndim != 1:
+        raise ShapeError(f"searchsorted() takes a sorted vector, not shape {values.shape}.")
+    raw = np.asarray(input.detach()._data if isinstance(input, Tensor) else input)
+    side = side or ("right" if right else "left")
+    return wrap(np.asarray(np.searchsorted(values, raw, side)))  # type: ignore[call-overload]
+
+
+@operation(method=False)
+def bucketize(input: Any, boundaries: Any, *, right: bool = False) -> Any:
+    """The number of the interval between the boundaries that each element lies in."""
+    limits = boundaries if isinstance(boundaries, Tensor) else Tensor(np.asarray(boundaries))
+    return searchsorted(limits, input, right=right)
+
+
+@operation(method=False)
+def isin(elements: Any, test_elements: Any, *, invert: bool = False) -> Any:
+    """Elementwise: is it among the others?"""
+    others = test_elements.detach()._data if isinstance(test_elements, Tensor) else test_elements
+    return wrap(np.isin(elements.detach()._data, others, invert=invert))
+
+
+@operation()
+def take(input: Any, index: Any) -> Any:
+    """The elements at these places of the flattened tensor."""
+    return reshape(input, shape=(-1,))[index]
+
+
+@operation()
+def unique_consecutive(input: Any) -> Any:
+    """A vector without what equals the element before."""
+    if input.ndim != 1:
+        raise ShapeError(f"unique_consecutive() takes a vector, not shape {input.shape}.", fix="Flatten it.")
+    raw = input.detach()._data
+    return wrap(raw[np.concatenate([[True], raw[1:] != raw[:-1]])] if raw.size else raw.copy())
+
+
+# ---- sampled curves --------------------------------------------------------------------------------------------------
+
+
+def _trapezoids(y: Any, x: Any, dx: float, dim: int) -> Any:
+    axis = normalise_dim(dim, y.ndim)
+    if y.ndim == 0:
+        raise ShapeError("trapezoid() takes at least one axis.")
+    n = max(0, y.shape[axis] - 1)
+    heights = (y.narrow(axis, 0, n) + y.narrow(axis, y.shape[axis] - n, n)) / 2
+    if x is None:
+        return heights * dx
+    x = x if isinstance(x, Tensor) else Tensor(np.asarray(x))
+    if x.ndim == 1:
+        return heights * x.diff().reshape(*[-1 if k == axis else 1 for k in range(y.ndim)])
+    return heights * x.diff(dim=axis)
+
+
+@operation(method=False, aliases=["trapz"])
+def trapezoid(y: Any, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Any:
+    """The integral of a curve by trapezoids: heights y at the places x, or at distances dx."""
+    return total(_trapezoids(y, x, dx, dim), dim)
+
+
+@operation(method=False)
+def cumulative_trapezoid(y: Any, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Any:
+    """The integral up to each place but the first."""
+    return cumsum(_trapezoids(y, x, dx, dim), dim)

@@ -1,0 +1,98 @@
+"""NumPy's functions on tensors: NumPy's values, and gradients that are not lost."""
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain.calling.numpy_functions import SAME
+from microtrain.errors import NotDifferentiableError
+
+RNG = np.random.default_rng(0)
+A, V, W = RNG.normal(size=(3, 3)), RNG.normal(size=4), RNG.normal(size=4)
+SPD = A @ A.T + 3 * np.eye(3)
+CALLS = {
+    np.sum: [((A,), {"axis": 0}), ((A, 1), {"keepdims": True})],
+    np.var: [((A,), {"axis": 0})],
+    np.std: [((A,), {"ddof": 1})],
+    np.clip: [((A, -1, 1), {}), ((A,), {"a_min": 0, "a_max": None}), ((A,), {"min": 0})],
+    np.round: [((A, 2), {}), ((A,), {"decimals": 1})],
+    np.cumsum: [((A,), {}), ((A,), {"axis": 1})],
+    np.where: [((A > 0, A, 0.0), {}), ((A > 0,), {})],
+    np.concatenate: [(([A, A], 1), {}), (((A, A),), {"axis": 0})],
+    np.stack: [(((A, A),), {"axis": 1})],
+    np.vstack: [(([A, A],), {})],
+    np.hstack: [(((A, A),), {})],
+    np.column_stack: [(((V, W),), {})],
+    np.reshape: [((A, (1, 9)), {})],
+    np.squeeze: [((A[None],), {"axis": 0})],
+    np.expand_dims: [((A, 0), {}), ((A,), {"axis": -1})],
+    np.transpose: [((A,), {}), ((A, (1, 0)), {})],
+    np.swapaxes: [((A, 0, 1), {})],
+    np.moveaxis: [((A, 0, 1), {})],
+    np.broadcast_to: [((A, (2, 3, 3)), {})],
+    np.flip: [((A,), {}), ((A,), {"axis": 1})],
+    np.roll: [((A, 1), {})],
+    np.tile: [((A, (2, 2)), {})],
+    np.repeat: [((A, 2, 0), {})],
+    np.outer: [((V, W), {})],
+    np.inner: [((V, W), {})],
+    np.dot: [((A, A), {}), ((V, W), {})],
+    np.kron: [((A, A), {})],
+    np.cross: [((A, A[::-1].copy()), {})],
+    np.tensordot: [((A, A, 1), {})],
+    np.einsum: [(("ij,jk->ik", A, A), {})],
+    np.take_along_axis: [((A, np.argsort(A, 0), 0), {})],
+    np.quantile: [((A, 0.3), {}), ((A, 0.5), {"axis": 1})],
+    np.astype: [((A, np.float32), {})],
+    np.linalg.norm: [((A,), {}), ((V,), {"ord": 1}), ((A,), {"axis": 1})],
+    np.linalg.solve: [((A, SPD), {})],
+}
+
+
+def tensors(x):
+    if isinstance(x, np.ndarray):
+        return mt.tensor(x, requires_grad=x.dtype.kind == "f")
+    if isinstance(x, (list, tuple)) and any(isinstance(item, np.ndarray) for item in x):
+        return type(x)(map(tensors, x))
+    return x
+
+
+@pytest.mark.parametrize("function", SAME, ids=lambda f: f.__name__)
+def test_values_are_numpys(function):
+    default = SPD if "linalg" in (function.__module__ or "") else A
+    for args, kwargs in CALLS.get(function, [((default,), {})]):
+        expected = function(*args, **kwargs)
+        found = function(*map(tensors, args), **kwargs)
+        several = isinstance(expected, tuple)
+        for ours, theirs in zip(found if several else [found], expected if several else [expected], strict=True):
+            assert isinstance(ours, mt.Tensor) and ours.shape == np.shape(theirs)
+            np.testing.assert_allclose(ours.detach().numpy(), theirs)
+
+
+def test_gradients_are_kept():
+    x = mt.tensor([0.5, 3.0], requires_grad=True)
+    (np.clip(x, 0, 1) * np.sum(x) + np.var(x)).sum().backward()
+    assert x.grad.tolist() == pytest.approx([3.5 + 1.5 - 2.5, 1.5 + 2.5])
+
+
+def test_calls_with_other_arguments():
+    x = mt.tensor([1.0, 2.0])
+    assert type(np.sum(x, dtype=np.float32)) is np.float32  # NumPy does it
+    assert np.median(x) == 1.5 and type(np.histogram(x)) is tuple
+    w = mt.tensor([1.0, 2.0], requires_grad=True)
+    for call in (lambda: np.sum(w, dtype=np.float32), lambda: np.median(w), lambda: np.clip(w, 0, 1, out=np.zeros(2))):
+        with pytest.raises(NotDifferentiableError):
+            call()
+    assert np.shape(w) == (2,) and np.allclose(w, [1, 2])
+
+
+def test_a_number_stored_in_an_array():
+    """NumPy turns what float() raises into an error of its own; ours is its cause, and is shown above it."""
+    for x in (mt.tensor(1.0, requires_grad=True), mt.nn.Parameter(mt.tensor(1.0))):
+        with pytest.raises(ValueError, match="setting an array element") as caught:
+            np.zeros(3)[0] = x
+        assert isinstance(caught.value.__cause__, NotDifferentiableError)
+        assert "x.detach().numpy()" in str(caught.value.__cause__)
+    array = np.zeros(3)
+    array[0] = mt.tensor(2.0)
+    assert array[0] == 2
