@@ -183,7 +183,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     if not isinstance(value, Tensor):
         if value is None:
             raise DtypeError("None can't be written into a tensor.", fix="For what is missing there is float('nan').")
-        value = dtypes.operand(value)
+        value = np.asarray(dtypes.operand(value))
     elif value._view is not None and value._view.base is self and _same_memory(value._data, self._array()[index]):
         return  # the second half of `t[index] += x`: it is written already
     if not np.can_cast(value.dtype, self.dtype, "same_kind"):

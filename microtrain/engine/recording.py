@@ -9,31 +9,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
-from .node import SMALL, Memory, Node, memory_of
-from .quiet import quiet, restore
-from .sites import Site, call_site, site_of
-
-__all__ = [
-    "MODE",
-    "SMALL",
-    "Memory",
-    "Mode",
-    "Node",
-    "Site",
-    "call_site",
-    "enable_grad",
-    "grad_mode",
-    "inference_mode",
-    "is_grad_enabled",
-    "listen",
-    "memory_of",
-    "no_grad",
-    "quiet",
-    "restore",
-    "set_grad_enabled",
-    "site_of",
-]  # fmt: skip
-
 
 class Mode(NamedTuple):
     """What `apply` does besides computing."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.recording import quiet, restore
+from ..engine.quiet import quiet, restore
 from ..formula import Expr, in_order, trace
 from ..formula_print import assignments
 from ..kernels import tier

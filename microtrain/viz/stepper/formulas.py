@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.node import Node
-from ...engine.recording import MODE, Mode, quiet, restore
+from ...engine.quiet import quiet, restore
+from ...engine.recording import MODE, Mode
 from ...formula import NUMBERS, Expr, in_order, tidied
 from ...formula_mathml import mathml_of_latex
 from ...formula_print import latex, symbol_latex, text

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.node import Node
-from ...engine.recording import call_site
+from ...engine.sites import call_site
 from ...ops.primitive import Primitive
 from ...tensor import Tensor
 from ..graph.collect import settings

@@ -14,7 +14,8 @@ import numpy as np
 
 from ...engine.backward import differentiate
 from ...engine.node import Node
-from ...engine.recording import MODE, Mode, quiet, restore
+from ...engine.quiet import quiet, restore
+from ...engine.recording import MODE, Mode
 from ...ops.reductions import sum_to
 from ...tensor import Tensor, wrap
 from .values import corner
