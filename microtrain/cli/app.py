@@ -44,8 +44,18 @@ app.command()(sweep)
 app.command()(plot)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def about() -> None:
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="As the command `version`.")
+    ] = False,
+) -> None:
     """A small autograd framework for people who are learning how training works."""
 
 

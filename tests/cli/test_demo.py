@@ -69,7 +69,7 @@ def test_mistakes_end_with_one_clear_line(tmp_path):
     assert done.returncode == 2 and "demo" in done.stderr
 
 
-@pytest.mark.parametrize("args", [["--help"], ["version"], ["demo", "--help"]])
+@pytest.mark.parametrize("args", [["--help"], ["version"], ["--version"], ["demo", "--help"]])
 def test_help_is_quick_to_load(args, tmp_path):
     code = (
         f"import sys; sys.argv = ['microtrain', *{args!r}]\n"

@@ -113,7 +113,9 @@ def _again(node: Node, arrays: list[Any]) -> Any:
     before = MODE.get()
     MODE.set(Mode(False, ()))
     try:
-        again = Tensor.apply(node.primitive, *[wrap(np.asarray(x)[()]) for x in arrays], **node.params)
+        # A Python number stays one: a kernel computes x**3 in another way than x to the power of a tensor.
+        inputs = [x if type(x) in (int, float) else wrap(np.asarray(x)[()]) for x in arrays]
+        again = Tensor.apply(node.primitive, *inputs, **node.params)
         return again._data if again.shape == node.shape else None
     except Exception:  # a user's own Function, which wants more than its inputs
         return None
