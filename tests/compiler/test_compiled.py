@@ -514,7 +514,8 @@ def test_a_compiled_closure(name: str) -> None:
             return loss
 
         closure = wrap(closure)
-        for _ in range(5):
+        # Each step of L-BFGS, some twenty evaluations, makes a difference in the last bits a hundred times as large.
+        for _ in range(3 if name == "LBFGS" else 5):
             o.step(closure)
         return closure, [p.detach().numpy() for p in m.parameters()]
 
@@ -522,7 +523,7 @@ def test_a_compiled_closure(name: str) -> None:
     closure, found = run(mt.compile)
     assert sum(v.calls for v in variants(closure)) > 2
     for a, b in zip(expected, found, strict=True):
-        assert closeness(a, b) < 1e-8
+        assert closeness(a, b) < 1e-9
 
 
 def test_without_numba(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
