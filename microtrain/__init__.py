@@ -141,6 +141,7 @@ dtype = _np.dtype
 bool, float, int = _dtypes.bool_, _dtypes.float_, _dtypes.int_  # PyTorch's names
 inf, nan, pi, e = _np.inf, _np.nan, _np.pi, _np.e
 newaxis = None
+preserve_format, contiguous_format = "preserve_format", "contiguous_format"  # of memory, which lies in one way here
 
 globals().update(_TYPES)  # FloatTensor, LongTensor ...
 globals().update(_operators.PUBLIC)  # exp, sum, matmul ...: every function of the operation table

@@ -43,7 +43,7 @@ def elementwise(
             vjps = derive(forward)
         except MicrotrainError:
             raise
-        except (TypeError, AttributeError) as error:
+        except Exception as error:  # whatever a function raises that can't read symbols
             raise ArgumentError(
                 f"The formula of '{name}' can't be read with symbols: {error}.",
                 "Its derivative is derived from it, so it may contain only operators and F's functions.",

@@ -56,7 +56,7 @@ def operand(x: Any) -> Any:
     if x is None:
         return None
     if not isinstance(x, (np.ndarray, np.generic)):
-        return to_array(x)
+        return float(x) if isinstance(x, float) else to_array(x)  # a subclass of float counts as the number that it is
     if x.dtype.kind not in "fiub":
         raise DtypeError(
             f"A {type(x).__name__} of dtype {x.dtype} can't take part in an operation.",

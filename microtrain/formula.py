@@ -269,6 +269,8 @@ def _written(name: str, symbols: Sequence[Expr], output: Any) -> tuple[str, dict
             return (
                 f"{numpy}.{type(e).__name__}({e.item()!r})" if np.isfinite(e) else f"{numpy}.{type(e).__name__}('{e}')"
             )
+        if isinstance(e, int):  # of any size
+            return repr(e)
         return repr(e) if np.isfinite(e) else f"{numpy}.{e}" if e > 0 or e != e else f"-{numpy}.inf"
 
     outputs = output if isinstance(output, tuple) else (output,)

@@ -75,6 +75,8 @@ def test_constant_results_have_the_full_shape():
 def test_mistakes_are_explained():
     with pytest.raises(ArgumentError, match=r"F\.exp\(x\) instead of math\.exp"):
         mt.elementwise("bad", lambda x: math.exp(x))
+    with pytest.raises(ArgumentError, match="can't be read with symbols"):
+        mt.elementwise("bad", lambda x: np.sort(x))
     with pytest.raises(ArgumentError, match="branches"):
         mt.elementwise("bad", lambda x: x if x > 0 else 0)
     with pytest.raises(ArgumentError, match="does not exist"):
@@ -98,3 +100,10 @@ def test_kept_values_are_watched():
     h += 1
     with pytest.raises(InplaceError, match="'bump' kept its input"):
         y.sum().backward()
+
+
+def test_integers_of_any_size():
+    huge = mt.elementwise("huge", lambda x: x * 10**30)
+    x = leaf(1.0, 2.0)
+    huge(x).sum().backward()
+    assert huge(x).tolist() == [1e30, 2e30] and x.grad.tolist() == [1e30, 1e30]

@@ -82,6 +82,7 @@ from .lyapunov import (
 from .objective import Objective, objective
 from .operator import hessian_operator, hvp
 from .phase import PhasePortrait, field_portrait, phase_portrait
+from .projection import project, project_box, variational_inequality
 from .quadratics import (
     angle_to_minimum,
     directional_slopes,
@@ -92,9 +93,19 @@ from .quadratics import (
     polyak_parameters,
     quadratic_gd,
 )
+from .regression import SquaresSplit, hat_matrix, squares_split
+from .riemann import (
+    fisher_geodesic,
+    fisher_length,
+    fisher_rao_distance,
+    hessian_metric,
+    riemann_tensor,
+    sectional_curvature,
+)
 from .saddles import Escape, RandomHessians, escape_time, predicted_escape, random_hessians
 from .schedules import ScheduleComparison, compare_schedules
 from .sharpness import Sharpness, flat_volume, hessian_trace, perturbed_rise, sharpness, worst_in_ball
+from .simplex import on_simplex, tangent_basis, to_triangle, triangle_grid
 from .spectrum import Spectrum, spectral_density, spectrum
 from .trajectory import Path, trace
 
@@ -124,6 +135,7 @@ __all__ = [
     "ScheduleComparison",
     "Sharpness",
     "Spectrum",
+    "SquaresSplit",
     "all_batch_gradients",
     "angle_to_minimum",
     "balanced_factors",
@@ -154,14 +166,19 @@ __all__ = [
     "field_at",
     "field_portrait",
     "filter_normalised",
+    "fisher_geodesic",
+    "fisher_length",
+    "fisher_rao_distance",
     "flat_volume",
     "flow",
     "gd_map",
     "geometry",
     "gradient_flow",
     "gradient_noise",
+    "hat_matrix",
     "hessian",
     "hessian_cost",
+    "hessian_metric",
     "hessian_operator",
     "hessian_trace",
     "hvp",
@@ -183,6 +200,7 @@ __all__ = [
     "mse_constants",
     "nuclear_norm",
     "objective",
+    "on_simplex",
     "optimal_rate",
     "pca_plane",
     "per_sample_gradients",
@@ -197,19 +215,28 @@ __all__ = [
     "prediction_jacobian",
     "principal_axes",
     "problems",
+    "project",
+    "project_box",
     "pseudoconvex_violations",
     "quadratic_gd",
     "quadratic_growth",
     "races",
     "random_hessians",
     "random_plane",
+    "riemann_tensor",
+    "sectional_curvature",
     "sharpness",
     "softmax_ce_hessian",
     "solution_dimension",
     "spectral_density",
     "spectrum",
+    "squares_split",
     "strong_convexity",
+    "tangent_basis",
+    "to_triangle",
     "trace",
+    "triangle_grid",
     "twin_lyapunov",
+    "variational_inequality",
     "worst_in_ball",
 ]

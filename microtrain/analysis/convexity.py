@@ -118,11 +118,12 @@ def curvature_probe(
 
 
 def pseudoconvex_violations(
-    f: Loss | Objective, points: Any, *, strict: bool = False, tol: float = 1e-12
+    f: Loss | Objective, points: Any, *, strict: bool = False, quasi: bool = False, tol: float = 1e-12
 ) -> list[tuple[Array, Array]]:
     """Pairs (x, y) with a slope at x that does not fall towards y, and yet f(y) < f(x): proof against pseudoconvexity.
 
     Every pair of the given points (K, P) is looked at. `strict` also wants f(y) > f(x) for other y with no slope down.
+    `quasi` is content with a slope that does not rise: only rising ones count then, which is quasiconvexity.
     """
     points = np.asarray(points, float)
     points = points[:, None] if points.ndim == 1 else points
@@ -131,7 +132,7 @@ def pseudoconvex_violations(
     rise = slopes @ points.T - (slopes * points).sum(1)[:, None]  # <grad f(x), y - x>
     size = tol * max(1.0, float(np.abs(values).max()))
     lower = values[None, :] <= values[:, None] - (0 if strict else size)
-    bad = (rise >= -size) & lower & ~np.eye(len(points), dtype=bool)
+    bad = (rise > size if quasi else rise >= -size) & lower & ~np.eye(len(points), dtype=bool)
     if not strict:
         bad &= values[None, :] < values[:, None] - size
     return [(points[i], points[j]) for i, j in np.argwhere(bad)]

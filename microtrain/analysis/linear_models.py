@@ -1,7 +1,7 @@
 """Where the curvature is known exactly: squared error and cross-entropy of models that are linear in their weights.
 
-For squared error the Hessian is the same everywhere, a multiple of X^T X (eq. 4.2.3). For cross-entropy it depends on
-the weights, but never exceeds a bound (eq. 4.2.7).
+For squared error the Hessian is the same everywhere, a multiple of X^T X (section 4.2.3). For cross-entropy it depends
+on the weights, but never exceeds a bound.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def mse_constants(x: Any, reduction: str = "mean", *, bias: bool = False) -> Con
 def ce_lipschitz_bound(x: Any, kind: str = "softmax", reduction: str = "mean", *, bias: bool = False) -> float:
     """An upper bound on L of the cross-entropy of a linear model: lambda_max(X^T X) times the curvature of one sample.
 
-    That is at most 1/4 for "binary" (the sigmoid's slope) and 1/2 for "softmax" (Boehning 1992; the book's eq. 4.2.7),
-    divided by N for the mean. Raises `ArgumentError` for another kind or reduction.
+    That is at most 1/4 for "binary" (the sigmoid's slope) and 1/2 for "softmax" (Boehning 1992), divided by N
+    for the mean; section 4.2.3 has the 1/4 for softmax. Raises `ArgumentError` for another kind or reduction.
     """
     curvatures = {"binary": 0.25, "softmax": 0.5}
     if kind not in curvatures or reduction not in ("mean", "sum"):
@@ -108,7 +108,7 @@ def ce_constants(x: Any, kind: str = "softmax", reduction: str = "mean", *, bias
 
 
 def softmax_ce_hessian(x: Any, weight: Any, reduction: str = "mean") -> Array:
-    """The exact Hessian of softmax cross-entropy in W: sum_n (diag p_n - p_n p_n^T) kron x_n x_n^T, eq. 4.2.6.
+    """The exact Hessian of softmax cross-entropy in W: sum_n (diag p_n - p_n p_n^T) kron x_n x_n^T (section 4.2.3).
 
     Inputs (N, d), weight (C, d) as in `nn.Linear`, the Hessian (C d, C d) for the flattened weight. The labels do not
     matter: the logits are linear in W.

@@ -29,6 +29,29 @@ def double_well(x: Tensor) -> Tensor:
     return ((x * x - 1) ** 2).sum() / 4
 
 
+def two_layers(x: Tensor) -> Tensor:
+    """(x0 x1 - 1)^2 / 2, two linear layers of width 1 on one sample; (2,), or (2, K) for the sum over K runs.
+
+    Not convex: a saddle at 0, and minima wherever x0 x1 = 1, whose Hessian has the eigenvalues 0 and x0^2 + x1^2.
+    """
+    return 0.5 * ((x[0] * x[1] - 1) ** 2).sum()
+
+
+def wavy(x: Tensor) -> Tensor:
+    """x^2 + 10 sin^2 x, summed: it grows like a quadratic from its minimum 0 and has others; |f''| is at most 22."""
+    return (x * x + 10 * x.sin() ** 2).sum()
+
+
+def hole(x: Tensor) -> Tensor:
+    """1 - exp(-x^2 / 2), summed: one minimum, pseudoconvex and not convex, and almost flat far away."""
+    return (1 - (-0.5 * x * x).exp()).sum()
+
+
+def saturating(x: Tensor) -> Tensor:
+    """(1 - sigmoid(x))^2 / 2, summed: squared error behind a sigmoid; no minimiser, and flat where it is wrong."""
+    return 0.5 * ((1 - x.sigmoid()) ** 2).sum()
+
+
 def strict_saddle(x: Tensor) -> Tensor:
     """x^2 / 2 - y^2 / 2 + y^4 / 4: a saddle at 0 between the minima (0, 1) and (0, -1)."""
     return 0.5 * x[0] ** 2 - 0.5 * x[1] ** 2 + 0.25 * x[1] ** 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from ..errors import MicrotrainError
 from ..files import write_text
 from ..sweeps.workers import without_interrupts
 from .catalogue import get
-from .drawing import picture
-from .entry import Item
-from .run import execute
+from .drawing import INCH, movie, picture, uri
+from .entry import VERDICTS, Item
+from .run import Figure, execute
 
 
 def version(entry: Item, seed: int) -> str:
-    """Changes with the item's chapter, microtrain's version and the seed: what was kept of another is run again."""
+    """Changes with the item's chapter, the machinery and the seed: what was kept of another is run again."""
     from .. import __version__
 
     return hashlib.sha256(f"{__version__} {seed} {_texts(entry.chapter)}".encode()).hexdigest()[:16]
@@ -27,9 +28,13 @@ def version(entry: Item, seed: int) -> str:
 
 @cache
 def _texts(chapter: str) -> str:
-    """The source of a chapter's files: items share functions."""
-    folder = Path(__file__).parent / chapter
-    return "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
+    """The source of a chapter's files (items share functions) and of what makes an outcome of a run."""
+    folder = Path(__file__).parent
+    files = [
+        *sorted((folder / chapter).glob("*.py")),
+        *(folder / f"{name}.py" for name in ("all", "drawing", "movie", "run")),
+    ]
+    return "".join(path.read_text(encoding="utf-8") for path in files)
 
 
 def outcome(id: str, seed: int = 0) -> dict[str, Any]:
@@ -38,9 +43,30 @@ def outcome(id: str, seed: int = 0) -> dict[str, Any]:
     about = {"id": id, "version": version(entry, seed)}
     try:
         run = execute(entry, seed=seed)
-        return {**run.as_data(), **about, "pictures": [picture(figure) for figure in run.figures]}
+        return {
+            **run.as_data(),
+            **about,
+            "figures": [_drawn(figure) for figure in run.figures],
+            **_printed(entry, seed),
+        }
     except Exception as error:  # one broken item must not stop the others
         return {**about, "failed": f"{type(error).__name__}: {error}", "passed": False}
+
+
+def _drawn(figure: Figure) -> dict[str, Any]:
+    """A figure as the page needs it: data URIs, and the size in a browser's pixels."""
+    width, height = (round(inches * INCH) for inches in figure.size)
+    moving = {"movie": uri(movie(figure))} if figure.frames else {}
+    return {"caption": figure.caption, "picture": picture(figure), "width": width, "height": height, **moving}
+
+
+def _printed(entry: Item, seed: int) -> dict[str, Any]:
+    """What does not hold as printed: the claims that fail if the book's formula is run as it is printed."""
+    if entry.verdict != VERDICTS[2]:
+        return {}
+    return {
+        "printed": [asdict(claim) for claim in execute(entry, seed=seed, form="printed").claims if not claim.passed]
+    }
 
 
 def kept(out: Path, id: str, seed: int) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import ArgumentError, MicrotrainError
+from .contents import place
 from .entry import ITEMS, Item
 from .run import Run, execute
 
@@ -33,10 +34,10 @@ def _load() -> None:
 
 
 def items(chapter: str = "", kind: str = "", verdict: str = "", search: str = "") -> list[Item]:
-    """The items, in the order of chapter and id; only those of a chapter, kind or verdict, or that contain a text."""
+    """The items, in the book's order; only those of a chapter, kind or verdict, or that contain a text."""
     _load()
     found = []
-    for entry in sorted(ITEMS.values(), key=lambda entry: (entry.chapter, entry.id)):
+    for entry in sorted(ITEMS.values(), key=place):
         words = " ".join([entry.id, entry.source, *entry.title, *entry.statement, *entry.correction]).lower()
         fits = chapter in entry.chapter and kind in ("", entry.kind) and verdict in ("", entry.verdict)
         if fits and search.lower() in words:

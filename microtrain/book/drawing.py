@@ -1,41 +1,51 @@
-"""An item's pictures as SVG, and a run as a piece of HTML for notebooks and for the book's page."""
+"""An item's pictures and texts, as the book's page and notebooks show them."""
 
 from __future__ import annotations
 
 import base64
-import html as escaping
 import io
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .text import markup
 
 if TYPE_CHECKING:
-    from .run import Claim, Figure, Run
+    from .run import Figure
 
 MARKS = {True: "✓", False: "✗"}
 
 
-def draw(figure: Figure) -> Any:
-    """The matplotlib figure."""
+def draw(figure: Figure) -> tuple[Any, Callable[[int], object]]:
+    """The matplotlib figure, and what shows frame k of it. It shows the last one."""
     from matplotlib.figure import Figure as Canvas  # without pyplot: nothing is left open
 
     rows, columns = figure.panels
     canvas = Canvas(figsize=figure.size, layout="constrained")
-    axes = canvas.subplots(rows, columns, squeeze=False)
-    figure.draw(*axes.flat)
-    return canvas
+    axes: list[Any] = [
+        canvas.add_subplot(rows, columns, k + 1, projection="3d" if k in figure.solid else None)
+        for k in range(rows * columns)
+    ]
+    for k in figure.solid:
+        axes[k].set_box_aspect(None, zoom=0.85)  # else the labels are cut off
+    show = figure.draw(*axes)
+    if not figure.frames:
+        return canvas, lambda k: None
+    show(figure.frames - 1)
+    return canvas, show
 
 
 LARGEST = 60_000  # bytes of an SVG; a picture with more lines than that is smaller as pixels
 PATH = re.compile(r' d="[^"]*"')
 DIGITS = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
+INCH = 96  # a browser's pixels
+SHARP = 1.5 * INCH  # the pixels that are stored: screens have more than the browser says
 
 
 def svg(figure: Figure) -> str:
     """The picture as SVG text, the same bytes for the same numbers."""
-    return _svg(draw(figure))
+    return _svg(draw(figure)[0])
 
 
 def _svg(canvas: Any) -> str:
@@ -49,14 +59,27 @@ def _svg(canvas: Any) -> str:
 
 
 def picture(figure: Figure) -> str:
-    """The picture as a data URI: SVG, or WebP without losses where that is smaller."""
-    canvas = draw(figure)
+    """The picture as a data URI: SVG, or WebP where that is smaller."""
+    canvas, _ = draw(figure)
     text = _svg(canvas)
     if len(text) <= LARGEST:
         return "data:image/svg+xml," + quote(re.sub(r"\s+", " ", text), safe=" =:/;,()'@!*+-._~[]{}|^`?$")
     out = io.BytesIO()
-    canvas.savefig(out, format="webp", dpi=110, pil_kwargs={"lossless": True, "method": 4})
-    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
+    canvas.savefig(out, format="webp", dpi=SHARP, pil_kwargs={"quality": 85, "method": 6})
+    return uri(out.getvalue())
+
+
+def movie(figure: Figure) -> bytes:
+    """All frames as one animated WebP; the last one stays for a while."""
+    from .movie import encoded
+
+    canvas, show = draw(figure)
+    return encoded(canvas, show, figure.frames, figure.seconds, 1.25 * INCH)
+
+
+def uri(data: bytes) -> str:
+    """A WebP as a data URI."""
+    return "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
 def both(text: tuple[str, str], tag: str = "span") -> str:
@@ -70,27 +93,3 @@ def number(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def claims_table(claims: list[Claim]) -> str:
-    """What was measured beside what was expected."""
-    rows = "".join(
-        f"<tr><td>{both(c.text)}</td><td>{number(c.measured)}</td><td>{escaping.escape(c.expected)}</td>"
-        f"<td>{MARKS[c.passed]}</td></tr>"
-        for c in claims
-    )
-    head = "".join(
-        f"<th>{both(t)}</th>"
-        for t in (("Claim", "论断"), ("Measured", "实测"), ("Expected", "预期"), ("As expected", "相符"))
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def html(run: Run) -> str:
-    """A run for a notebook: English first, Chinese below it."""
-    parts = [f"<h3>{both(run.item.title, 'div')}</h3>", both(run.item.statement, "p")]
-    if run.item.correction[0]:
-        parts.append(both(run.item.correction, "p"))
-    parts.append(claims_table(run.claims))
-    parts += [f"<figure>{svg(f)}<figcaption>{both(f.caption, 'div')}</figcaption></figure>" for f in run.figures]
-    return "\n".join(parts)

@@ -5,7 +5,7 @@ An item is a function with a decorator, anywhere in this package; nothing else h
     @item(
         "gd-parabola-regimes",
         kind="theorem",
-        source="the dynamics of gradient descent, 'A fable in one dimension'",
+        source="The dynamics of gradient descent, a one-dimensional parable",
         title=("Five regimes on a parabola", "抛物线上的五种情形"),
         statement=("...", "..."),
         verdict="holds",
@@ -92,6 +92,7 @@ class Item:
     parameters: tuple[Parameter, ...]
     chapter: str
     function: Callable[..., None] = field(repr=False)
+    source_zh: str = ""  # if `sources` can't find it
     random: bool = False  # does the outcome depend on the seed?
     printed: bool = False  # can the function run the book's formula as it is printed (form="printed")?
 
@@ -113,7 +114,7 @@ def item(
     id: str,
     *,
     kind: str,
-    source: str,
+    source: str | Text,
     title: Text,
     statement: Text,
     verdict: str,
@@ -123,9 +124,10 @@ def item(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Enter a function `(run, **parameters)` into the catalogue under `id`.
 
-    `ranges` has (low, high) for numbers, the choices for texts, and for numbers with three choices or more. A
-    parameter `form="right"` is not the learner's: with form="printed" the function does what the book prints, and
-    some claim of it must fail. Raises `ArgumentError` if the entry contradicts itself.
+    `source` is in English (`sources` says it in Chinese), or in both languages if its words are unusual. `ranges` has
+    (low, high) for numbers, the choices for texts, and for numbers with three choices or more. A parameter
+    `form="right"` is not the learner's: with form="printed" the function does what the book prints, and some claim of
+    it must fail. Raises `ArgumentError` if the entry contradicts itself.
     """
 
     def enter(function: Callable[..., None]) -> Callable[..., None]:
@@ -138,10 +140,11 @@ def item(
                 parameters.append(Parameter(p.name, p.default, *limits))
             else:
                 parameters.append(Parameter(p.name, p.default, choices=limits))
+        english, own = (source, "") if isinstance(source, str) else source
         entry = Item(
-            id, kind, source, title, statement, verdict, correction, tuple(parameters),
+            id, kind, english, title, statement, verdict, correction, tuple(parameters),
             (".." + function.__module__).split(".")[-2],  # the folder
-            function, random, "form" in inspect.signature(function).parameters,
+            function, own, random, "form" in inspect.signature(function).parameters,
         )  # fmt: skip
         _check(entry, ranges or {})
         ITEMS[id] = entry

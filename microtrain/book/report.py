@@ -10,27 +10,20 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from .drawing import MARKS, both, number
-from .entry import KINDS, SIGNS, VERDICTS, Item, Parameter
-from .text import markup
+from .cards import KINDS_ZH, VERDICTS_ZH, card, corrected, evidence, height
+from .contents import CHAPTERS, wrong
+from .drawing import both
+from .entry import SIGNS, VERDICTS, Item, Text
+from .sources import where
 
-CHAPTERS = {
-    "losses_geometry": ("4.1 Losses from probability and geometry", "4.1 概率与几何视角下的损失函数"),
-    "losses_structure": ("4.2 The structure of losses", "4.2 损失函数的数学结构"),
-    "optimizers": ("How deep learning is optimised", "深度学习的优化器"),
-    "dynamics": ("The dynamics of gradient descent", "梯度下降的动力学"),
-    "training": ("6 Training models", "6 训练模型"),
-}
-VERDICTS_ZH = dict(zip(VERDICTS, ("成立", "有条件成立", "按原文不成立"), strict=True))
-KINDS_ZH = dict(
-    zip(KINDS, "算法 定义 实验 图 函数 建议 线搜索 损失函数 模型 优化器 习题 学习率调度 表 定理".split(), strict=True)
-)
+Outcomes = Mapping[str, Mapping[str, Any]]
+BAR = 140  # pixels
 
 
-def page(items: Sequence[Item], outcomes: Mapping[str, Mapping[str, Any]]) -> str:
+def page(items: Sequence[Item], outcomes: Outcomes) -> str:
     """The page. `outcomes` has what `run_all` gave, by id; items without one are left out."""
     shown = [entry for entry in items if entry.id in outcomes]
-    style, script = _file("book.css"), _file("book.js")
+    style, script = _file("book.css") + _heights(shown, outcomes), _file("book.js")
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     parts = {
         "policy": policy,
@@ -40,8 +33,8 @@ def page(items: Sequence[Item], outcomes: Mapping[str, Mapping[str, Any]]) -> st
         "chapters": _options(CHAPTERS, {entry.chapter for entry in shown}),
         "kinds": _options({k: (k, KINDS_ZH[k]) for k in sorted({entry.kind for entry in shown})}, None),
         "verdicts": _options({v: (v, VERDICTS_ZH[v]) for v in VERDICTS}, None),
-        "wrong": "".join(_pointer(entry) for entry in shown if entry.verdict == VERDICTS[2]),
-        "items": "".join(_card(entry, outcomes[entry.id]) for entry in shown),
+        "wrong": "".join(_wrong(name, group, outcomes) for name, group in wrong(shown).items()),
+        "items": "".join(_chapter(chapter, shown, outcomes) for chapter in CHAPTERS),
     }
     text = _file("book.html")
     for name, part in parts.items():
@@ -57,7 +50,12 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _options(names: Mapping[str, tuple[str, str]], used: set[str] | None) -> str:
+def _heights(items: Sequence[Item], outcomes: Outcomes) -> str:
+    """How high each item will be once it is drawn, as CSS: without this the page jumps when one scrolls far."""
+    return "".join(f"#{e.id}{{contain-intrinsic-height:auto {height(e, outcomes[e.id])}px}}\n" for e in items)
+
+
+def _options(names: Mapping[str, Text], used: set[str] | None) -> str:
     return "".join(
         f'<option value="{html.escape(value)}" data-en="{html.escape(en)}" data-zh="{html.escape(zh)}">'
         f"{html.escape(en)}</option>"
@@ -66,17 +64,18 @@ def _options(names: Mapping[str, tuple[str, str]], used: set[str] | None) -> str
     )
 
 
-def _front(items: Sequence[Item], outcomes: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table of how many items hold, chapter by chapter."""
-    counts = Counter((entry.chapter, entry.verdict) for entry in items)
+def _front(items: Sequence[Item], outcomes: Outcomes) -> str:
+    """The table of how many items hold, chapter by chapter; a click on a number shows these items."""
     head = "".join(f"<th>{SIGNS[v]} {both((v, VERDICTS_ZH[v]))}</th>" for v in VERDICTS)
     rows = []
-    for chapter, name in CHAPTERS.items():
-        if any(entry.chapter == chapter for entry in items):
-            cells = "".join(f"<td>{counts[chapter, v]}</td>" for v in VERDICTS)
-            rows.append(f"<tr><th>{both(name)}</th>{cells}</tr>")
-    sums = "".join(f"<td>{sum(entry.verdict == v for entry in items)}</td>" for v in VERDICTS)
-    rows.append(f"<tr><th>{both(('All', '合计'))}</th>{sums}</tr>")
+    for chapter, name in (*CHAPTERS.items(), ("", ("All", "合计"))):
+        counts = Counter(entry.verdict for entry in items if chapter in ("", entry.chapter))
+        if counts:
+            cells = "".join(
+                f'<td><button type="button" data-chapter="{chapter}" data-verdict="{v}">{counts[v]}</button></td>'
+                for v in VERDICTS
+            )
+            rows.append(f"<tr><th>{both(name)}</th>{cells}<td>{_bar([counts[v] for v in VERDICTS])}</td></tr>")
     claims = [claim for entry in items for claim in outcomes[entry.id].get("claims", ())]
     met = sum(claim["passed"] for claim in claims)
     summary = both(
@@ -90,71 +89,34 @@ def _front(items: Sequence[Item], outcomes: Mapping[str, Mapping[str, Any]]) -> 
     if others:
         links = ", ".join(f'<a href="#{entry.id}">{entry.id}</a>' for entry in others)
         summary += f"<p>{both(('Not as expected: ', '与预期不符：'))}{links}</p>"
-    return f"{summary}<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    head = f"<thead><tr><td></td>{head}<td></td></tr></thead>"
+    return f'{summary}<div class="wide"><table class="front">{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _pointer(entry: Item) -> str:
-    return f'<li><a href="#{entry.id}">{both(entry.title)}</a> <small>{markup(entry.source)}</small>' + (
-        f"{both(entry.correction, 'p')}</li>"
+def _bar(counts: Sequence[int]) -> str:
+    """The three counts as one bar."""
+    parts, x = [], 0.0
+    for grade, count in enumerate(counts):
+        width = BAR * count / sum(counts)
+        parts.append(f'<rect class="v{grade}" x="{x:.1f}" width="{width:.1f}" height="14"/>')
+        x += width
+    return f'<svg width="{BAR}" height="14" role="presentation">{"".join(parts)}</svg>'
+
+
+def _chapter(chapter: str, items: Sequence[Item], outcomes: Outcomes) -> str:
+    cards = "".join(card(entry, outcomes[entry.id]) for entry in items if entry.chapter == chapter)
+    return f'<div class="chapter"><h2>{both(CHAPTERS[chapter])}</h2>{cards}</div>' if cards else ""
+
+
+def _wrong(name: Text, group: Sequence[Item], outcomes: Outcomes) -> str:
+    """What the book says, what is right, and how far off the printed formula is; the item has the picture."""
+    articles = "".join(
+        f'<article data-id="{entry.id}"><h3><a href="#{entry.id}">{both(entry.title)}</a></h3>'
+        f'<p class="about">{both(where(entry))}</p>'
+        f"<p><b>{both(('As we read it.', '原文读作：'))}</b> {both(entry.statement)}</p>"
+        f'<p class="correction">{corrected(entry)}</p>'
+        f"{evidence(outcomes[entry.id].get('printed', ()))}"
+        f"<p><code>microtrain book run {entry.id}</code></p></article>"
+        for entry in group
     )
-
-
-def _card(entry: Item, found: Mapping[str, Any]) -> str:
-    words = " ".join([entry.id, entry.source, *entry.title, *entry.statement, *entry.correction]).lower()
-    parts = [
-        f'<section id="{entry.id}" data-chapter="{entry.chapter}" data-kind="{entry.kind}" '
-        f'data-verdict="{entry.verdict}" data-words="{html.escape(words)}">',
-        f'<h2><a href="#{entry.id}">{both(entry.title)}</a></h2>',
-        f'<p class="about"><b>{SIGNS[entry.verdict]} {both((entry.verdict, VERDICTS_ZH[entry.verdict]))}</b> '
-        f"{both((entry.kind, KINDS_ZH[entry.kind]))} · {markup(entry.source)}</p>",
-        both(entry.statement, "p"),
-    ]
-    if entry.correction[0]:
-        parts.append(f'<div class="correction">{both(entry.correction, "p")}</div>')
-    if "failed" in found:
-        parts.append(f"<pre>{html.escape(found['failed'])}</pre>")
-    if found.get("claims"):
-        parts.append(_claims(found["claims"]))
-    for note in found.get("notes", ()):
-        parts.append(both(note, "p"))
-    for uri, caption in zip(found.get("pictures", ()), found.get("captions", ()), strict=True):
-        alt = html.escape(caption[0])
-        parts.append(f'<figure><img src="{uri}" alt="{alt}"><figcaption>{both(caption)}</figcaption></figure>')
-    for table in found.get("tables", ()):
-        parts.append(_table(table))
-    parts.append(f"<p><code>microtrain book run {entry.id}</code>")
-    if entry.parameters:
-        settings = "".join(f" <code>--set {html.escape(_setting(p))}</code>" for p in entry.parameters)
-        parts.append(f"<br><small>{both(('to change:', '可调：'))}{settings}</small>")
-    parts.append("</p></section>")
-    return "".join(parts)
-
-
-def _setting(p: Parameter) -> str:
-    """A parameter as it stands behind --set, with its range."""
-    values = ",".join(map(str, p.default)) if isinstance(p.default, (tuple, list)) else p.default
-    if p.choices:
-        return f"{p.name}={values} ({', '.join(map(str, p.choices))})"
-    return f"{p.name}={values}" + (f" ({p.low:g} … {p.high:g})" if p.low is not None else "")
-
-
-def _claims(claims: Sequence[Mapping[str, Any]]) -> str:
-    titles = (("Claim", "论断"), ("Measured", "实测"), ("Expected", "预期"), ("As expected", "相符"))
-    head = "".join(f"<th>{both(title)}</th>" for title in titles)
-    rows = "".join(
-        f"<tr><td>{both(c['text'])}</td><td>{number(c['measured'])}</td><td>{html.escape(c['expected'])}</td>"
-        f"<td>{MARKS[c['passed']]}</td></tr>"
-        for c in claims
-    )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _table(table: Mapping[str, Any]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table["columns"])
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(number(x))}</td>" for x in row) + "</tr>" for row in table["rows"]
-    )
-    return (
-        f"<details><summary>{both(table['caption'])}</summary>"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>'
-    )
+    return f"<h2>{both(name)}</h2>{articles}"

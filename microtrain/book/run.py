@@ -28,18 +28,29 @@ class Claim:
 
 @dataclass
 class Figure:
-    """A picture that is drawn when somebody looks at it."""
+    """A picture that is drawn when somebody looks at it; one that moves, if it has frames."""
 
     caption: Text
-    draw: Callable[..., Any]  # takes the Axes, one or several
+    draw: Callable[..., Any]  # takes the Axes, one or several; with frames it returns what shows frame k
     panels: tuple[int, int] = (1, 1)  # rows, columns
     size: tuple[float, float] = (6.0, 4.0)  # inches
+    frames: int = 0
+    seconds: float = 6.0
+    solid: tuple[int, ...] = ()  # the panels, from 0, that have three axes
 
     def svg(self) -> str:
-        """The picture as SVG."""
+        """The picture as SVG; of one that moves the last frame."""
         from .drawing import svg
 
         return svg(self)
+
+    def webp(self) -> bytes:
+        """The frames as an animated WebP that goes on for ever. Raises `ArgumentError` if there are none."""
+        from .drawing import movie
+
+        if not self.frames:
+            raise ArgumentError(f"'{self.caption[0]}' has no frames.", fix="svg() gives the picture.")
+        return movie(self)
 
 
 @dataclass(frozen=True)
@@ -117,11 +128,23 @@ class Run:
         return bool(passed)
 
     def figure(
-        self, caption: Text, draw: Callable[..., Any], panels: tuple[int, int] = (1, 1),
+        self,
+        caption: Text,
+        draw: Callable[..., Any],
+        panels: tuple[int, int] = (1, 1),
         size: tuple[float, float] = (6.0, 4.0),
-    ) -> None:  # fmt: skip
-        """A picture: `draw` gets as many Axes as there are panels, when somebody looks."""
-        self.figures.append(Figure(caption, draw, panels, size))
+        *,
+        frames: int = 0,
+        seconds: float = 6.0,
+        solid: Sequence[int] = (),
+    ) -> None:
+        """A picture: `draw` gets as many Axes as there are panels, when somebody looks.
+
+        With `frames` it moves: `draw` draws what stays and returns a function of k = 0 ... frames - 1 that sets what
+        changes. The last frame is the picture for paper, and for whoever wants no motion: it must tell the story.
+        The panels whose numbers (from 0) are in `solid` have three axes.
+        """
+        self.figures.append(Figure(caption, draw, panels, size, frames, seconds, tuple(solid)))
 
     def table(self, caption: Text, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Numbers in rows."""
@@ -152,7 +175,6 @@ class Run:
             "claims": [asdict(claim) for claim in self.claims],
             "tables": [asdict(table) for table in self.tables],
             "notes": self.notes,
-            "captions": [figure.caption for figure in self.figures],
             "seconds": self.seconds,
             "passed": self.passed,
         }
@@ -169,7 +191,7 @@ class Run:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from .drawing import html
+        from .notebook import html
 
         return html(self)
 

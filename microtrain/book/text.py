@@ -8,6 +8,7 @@ import unicodedata
 from functools import lru_cache
 
 FORMULA = re.compile(r"\$([^$]+)\$")
+POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?\d+)")
 FRACTION = re.compile(r"\\[td]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|\w))")
 GROUP = re.compile(r"([_^])\{([^{}]*)\}|(?<![a-zA-Z])\{([^{}]*)\}")  # not what follows a command
@@ -32,15 +33,20 @@ SIGNS = {
 }  # fmt: skip
 
 
+def _shown(formula: str) -> str:
+    """1e-10, as f-strings write it, as a power of ten."""
+    return POWER.sub(lambda m: ("" if m[1] == "1" else m[1] + r" \cdot ") + f"10^{{{int(m[2])}}}", formula)
+
+
 def markup(text: str) -> str:
     """HTML: the formulas as MathML, everything else escaped."""
     parts = FORMULA.split(text)  # text, formula, text, formula ...
-    return "".join(_mathml(part) if k % 2 else html.escape(part) for k, part in enumerate(parts))
+    return "".join(_mathml(_shown(part)) if k % 2 else html.escape(part) for k, part in enumerate(parts))
 
 
 def plain(text: str) -> str:
     """For a terminal: the formulas in letters and signs."""
-    return FORMULA.sub(lambda match: _letters(match[1]), text)
+    return FORMULA.sub(lambda match: _letters(_shown(match[1])), text)
 
 
 @lru_cache(maxsize=4096)

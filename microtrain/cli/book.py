@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -10,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..book import Item
+    from ..book import Item, Run
 
 app = typer.Typer(help="The book's claims about losses and training, run and checked.", no_args_is_help=True)
 
@@ -55,11 +56,12 @@ def list_items(chapter: Chapter = "", kind: Kind = "", verdict: Verdict = "", se
 def show(id: Annotated[str, typer.Argument(help="The item's id.")]) -> None:
     """Show what an item says and what can be changed in it, without running it."""
     from ..book import get
+    from ..book.sources import where
     from ..book.text import plain
 
     entry = get(id)
     print(f"{entry.id}: {plain(entry.title[0])} / {plain(entry.title[1])}")
-    print(f"{entry.kind}; {plain(entry.source)}; {entry.verdict}\n")
+    print(f"{entry.kind}; {entry.verdict}; {' / '.join(map(plain, where(entry)))}\n")
     for text in (entry.statement, entry.correction):
         for part in filter(None, text):
             print(f"{plain(part)}\n")
@@ -102,13 +104,23 @@ def run(
     done = execute(get(id or ""), _settings(set or []), seed)
     print(done)
     if out is not None:
-        from ..files import write_text
-
-        for number, figure in enumerate(done.figures, 1):
-            path = out / f"{done.item.id}-{number}.svg"
-            write_text(path, figure.svg())
+        for path in _save(done, out):
             print(f"wrote {path}")
     raise typer.Exit(0 if done.passed or not done.usual else 1)
+
+
+def _save(done: Run, out: Path) -> Iterator[Path]:
+    """Write a run's figures: each as SVG, and as WebP too if it moves."""
+    from ..files import atomically, write_text
+
+    for number, figure in enumerate(done.figures, 1):
+        path = out / f"{done.item.id}-{number}.svg"
+        write_text(path, figure.svg())
+        yield path
+        if figure.frames:
+            with atomically(path.with_suffix(".webp")) as temporary:
+                temporary.write_bytes(figure.webp())
+            yield path.with_suffix(".webp")
 
 
 def _run_all(entries: list[Item], out: Path, jobs: int, seed: int) -> dict[str, dict[str, object]]:

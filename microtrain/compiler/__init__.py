@@ -1,13 +1,21 @@
 """`mt.compile`: a whole training step as one native function. In the order in which things happen:
 
-compiled.py             what the user has in hand: runs the step eagerly twice, then compiled
-capture.py  program.py  the step runs while a listener writes down every operation: forward, backward, update
-lower.py  rules.py      about 130 rows of the table become a few kinds of steps (arrays.py)
-plan.py  fusion.py      which steps share a loop, and where each array lies
-emit.py  loop.py        the source of the native function
-native.py  blas.py  tiles.py      matrix products
-variant.py  numbers.py  guards.py its call: addresses, the optimizers' numbers, and whether it still holds
-explain.py              for people: text and graph
+compiled.py  trees.py      what the user has in hand: runs the step eagerly twice, then compiled
+capture.py  program.py     the step runs while a listener writes down every operation, as a program:
+    known.py  writes.py        which tensor has which value, also when it is written in place
+    derivatives.py             the backward pass
+    floats.py                  numbers among the arguments
+    escapes.py  constants.py   what must not be there at the end
+lower.py  building.py      about 150 rows of the table become a few kinds of steps (arrays.py):
+    elementwise.py  rules.py   those that loops can compute, and all others
+plan.py  fusion.py         which steps share a loop, and where each array lies
+emit.py                    the source of the native function:
+    loop.py  products.py       loops, and matrix products by BLAS (native.py, blas.py)
+variant.py  operands.py    its call: addresses, the numbers of the optimizers (numbers.py), results
+    watch.py  guards.py        whether it still holds
+    repeating.py  many.py      many steps in one call
+    pieces.py  tiles.py        what is shared among threads, or left to NumPy
+explain.py                 for people: text and graph
 """
 
 from __future__ import annotations

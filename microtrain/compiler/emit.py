@@ -26,8 +26,8 @@ from . import tiles
 from .arrays import Apply, Array, Assemble, Group, InPython, Map, Memory, Product, Step, Surprise
 from .loop import POINTER, Loop
 from .plan import Plan
+from .products import emit_product
 
-UNROLLED = 1 << 5  # a product of this many multiplications or fewer is a loop: BLAS takes longer to begin
 SHARED = 1 << 17  # elements from which an update is shared among threads
 
 
@@ -44,6 +44,7 @@ class Emitter:
         self.python: list[InPython | Apply | Product] = []  # between the segments
         self.extra = plan.slots  # operands after those of the plan
         self.blas: dict[str, int] = {}
+        self.alone = False  # are there products for which BLAS would wake its threads? It must not
         self.flops = self.bytes = 0
 
     # ---- places ------------------------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ class Emitter:
         """Add a function, unless there is the same already: layers of one size share theirs. Its name."""
         if text not in self.named:
             self.named[text] = name
-            self.functions.append(text.replace("def NAME(", f"def {name}("))
+            self.functions.append(text.replace("NAME", name))
         return self.named[text]
 
     def _assemble(self, number: int, step: Assemble) -> None:
@@ -162,85 +163,13 @@ class Emitter:
         return f"{POINTER[name]}({shown})"
 
     def _product(self, number: int, step: Product) -> None:
-        a, b, out = step.a, step.b, step.out
-        (m, k), n = a.shape[-2:], b.shape[-1]
-        if m * n * k <= UNROLLED or not k:
-            self._small_product(number, step)
-            return
-        kind = POINTER[np.dtype(out.dtype).name]
-        gemm = f"gemm_{kind}_{self.width}"
-        self.called.add(gemm)
-        slot = self.blas.setdefault(kind, self.new_slot() if kind not in self.blas else -1)
-        places, indent = [], ""
-        axes = out.shape[:-2]
-        for axis, length in enumerate(axes):
-            self.line(f"{indent}for b{axis} in range({length}):")
-            indent += "    "
-        for x in (a, b, out):
-            strides = (0,) * (len(axes) - len(x.shape) + 2) + tuple(
-                0 if n == 1 else s for n, s in zip(x.shape[:-2], x.strides[:-2], strict=True)
-            )
-            where = [str(x.offset)] if x.offset else []
-            where += [f"b{axis} * {s}" for axis, s in enumerate(strides) if s]
-            self.called.add("ahead")
-            pointer = self.pointer(x.memory)
-            places.append(f"ahead({pointer}, {' + '.join(where)})" if where else pointer)
-        (a_turned, lda), (b_turned, ldb) = leading(a), leading(b)
-        rows = str(m)
-        if m * n * k > tiles.ALONE >= n * k:
-            height = tiles.ALONE // (n * k)
-            self.line(f"{indent}for start in range(0, {m}, {height}):")
-            indent += "    "
-            rows = f"min({height}, {m} - start)"
-            places[0] = f"ahead({places[0]}, start * {a.strides[-2]})"
-            places[2] = f"ahead({places[2]}, start * {n})"
-        self.line(
-            f"{indent}{gemm}(operands[{slot}], {a_turned}, {b_turned}, {rows}, {n}, {k}, {places[0]}, {lda}, "
-            f"{places[1]}, {ldb}, {places[2]}, {n})"
-        )
+        emit_product(self, number, step)
 
-    def _small_product(self, number: int, step: Product) -> None:
-        a, b, out = step.a, step.b, step.out
-        axes = out.shape[:-2]
-        (m, k), n = a.shape[-2:], b.shape[-1]
-        cast = POINTER[np.dtype(out.dtype).name]
-        self.called |= {cast, "any_order"}
-        indices = [f"i{d}" for d in range(len(axes))]
-
-        def index(x: Array, last: tuple[str, str]) -> str:
-            batch = ("",) * (len(axes) - len(x.shape) + 2)
-            names = [*indices[len(batch) :], *last]
-            parts = [str(x.offset)] if x.offset else []
-            parts += [f"{i} * {s}" for i, s, length in zip(names, x.strides, x.shape, strict=True) if s and length > 1]
-            return " + ".join(parts) or "0"
-
-        names = {id(x.memory): f"m{k}" for k, x in enumerate((a, b, out))}
-        memories = list({id(x.memory): x.memory for x in (a, b, out)}.values())
-        lines = self.head("NAME", [names[id(x)] for x in memories])
-        indent = "    "
-        for i, length in zip([*indices, "i", "j"], (*axes, m, n), strict=True):
-            lines.append(f"{indent}for {i} in range({length}):")
-            indent += "    "
-        left = f"{names[id(a.memory)]}[{index(a, ('i', 'k'))}]"
-        right = f"{names[id(b.memory)]}[{index(b, ('k', 'j'))}]"
-        lines += [
-            f"{indent}total = {cast}(0.0)",
-            f"{indent}for k in range({k}):",
-            f"{indent}    total = any_order(total, {left} * {right})",
-            f"{indent}{names[id(out.memory)]}[{index(out, ('i', 'j'))}] = total",
-        ]  # fmt: skip
-        name = self.function(f"product_{number}", "\n".join(lines))
-        self.line(f"{name}({', '.join(self.pointer(x) for x in memories)})")
-
-    def head(self, name: str, arguments: list[str]) -> list[str]:
-        self.called |= {"helper", "separately", "wide_vectors", "no_overlap"}
-        return [
-            "@helper",
-            f"def {name}({', '.join(arguments)}):",
-            "    separately()",
-            "    wide_vectors()",
-            "    no_overlap()",
-        ]
+    def head(self, name: str, arguments: list[str], wide: bool = True) -> list[str]:
+        """The first lines of a function with a loop. `wide`: with the largest registers; takes longer to compile."""
+        self.called |= {"helper", "separately", "no_overlap"} | ({"wide_vectors"} if wide else set())
+        lines = ["@helper", f"def {name}({', '.join(arguments)}):", "    separately()"]
+        return [*lines, *(["    wide_vectors()"] if wide else []), "    no_overlap()"]
 
     def _surprise(self, number: int, step: Surprise) -> None:
         """A hand-written kernel. It gets a list of addresses, which is put together at the end of the operands."""
@@ -327,14 +256,6 @@ class Emitter:
 def native_hash() -> str:
     """A hash of what the source calls from this folder: machine code in the cache depends on it."""
     return hashlib.sha256((Path(__file__).parent / "native.py").read_bytes()).hexdigest()[:12]
-
-
-def leading(x: Array) -> tuple[int, int]:
-    """(stored column by column?, elements from one row or column to the next)."""
-    (m, n), (down, right) = x.shape[-2:], x.strides[-2:]
-    if (right == 1 or n == 1) and (down >= n or m == 1):
-        return 0, max(down, n) if m > 1 else n
-    return 1, max(right, m) if n > 1 else m
 
 
 def _where(step: Step) -> str:

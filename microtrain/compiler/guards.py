@@ -1,8 +1,9 @@
 """What a step depends on besides its arguments: numbers, switches and modules that its code refers to.
 
-A compiled step contains what `lr = 0.1` and `model.training` were when it was captured. So the places where such things
-stand are remembered, and looked at before each call: the step's closure, the globals that it names, the attributes of
-modules and objects, and the same for the learner's functions that it calls.
+A compiled step contains what `lr = 0.1` and `model.training` were when it was captured, and works on the memory of the
+tensors that it found. So the places where such things stand are remembered, and looked at before each call: the step's
+closure, the globals that it names, the attributes of modules and objects, the elements of lists, and the same for the
+learner's functions that it calls.
 """
 
 from __future__ import annotations
@@ -12,9 +13,16 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ..tensor import Tensor
+
 SIMPLE = (bool, int, float, str, bytes, type(None))
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
-DEEPEST = 4  # objects in objects
+DEEPEST = 5  # objects in objects
+LONGEST = 100  # elements of a list
+DYNAMIC = {"getattr", "vars", "__dict__"}  # who uses these may mean any attribute
+ABSENT = "(nothing)"  # an object has no attribute of this name of its own; its class may have
 _PACKAGE = __name__.partition(".")[0]
 _OURS = {_PACKAGE, "numpy", "builtins"}
 
@@ -25,11 +33,13 @@ class Guards:
     def __init__(self, step: Any) -> None:
         self.dicts: list[tuple[dict[Any, Any], int, tuple[tuple[Any, Any], ...]]] = []
         self.cells: list[tuple[Any, str, Any]] = []
-        self.names: list[tuple[dict[str, Any], str, Any]] = []
+        self.names: list[tuple[Any, str, Any]] = []
+        self.lists: list[tuple[Any, str, tuple[Any, ...]]] = []
+        self._named: set[str] = set()  # the names in the code that was looked at
         self._seen: set[int] = set()
         self._alive: list[Any] = []
         self._visit(step, 0)
-        del self._seen, self._alive
+        del self._seen, self._alive, self._named
 
     def changed(self) -> str:
         """The name of something that is no longer what it was; "" if all is."""
@@ -48,8 +58,13 @@ class Guards:
             if now is not value and not _same(now, value):
                 return name
         for d, name, value in self.names:
-            now = d.get(name, self)
+            now = d.get(name, ABSENT)
             if now is not value and not _same(now, value):
+                return name
+        for items, name, before in self.lists:
+            if len(items) != len(before):
+                return name
+            if any(a is not b and _watched(b) and not _same(a, b) for a, b in zip(items, before, strict=True)):
                 return name
         return ""
 
@@ -61,12 +76,19 @@ class Guards:
             found.append(f"len({here}) == {length}")
             found += [f"{here}[{key!r}] is {name(value)}" for key, value in entries if isinstance(key, str)]
         found += [f"{name(cell)}.cell_contents is {name(value)}" for cell, _, value in self.cells]
-        found += [f"{name(d)}[{key!r}] is {name(value)}" for d, key, value in self.names]
+        for d, key, value in self.names:
+            here = name(d)
+            found.append(f"{key!r} not in {here}" if value is ABSENT else f"{here}[{key!r}] is {name(value)}")
+        for items, _, before in self.lists:
+            here = name(items)
+            found.append(f"len({here}) == {len(before)}")
+            found += [f"{here}[{k}] is {name(value)}" for k, value in enumerate(before) if _watched(value)]
         return found
 
     # ---- collecting --------------------------------------------------------------------------------------------------
 
-    def _visit(self, x: Any, depth: int) -> None:
+    def _visit(self, x: Any, depth: int, called: str = "an argument") -> None:
+        """Look into something that the step refers to; `called` is its name there."""
         if isinstance(x, SIMPLE) or id(x) in self._seen or depth > DEEPEST:
             return
         self._seen.add(id(x))
@@ -83,19 +105,27 @@ class Guards:
         elif isinstance(x, dict):
             self._entries(x, depth)
         elif isinstance(x, (list, tuple)):
-            for part in x[:100]:
-                self._visit(part, depth + 1)
+            if isinstance(x, list) and len(x) <= LONGEST:
+                self.lists.append((x, called, tuple(x)))
+            for part in x[:LONGEST]:
+                self._visit(part, depth + 1, called)
+        elif isinstance(x, (type, types.ModuleType)):
+            if _module_of(x) not in _OURS:
+                self._attributes(x, depth)
         elif callable(getattr(x, "modules", None)) and hasattr(x, "training"):  # nn.Module
             for module in x.modules():
-                self._entries(vars(module), DEEPEST, also=("_buffers",))
+                self._entries(vars(module), DEEPEST - 1, also=("_buffers",))
                 if _module_of(type(module)) not in _OURS:
                     self._visit(type(module).forward, depth + 1)
-        elif (
-            hasattr(x, "__dict__") and not isinstance(x, (type, types.ModuleType)) and _module_of(type(x)) not in _OURS
-        ):
-            self._entries(vars(x), depth)
+        elif hasattr(x, "__dict__") and _module_of(type(x)) not in _OURS:
+            kinds = type(x).__mro__[:-1]
+            for kind in kinds:
+                self._visit(kind, depth)
+            self._entries(vars(x), depth, all_of_it=any(_module_of(kind) in _OURS for kind in kinds))
 
     def _function(self, f: types.FunctionType, depth: int) -> None:
+        names = _names(f.__code__)
+        self._named |= names
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             try:
                 value = cell.cell_contents
@@ -103,26 +133,44 @@ class Guards:
                 continue
             if _watched(value):
                 self.cells.append((cell, name, value))
-            self._visit(value, depth + 1)
-        for name in _names(f.__code__):
+            self._visit(value, depth + 1, name)
+        for name in names:
             if name in f.__globals__:
                 value = f.__globals__[name]
                 if _watched(value):
                     self.names.append((f.__globals__, name, value))
-                self._visit(value, depth + 1)
+                self._visit(value, depth + 1, name)
 
-    def _entries(self, d: dict[Any, Any], depth: int, also: tuple[str, ...] = ()) -> None:
-        """The simple values of a dictionary (or of an object's attributes), and what is in the others."""
-        entries = tuple((key, value) for key, value in d.items() if _watched(value))
-        self.dicts.append((d, len(d), entries))
+    def _attributes(self, x: Any, depth: int) -> None:
+        """What the code may take from a module or class: only the names that occur in it."""
+        seen: set[str] = set()
+        while names := (self._named & vars(x).keys()) - seen:  # a method may name another one
+            seen |= names
+            for name in sorted(names):
+                value = vars(x)[name]
+                if _watched(value):
+                    self.names.append((vars(x), name, value))
+                self._visit(value, depth + (not isinstance(value, types.FunctionType)), name)
+
+    def _entries(self, d: dict[Any, Any], depth: int, also: tuple[str, ...] = (), all_of_it: bool = True) -> None:
+        """The values of a dictionary, or of an object's attributes: those of them that occur in the code."""
+        if not all_of_it and not self._named & DYNAMIC:
+            for name in sorted(self._named):
+                if _watched(d.get(name, ABSENT)):
+                    self.names.append((d, name, d.get(name, ABSENT)))
+                self._visit(d.get(name), depth + 1, name)
+            return
+        self.dicts.append((d, len(d), tuple((key, value) for key, value in d.items() if _watched(value))))
         for key, value in d.items():
             if not isinstance(value, SIMPLE) and key not in also:
-                self._visit(value, depth + 1)
+                self._visit(value, depth + 1, str(key))
 
 
 def _watched(value: Any) -> bool:
     """Is this something that a step may depend on without any operation telling?"""
-    return isinstance(value, (*SIMPLE, *FUNCTIONS)) or (hasattr(value, "training") and hasattr(value, "modules"))
+    if isinstance(value, (*SIMPLE, *FUNCTIONS, Tensor, np.ndarray)):
+        return True
+    return hasattr(value, "training") and hasattr(value, "modules") and not isinstance(value, type)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -131,7 +179,9 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _module_of(x: Any) -> str:
-    return str(getattr(x, "__module__", None) or "").partition(".")[0]
+    """The package that something comes from."""
+    home = x.__name__ if isinstance(x, types.ModuleType) else getattr(x, "__module__", None)
+    return str(home or "").partition(".")[0]
 
 
 def _names(code: types.CodeType) -> set[str]:

@@ -7,6 +7,7 @@ axes as possible, every array read once, sums kept in a register.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 POINTER = {"float64": "f64", "float32": "f32", "bool": "bool", "int64": "int64", "uint8": "bool"}
 INITIAL = {"sum": "0.0", "max": "-inf", "min": "inf"}
+MANY = 4096  # numbers from which sums of float32 are added up in float64
 
 
 class Loop:
@@ -37,8 +39,8 @@ class Loop:
         self.plain: list[tuple[Array, str]] = []  # (place, source)
         self.moved: list[tuple[Array, Array]] = []  # (to, from)
 
-    def _spread(self, x: Array) -> Array:
-        """With the axes of the loop: stride 0 where it is repeated."""
+    def spread(self, x: Array) -> Array:
+        """The array with the axes of the loop: stride 0 where it is repeated."""
         missing = len(self.shape) - len(x.shape)
         strides = (0,) * missing + tuple(0 if n == 1 else s for n, s in zip(x.shape, x.strides, strict=True))
         return Array(x.memory, self.shape, strides, x.offset)
@@ -48,7 +50,7 @@ class Loop:
         if id(x) in self.values:
             return self.values[id(x)]
         symbol = Expr(f"v{len(self.loads) + 1}")
-        self.loads.append((symbol, "booleans" if np.dtype(x.dtype) == bool else "array", self._spread(x)))
+        self.loads.append((symbol, "booleans" if np.dtype(x.dtype) == bool else "array", self.spread(x)))
         self.values[id(x)] = symbol
         return symbol
 
@@ -58,7 +60,7 @@ class Loop:
         return symbol
 
     def store(self, place: Array, e: Any) -> None:
-        self.stores.append((self._spread(place), e))
+        self.stores.append((self.spread(place), e))
 
     def fold(self, how: str, place: Array, e: Any) -> None:
         self.folds.append((how, place, e))
@@ -68,110 +70,134 @@ class Loop:
             self.places.append((memory, offset))
         return f"m{self.places.index((memory, offset))}"
 
+    # ---- the source --------------------------------------------------------------------------------------------------
+
     def source(self, name: str) -> str:
-        """The function."""
-        em = self.emitter
-        expressions = [
-            e if isinstance(e, Expr) else None for e in (*[e for _, e in self.stores], *[e for *_, e in self.folds])
-        ]
-        done = (
-            iter(expanded([e for e in expressions if e is not None]))
-            if any(e is not None for e in expressions)
-            else iter(())
-        )
-        given = [
-            next(done) if e is not None else c
-            for e, c in zip(expressions, (*[e for _, e in self.stores], *[e for *_, e in self.folds]), strict=True)
-        ]
+        """The function; and where sin, cos or tan occur, another one for arguments that are very large.
+
+        These have fast versions that are good up to a limit. The loop notes whether an argument is beyond, and if so
+        all is done once more with the slow ones. (Not where the loop writes over what it reads: there it is slow at
+        once.)
+        """
+        values = [e for _, e in self.stores] + [e for *_, e in self.folds]
+        values = _expanded(values)
         inputs = [(s, kind) for s, kind, _ in self.loads] + [(s, "number") for s, _, _ in self.numbers]
-        writer = _Writer(self.dtype, inputs, [e for e in given if isinstance(e, Expr)])
-        accesses = [a for *_, a in self.loads] + [a for a, _ in self.stores] + [a for _, a, _ in self.folds]
-        accesses += [self._spread(a) for a, _ in self.plain] + [self._spread(a) for pair in self.moved for a in pair]
-        axes, steps = merged(self.shape, [a.strides for a in accesses])
-        steps_of = iter(steps)
-        outside: list[str] = []
-        inside: list[str] = []
-        before: list[list[str]] = [[] for _ in range(len(axes) + 1)]  # lines before the loop over axis d
-        after: list[list[str]] = [[] for _ in range(len(axes) + 1)]
+        writer = _Writer(self.dtype, inputs, [e for e in values if isinstance(e, Expr)])
+        nest = Nest(self, writer, values)
+        lines = nest.lines()
+        cast, em = POINTER[self.dtype], self.emitter
+        slow = {f"{n}_{cast}" for n in LIMITED}
+        em.called |= {c for c in writer.called if c not in slow}
+        if not writer.limited:
+            return "\n".join([*self._head(name), *lines])
+        full = {f"{c}_full" for c in writer.called & slow}
+        em.called |= full
+        slowly = [_with_full(line, cast) for line in lines]
+        read = {id(a.memory) for *_, a in self.loads}
+        if any(id(place.memory) in read for place, *_ in [*self.stores, *((a,) for _, a, _ in self.folds)]):
+            return "\n".join([*self._head(name, wide=False), *slowly])
+        em.called |= {"RANGE", *(writer.called & slow)}
+        limit = f'RANGE["{writer.limited[0].name}"]["{self.dtype}"]'
+        looks = [f"beyond |= abs({writer.as_number(e.args[0])}) > LIMIT" for e in writer.limited]
+        quick = nest.lines(list(dict.fromkeys(looks)))
+        arguments = ", ".join(self._name(*place) for place in self.places)
+        return "\n".join([
+            *self._head(f"{name}_full", wide=False), *slowly, "", "",
+            f"{name}_LIMIT = {limit}  # of the fast functions", "", "",
+            *self._head(name), "    beyond = False", *(line.replace("LIMIT", f"{name}_LIMIT") for line in quick),
+            "    if beyond:", f"        {name}_full({arguments})",
+        ])  # fmt: skip
 
-        def at(a: Array, strides: tuple[int, ...]) -> str:
-            parts = [f"i{d}" if s == 1 else f"i{d} * {s}" for d, s in enumerate(strides) if s]
-            return f"{self._name(a.memory, a.offset)}[{' + '.join(parts) or '0'}]"
+    def _head(self, name: str, wide: bool = True) -> list[str]:
+        return self.emitter.head(name, [self._name(*place) for place in self.places], wide)
 
-        for symbol, kind, a in self.loads:
-            strides = next(steps_of)
-            text = at(a, strides)
+
+class Nest:
+    """The lines of a loop nest: as few axes as possible, and every line in the outermost loop that it can be in."""
+
+    def __init__(self, loop: Loop, writer: _Writer, values: list[Any]) -> None:
+        self.loop, self.writer, self.values = loop, writer, values
+        accesses = [a for *_, a in loop.loads] + [a for a, _ in loop.stores] + [a for _, a, _ in loop.folds]
+        accesses += [loop.spread(a) for a, _ in loop.plain] + [loop.spread(a) for pair in loop.moved for a in pair]
+        self.axes, self.steps = merged(loop.shape, [a.strides for a in accesses])
+
+    def lines(self, looks: Sequence[str] = ()) -> list[str]:
+        """All lines of the function's body; `looks` are some to go behind the formulas."""
+        loop, writer, axes = self.loop, self.writer, self.axes
+        steps, values = iter(self.steps), iter(self.values)
+        self.begin: list[str] = []
+        self.before: list[list[str]] = [[] for _ in range(len(axes) + 1)]  # lines before the loop over axis d
+        self.inside = [*writer.lines, *looks]
+        self.after: list[list[str]] = [[] for _ in range(len(axes) + 1)]
+        for symbol, kind, a in loop.loads:
+            strides = next(steps)
+            text = self._at(a, strides)
             if kind == "booleans":
                 text = f"{text} != 0"
-            elif np.dtype(a.dtype).name != self.dtype:
-                em.called.add(POINTER[self.dtype])
-                text = f"{POINTER[self.dtype]}({text})"
+            elif np.dtype(a.dtype).name != loop.dtype:
+                loop.emitter.called.add(POINTER[loop.dtype])
+                text = f"{POINTER[loop.dtype]}({text})"
             used = [d for d, s in enumerate(strides) if s]
-            before[used[-1] + 1 if used else 0].append(f"{writer.names[symbol]} = {text}")
-        for symbol, memory, k in self.numbers:
-            outside.append(f"{writer.names[symbol]} = {self._name(memory, 0)}[{k}]")
-        inside += writer.lines
-        results = iter(given)
-        for a, _ in self.stores:
-            e, strides = next(results), next(steps_of)
-            boolean = np.dtype(a.dtype) == bool
-            inside.append(f"{at(a, strides)} = {writer.as_boolean(e) if boolean else self._converted(writer, e, a)}")
-        inits: list[str] = []
-        for k, (how, a, _) in enumerate(self.folds):
-            e, strides = next(results), next(steps_of)
-            em.called |= {"any_order"} if how == "sum" else {"inf", how + "imum"}
-            self._fold(writer, how, a, strides, e, k, axes, inits, inside, before, after, at)
-        for a, text in self.plain:
-            inside.append(f"{at(a, next(steps_of))} = {text}")
-        for to, source in self.moved:
-            strides = next(steps_of)
-            inside.append(f"{at(to, strides)} = {at(source, next(steps_of))}")
-        lines = [*inits, *outside]
+            self.before[used[-1] + 1 if used else 0].append(f"{writer.names[symbol]} = {text}")
+        numbers = [f"{writer.names[s]} = {loop._name(memory, 0)}[{k}]" for s, memory, k in loop.numbers]
+        for a, _ in loop.stores:
+            e, boolean = next(values), np.dtype(a.dtype) == bool
+            text = writer.as_boolean(e) if boolean else writer.as_number(e)
+            self.inside.append(f"{self._at(a, next(steps))} = {text}")
+        for k, (how, a, _) in enumerate(loop.folds):
+            self._fold(how, a, next(steps), next(values), k)
+        for a, text in loop.plain:
+            self.inside.append(f"{self._at(a, next(steps))} = {text}")
+        for to, source in loop.moved:
+            place = self._at(to, next(steps))
+            self.inside.append(f"{place} = {self._at(source, next(steps))}")
+        lines = [*self.begin, *numbers]
         for d, length in enumerate(axes):
-            pad = "    " * d
-            lines += [pad + x for x in before[d]]
-            lines.append(f"{pad}for i{d} in range({length}):")
-        lines += ["    " * len(axes) + x for x in (*before[len(axes)], *inside)]
+            lines += ["    " * d + x for x in self.before[d]]
+            lines.append(f"{'    ' * d}for i{d} in range({length}):")
+        lines += ["    " * len(axes) + x for x in (*self.before[len(axes)], *self.inside)]
         for d in range(len(axes) - 1, -1, -1):
-            lines += ["    " * d + x for x in after[d]]
-        if writer.limited:
-            lines = [_with_full(x, POINTER[self.dtype]) for x in lines]
-            cast = POINTER[self.dtype]
-            writer.called = {f"{c}_full" if c in {f"{n}_{cast}" for n in LIMITED} else c for c in writer.called}
-        em.called |= writer.called
-        head = em.head(name, [self._name(*place) for place in self.places])
-        return "\n".join([*head, *(f"    {line}" for line in lines)])
+            lines += ["    " * d + x for x in self.after[d]]
+        return [f"    {line}" for line in lines]
 
-    def _converted(self, writer: _Writer, e: Any, a: Array) -> str:
-        return writer.as_number(e)
+    def _at(self, a: Array, strides: tuple[int, ...]) -> str:
+        """An element, in the innermost loop."""
+        parts = [f"i{d}" if s == 1 else f"i{d} * {s}" for d, s in enumerate(strides) if s]
+        return f"{self.loop._name(a.memory, a.offset)}[{' + '.join(parts) or '0'}]"
 
-    def _fold(
-        self, writer: _Writer, how: str, a: Array, strides: tuple[int, ...], e: Any, k: int, axes: tuple[int, ...],
-        inits: list[str], inside: list[str], before: list[list[str]], after: list[list[str]], at: Any,
-    ) -> None:  # fmt: skip
+    def _fold(self, how: str, a: Array, strides: tuple[int, ...], e: Any, k: int) -> None:
         """Add up in a register along the inner axes that are reduced, in memory along the others."""
-        em, cast = self.emitter, POINTER[self.dtype]
-        em.called.add(cast)
+        axes, dtype, cast = self.axes, self.loop.dtype, POINTER[self.loop.dtype]
+        self.loop.emitter.called |= {cast, "any_order"} if how == "sum" else {cast, "inf", how + "imum"}
         depth = len(axes)
         while depth and not strides[depth - 1]:
             depth -= 1
-        value = writer.as_number(e)
+        value = self.writer.as_number(e)
         combine = {"sum": "any_order", "max": "maximum", "min": "minimum"}[how]
-        place = at(a, strides)
+        place = self._at(a, strides)
         split = any(not s for s in strides[:depth])  # reduced along an outer axis too: the result grows in memory
         if split:
             size = math.prod(n for n, s in zip(axes, strides, strict=True) if s)
-            inits += [f"for r in range({size}):", f"    {self._name(a.memory, a.offset)}[r] = {cast}({INITIAL[how]})"]
+            name = self.loop._name(a.memory, a.offset)
+            self.begin += [f"for r in range({size}):", f"    {name}[r] = {cast}({INITIAL[how]})"]
         if depth == len(axes):
-            inside.append(f"{place} = {combine}({place}, {value})")
+            self.inside.append(f"{place} = {combine}({place}, {value})")
             return
         total = f"total{k}"
-        long = how == "sum" and self.dtype == "float32" and math.prod(axes[depth:]) > 4096
-        if long:  # more digits, where many numbers are added
-            em.called.add("f64")
-            before[depth].append(f"{total} = f64(0.0)")
-            inside.append(f"{total} = any_order({total}, f64({value}))")
+        if how == "sum" and dtype == "float32" and math.prod(axes[depth:]) > MANY:  # more digits
+            self.loop.emitter.called.add("f64")
+            self.before[depth].append(f"{total} = f64(0.0)")
+            self.inside.append(f"{total} = any_order({total}, f64({value}))")
         else:
-            before[depth].append(f"{total} = {cast}({INITIAL[how]})")
-            inside.append(f"{total} = {combine}({total}, {value})")
-        after[depth].append(f"{place} = {combine}({place}, {cast}({total}))" if split else f"{place} = {cast}({total})")
+            self.before[depth].append(f"{total} = {cast}({INITIAL[how]})")
+            self.inside.append(f"{total} = {combine}({total}, {value})")
+        self.after[depth].append(
+            f"{place} = {combine}({place}, {cast}({total}))" if split else f"{place} = {cast}({total})"
+        )
+
+
+def _expanded(values: list[Any]) -> list[Any]:
+    """Rows replaced by their formulas, down to what can be written; numbers stay."""
+    found = [e for e in values if isinstance(e, Expr)]
+    done = iter(expanded(found) if found else ())
+    return [next(done) if isinstance(e, Expr) else e for e in values]

@@ -1,8 +1,12 @@
-"""The numbers of an optimizer's rule, for each step: learning rate, corrections, schedules."""
+"""The numbers of an optimizer's rule, for each step: learning rate, corrections, schedules.
+
+They are worked out for many steps at once: with arrays of step numbers in the place of the step number, the formulas of
+the rule's scalars take hardly longer than with one. A table is used up row by row, as long as nobody sets anything.
+"""
 
 from __future__ import annotations
 
-import struct
+import ctypes
 from array import array
 from typing import Any
 
@@ -10,51 +14,63 @@ import numpy as np
 
 from .program import Update
 
+AHEAD = 64  # rows that are worked out at a time for single steps
+
 
 class Numbers:
     """The hyper-parameters of one rule, worked out for each step as the optimizer would."""
 
-    def __init__(self, update: Update, slot: int, count: int) -> None:
-        self.update, self.slot = update, slot
-        self.row = array("d", [0.0] * max(1, count))
-        self.place = self.row.buffer_info()[0]
-        self.layout = struct.Struct(f"{count}d")
+    def __init__(self, update: Update, slot: int, count: int, operands: Any) -> None:
+        self.update, self.slot, self.operands = update, slot, operands
+        self.row = array("d", [0.0] * max(1, count))  # where nothing can be known beforehand
+        self.width = len(self.row)
         self.group = update.optimizer.param_groups[update.group]
         self.scalars = update.bucket.scalars
         rule = update.bucket.rule
         self.recursive = any(name in self.scalars for name in rule.scalars)
-        self.values: Any = None  # of the group, when `known` was made of them
-        self.known: dict[str, Any] = {}
+        self.values: Any = None  # of the group, when the table was made
+        self.rows: Any = None  # the table,
+        self.place = self.row.buffer_info()[0]  # where its present row is,
+        self.left = 0  # how many rows come after that,
+        self.step = -1  # and the step that it is for
+        self.apart = 0  # bytes from row to row; 0 if all are the same
 
     def next(self) -> None:
-        """The numbers of the step that comes now."""
-        values = tuple(self.group.values())
-        if self.recursive or callable(self.group["lr"]):
-            rule = self.update.bucket.rule
-            self.layout.pack_into(self.row, 0, *self.update.optimizer._numbers(self.group, rule, self.update.bucket))
-            return
-        rule = self.update.bucket.rule
-        fresh = values != self.values
-        if fresh:
-            self.known = {**self.update.optimizer.hyper(self.group)}
-            self.values = values
-        self.scalars["step"] = step = self.scalars["step"] + 1
-        if rule.scalars:
-            self.known["t"] = step
-            self.layout.pack_into(self.row, 0, *rule.numbers(self.known))
-        elif fresh:
-            self.layout.pack_into(self.row, 0, *[self.known[name] for name in rule.hyper])
+        """See to it that the operand is the row of the step that comes now."""
+        step, values = self.scalars["step"], tuple(self.group.values())
+        if self.left and step == self.step and values == self.values:
+            self.left -= 1
+            self.place += self.apart
+        elif self.recursive or values != self.values or callable(self.group["lr"]):
+            rule = self.update.bucket.rule  # who knows what comes next: this step's alone
+            self.row[:] = array("d", self.update.optimizer._numbers(self.group, rule, self.update.bucket) or [0.0])
+            self.scalars["step"], self.values, self.left = step, values, 0
+            self.place = self.row.buffer_info()[0]
+        else:
+            self.rows = self._worked_out(AHEAD)
+            self.place, self.left = self.rows.ctypes.data, AHEAD - 1
+            self.apart = self.rows.strides[0] if len(self.rows) > 1 else 0
+        self.operands[self.slot] = self.place
+        self.scalars["step"] = self.step = step + 1
+
+    def present(self) -> list[float]:
+        """The row of the step that `next` was called for."""
+        return list((ctypes.c_double * self.width).from_address(self.place))
 
     def table(self, block: int) -> np.ndarray[Any, Any]:
         """A row for each of the next steps, or a single one if they are all the same."""
-        optimizer, bucket, rule = self.update.optimizer, self.update.bucket, self.update.bucket.rule
-        lr = self.group["lr"]
-        self.values = None
+        self.left = 0
         if self.recursive:
+            optimizer, bucket, rule = self.update.optimizer, self.update.bucket, self.update.bucket.rule
             return np.array([optimizer._numbers(self.group, rule, bucket) for _ in range(block)], dtype=float)
-        known = dict(optimizer.hyper(self.group))
-        first = self.scalars["step"] + 1
+        rows = self._worked_out(block)
         self.scalars["step"] += block
+        return rows
+
+    def _worked_out(self, block: int) -> np.ndarray[Any, Any]:
+        rule, lr = self.update.bucket.rule, self.group["lr"]
+        known = dict(self.update.optimizer.hyper(self.group))
+        first = self.scalars["step"] + 1
         if not rule.scalars and not callable(lr):
             return np.array([[float(known[name]) for name in rule.hyper] or [0.0]])
         t = np.arange(first, first + block, dtype=float)
@@ -63,7 +79,7 @@ class Numbers:
         )
         for name, scalar in rule.scalars.items():
             known[name] = scalar(*[known[needed] for needed in rule._needs[name]])
-        table = np.empty((block, max(1, len(rule.hyper))))
+        table = np.empty((block, self.width))
         for k, name in enumerate(rule.hyper):
             table[:, k] = known[name]
         return table

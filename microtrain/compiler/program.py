@@ -18,6 +18,7 @@ class Value:
 
     kind: "argument" (source: its number), "tensor" or "array" (the object outside), "grad" (the leaf whose gradient it
     was when the step began), "made" (the array, a constant made in the step), "drawn" (the number of the draw),
+    "number" (how to get it from the arguments, what it was, and the arguments of that time: floats.py),
     "result" (None: an operation's; a reference to that would be a cycle).
     """
 
@@ -81,6 +82,18 @@ class Call:
     args: tuple[Any, ...]
 
 
+@dataclass(eq=False)
+class Setting:
+    """A hyper-parameter of an optimizer that the step sets: `group["lr"] = lr / 2`."""
+
+    group: dict[str, Any]
+    key: str
+    how: Any  # what it is set to, or a function that gets that from the list of arguments
+
+    def value(self, arguments: list[Any]) -> Any:
+        return float(self.how(arguments)) if callable(self.how) else self.how
+
+
 @dataclass
 class Program:
     """A captured step."""
@@ -94,7 +107,29 @@ class Program:
     gradients: list[tuple[Any, Value | None, str]] = field(
         default_factory=list
     )  # (leaf, its gradient at the end, before)
+    settings: list[Setting] = field(default_factory=list)
+    rates: dict[tuple[int, str], Any] = field(default_factory=dict)  # (id of a group, key): what it was at the update
+    floats: list[Any] = field(default_factory=list)  # the arguments that were floats; None for others
     seconds: float = 0.0
+
+    def optimizers(self) -> list[Any]:
+        """Those that the step updates parameters with, in order."""
+        return [item for item in self.prelude if not isinstance(item, (Draw, Call))]
+
+    def used(self) -> set[Value]:
+        """The values that what the step leaves behind depends on."""
+        found = {v for v in self.outputs if isinstance(v, Value)} | {v for _, v in self.stores}
+        found |= {v for _, v, _ in self.gradients if v is not None}
+        for op in reversed(self.ops):
+            if isinstance(op, Update):
+                found.update(op.params, op.gradients)
+            elif op.out in found:
+                found.update(_values([*op.args, *op.params.values()]))
+        return found
+
+
+def _values(items: Any) -> list[Value]:
+    return [v for x in items for v in (_values(x) if isinstance(x, (tuple, list)) else [x]) if isinstance(v, Value)]
 
 
 def difference(a: Program, b: Program) -> tuple[str, Any] | None:
@@ -128,6 +163,16 @@ def difference(a: Program, b: Program) -> tuple[str, Any] | None:
             return f"{what}: {found}", None
     if [type(e) for e in a.prelude] != [type(e) for e in b.prelude]:
         return "random numbers are drawn in another order", None
+    if a.settings and len(a.settings) != len(b.settings):
+        return "the hyper-parameters that the step sets in an optimizer", None
+    for setting in b.settings:
+        rate = a.rates.get((id(setting.group), setting.key))
+        if not callable(setting.how) and rate is not None and rate != setting.how:
+            return f"the step sets '{setting.key}' to {setting.how}, and before to {rate}", None
+    for setting in a.settings:
+        rate = b.rates.get((id(setting.group), setting.key))
+        if rate is not None and setting.value(b.floats) != rate:
+            return f"the step sets '{setting.key}' to {rate} instead of {setting.value(b.floats)}", None
     if [(id(p), g is None) for p, g, _ in a.gradients] != [(id(p), g is None) for p, g, _ in b.gradients]:
         return "the gradients that the step finds or leaves", None
     return None
@@ -141,6 +186,8 @@ def _unlike(x: Any, y: Any, partner: dict[Value, Value]) -> str:
         if (x.kind, x.shape, x.dtype) != (y.kind, y.shape, y.dtype):
             return f"a value of shape {x.shape} ({x.kind}) is now one of shape {y.shape} ({y.kind})"
         partner[x] = y
+        if x.kind == "number":
+            return "" if x.source[0](y.source[2]) == y.source[1] else "a number was computed in another way"
         if x.kind == "made":
             equal = np.array_equal(x.source, y.source, equal_nan=x.dtype.kind == "f")
             return "" if equal else "an array that is made in the step has other values"

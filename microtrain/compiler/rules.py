@@ -15,13 +15,11 @@ import numpy as np
 from ..ops.indexing import is_view_index
 from ..ops.primitive import TABLE
 from .arrays import Array, Assemble, Const, Shape, Surprise, dense_strides, seen
+from .elementwise import BOOL, FLOATS
 from .program import Op
 
 if TYPE_CHECKING:
     from .lower import Lowering
-
-FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
-BOOL = np.dtype(bool)
 
 RULES: dict[str, Callable[..., Any]] = {}
 
@@ -200,6 +198,19 @@ def _set_item(low: Lowering, op: Op, x: Any, value: Any, *, index: Any) -> Any:
         if isinstance(value, Const)
         else low.view("broadcast_to", value, shape=place.shape)
     )
+    low.add(Assemble(low.site, low.phase, out, None, [(x, out), (piece, place)]))
+    return out
+
+
+@rule("write_view")
+def _write_view(low: Lowering, op: Op, x: Any, piece: Any, *, view: Any, settings: Any) -> Any:
+    if op.out.dtype not in FLOATS or x.dtype != op.out.dtype or piece.dtype not in (None, op.out.dtype):
+        return None
+    out = low.new(x.shape, op.out.dtype)
+    place = seen(out, view, settings)
+    if place is None:
+        return None
+    piece = Const(piece.value, place.shape, op.out.dtype) if isinstance(piece, Const) else piece
     low.add(Assemble(low.site, low.phase, out, None, [(x, out), (piece, place)]))
     return out
 

@@ -7,8 +7,11 @@ tiles depend on the shapes alone, so the bits do not depend on the threads.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import math
 from array import array
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -20,9 +23,11 @@ from ..kernels.program import Program
 from . import blas
 from .arrays import Array, Product
 
-ALONE = 1 << 18  # multiplications up to which OpenBLAS does not wake its own threads ...
-LEAST = 1 << 21  # ... and from which sharing pays; products in between are cut into pieces of the first kind (measured)
-TILE = 256  # rows and columns of a tile, at most
+ALONE = 1 << 18  # multiplications up to which OpenBLAS does not wake its own threads
+LEAST = 1 << 21  # and from which it pays to share them (measured)
+TILE = (256, 256)  # rows and columns of a tile, at most: larger ones leave the second-level cache ...
+ENOUGH = 8  # ... and less, down to SMALL, until there are so many tiles: then it matters little if a core is busy
+SMALL = 64
 FIELDS = 16  # integers that describe a tile
 
 SOURCE = '''"""Tiles of a matrix product (native.py: {native})."""
@@ -50,16 +55,27 @@ def wanted(step: Any) -> bool:
     """Is this a product that is worth sharing?"""
     if not isinstance(step, Product) or len(step.out.shape) != 2:
         return False
-    (_, k), n = step.a.shape[-2:], step.b.shape[-1]
-    work = step.out.size * k
-    return work > LEAST or (work > ALONE and n * k > ALONE)
+    return step.out.size * step.a.shape[-1] > LEAST
+
+
+def tile_of(m: int, n: int) -> tuple[int, int]:
+    """Rows and columns of the tiles that a matrix of this shape is cut into."""
+    down, across = TILE
+    while math.ceil(m / down) * math.ceil(n / across) < ENOUGH and max(down, across) > SMALL:
+        if min(m, down) > min(n, across) and down > SMALL:
+            down //= 2
+        elif across > SMALL:
+            across //= 2
+        else:
+            down //= 2
+    return down, across
 
 
 class Tiles:
     """One product, ready to run."""
 
     def __init__(self, step: Product, native: str) -> None:
-        from .emit import leading
+        from .products import leading
 
         a, b, out = step.a, step.b, step.out
         kind, found = ("f64" if out.dtype == np.float64 else "f32"), blas.find()
@@ -67,15 +83,16 @@ class Tiles:
         (a_turned, lda), (b_turned, ldb) = leading(a), leading(b)
         address = found.dgemm if kind == "f64" else found.sgemm
         rows = []
-        for i in range(0, m, TILE):
-            for j in range(0, n, TILE):
+        down, across = tile_of(m, n)
+        for i in range(0, m, down):
+            for j in range(0, n, across):
                 where = [
                     (a.memory.slot, _start(a) + i * a.strides[0]),
                     (b.memory.slot, _start(b) + j * b.strides[1]),
                     (out.memory.slot, _start(out) + i * n + j),
                 ]
                 places = [number for slot, offset in where for number in (slot, size * offset)]
-                sizes = [min(TILE, m - i), min(TILE, n - j), k, lda, ldb]
+                sizes = [min(down, m - i), min(across, n - j), k, lda, ldb]
                 rows.append([*places, a_turned, b_turned, *sizes, address, n, 0])
         self.table = np.array(rows, np.int64)
         self.kernel = _kernel(kind, found.width, native)
@@ -87,13 +104,7 @@ class Tiles:
             0, 0, count, 1, count, 0, 0, 1, self.kernel.address, 2, 0, 0, 8 * BLOCK, loop.address, 0, 0,
             self.table.ctypes.data, 8 * FIELDS, SIDE_BY_SIDE, 0, operands, 0, SIDE_BY_SIDE, 0,
         ))  # fmt: skip
-        get, put = _threads()
-        before = get()
-        put(1)
-        try:
-            pool.run(loop, job, True)
-        finally:
-            put(before)
+        pool.run(loop, job, True)
 
 
 def _start(x: Array) -> int:
@@ -105,6 +116,18 @@ def _kernel(kind: str, width: int, native: str) -> Program:
     pointer = "doubles" if kind == "f64" else "singles"
     text = SOURCE.format(kind=kind, width=width, native=native, pointer=pointer, fields=FIELDS)
     return Program(f"tiles of matrix products ({kind})", text)
+
+
+@contextlib.contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Inside, every product of BLAS is done by the thread that asks for it."""
+    get, put = _threads()
+    before = get()
+    put(1)
+    try:
+        yield
+    finally:
+        put(before)
 
 
 @cache

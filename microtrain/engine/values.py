@@ -121,7 +121,7 @@ class Values(Operand):
         return (self[i] for i in range(len(self)))  # type: ignore[index]
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self._data == (value._data if isinstance(value, Values) else value)).any())
+        return bool((looked_at(self) == (value._data if isinstance(value, Values) else value)).any())
 
     def __getattr__(self, name: str) -> Any:
         """Asked for what is not there: say why, or what was probably meant."""
@@ -146,11 +146,11 @@ class Values(Operand):
                 f"item() takes the only element, but this tensor has {self._data.size} (shape {self.shape}).",
                 fix="Index it first, reduce it with sum() or mean(), or use tolist().",
             )
-        return _looked_at(self).item()
+        return looked_at(self).item()
 
     def tolist(self) -> Any:
         """Nested Python lists (or a number)."""
-        return _looked_at(self).tolist()
+        return looked_at(self).tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """A read-only NumPy view of the values. `numpy().copy()` gives an array to write to.
@@ -159,7 +159,7 @@ class Values(Operand):
         """
         if self.requires_grad and not force:
             raise self._cut("numpy()")
-        _looked_at(self)
+        looked_at(self)
         # A write through it would go past the graph, unseen; unlike an array's flag, a memoryview's can't be reset.
         return np.asarray(memoryview(self._array()).toreadonly())  # type: ignore[arg-type]
 
@@ -169,7 +169,7 @@ class Values(Operand):
         if copy is False and dtype is not None and np.dtype(dtype) != self.dtype:
             raise ArgumentError(f"A tensor of dtype {self.dtype} can't become {np.dtype(dtype)} without a copy.")
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
-            return np.array(_looked_at(self), dtype=dtype)
+            return np.array(looked_at(self), dtype=dtype)
         return self.numpy()
 
     def _cut(self, who: str) -> NotDifferentiableError:
@@ -186,7 +186,7 @@ class Values(Operand):
                 f"A tensor with {self._data.size} elements (shape {self.shape}) is not one number.",
                 fix="For a truth value use any() or all(); for a number index it or reduce it first.",
             )
-        return _looked_at(self).item()
+        return looked_at(self).item()
 
     def __float__(self) -> float:
         if self.requires_grad and _being_stored():
@@ -205,7 +205,7 @@ class Values(Operand):
         return bool(self._single())
 
 
-def _looked_at(tensor: Values) -> Any:
+def looked_at(tensor: Values) -> Any:
     """The values, which the program now sees: a listener may have to know, because it can act on them."""
     for listener in MODE.get().listeners:
         if hasattr(listener, "read"):

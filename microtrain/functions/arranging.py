@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.values import looked_at
 from ..errors import ArgumentError, ShapeError
+from ..ops.conversion import check_device
 from ..ops.diagonals import from_diagonal
 from ..ops.indexing import get_copy, get_view
 from ..ops.joining import along, cat, hstack, pad, stack, vstack
@@ -217,21 +219,23 @@ def diagflat(input: Any, offset: int = 0) -> Any:
 
 
 @operation(method=False)
-def tril_indices(row: int, col: int, offset: int = 0) -> Any:
+def tril_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Any:
     """The indices (2, n) of the lower triangle of a row x col matrix."""
+    check_device(device)
     return wrap(np.array(np.tril_indices(row, offset, col)))
 
 
 @operation(method=False)
-def triu_indices(row: int, col: int, offset: int = 0) -> Any:
+def triu_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Any:
     """The indices (2, n) of the upper triangle of a row x col matrix."""
+    check_device(device)
     return wrap(np.array(np.triu_indices(row, offset, col)))
 
 
 @operation(method=False)
 def unravel_index(indices: Any, shape: Sequence[int]) -> Any:
     """Places in the flattened tensor as one index for each axis."""
-    return tuple(wrap(np.asarray(i)) for i in np.unravel_index(indices.detach()._data, as_sizes((shape,))))
+    return tuple(wrap(np.asarray(i)) for i in np.unravel_index(looked_at(indices), as_sizes((shape,))))
 
 
 @operation()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.values import looked_at
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..ops.arithmetic import clamp, div, sub
 from ..ops.comparison import choose
@@ -171,13 +172,13 @@ def diff(input: Any, n: int = 1, dim: int = -1) -> Any:
 @operation(inplace=True)
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
     """input, with the slices of `source` added at these numbers along an axis; a number may occur several times."""
-    numbers = np.asarray(index._data if isinstance(index, Tensor) else index)
+    numbers = index if isinstance(index, Tensor) else wrap(np.asarray(index))
     if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
         raise DtypeError(f"index_add(): the index is a vector of integers, not {numbers.dtype} of {numbers.shape}.")
     axis = normalise_dim(dim, input.ndim)
     wide = tuple(-1 if k == axis else 1 for k in range(source.ndim))
-    spread = np.broadcast_to(numbers.reshape(wide), source.shape).copy()
-    return input.scatter_add(axis, wrap(spread), source if alpha == 1 else source * alpha)
+    spread = broadcast_to(reshape(numbers, shape=wide), shape=source.shape)
+    return input.scatter_add(axis, spread, source if alpha == 1 else source * alpha)
 
 
 @operation(inplace=True)
@@ -244,7 +245,7 @@ def std_mean(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool =
 @operation()
 def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False) -> Any:
     """The different values, in order; with their numbers for each element, and how often they occur, if asked."""
-    values, inverse, counts = np.unique(input.detach()._data, return_inverse=True, return_counts=True)
+    values, inverse, counts = np.unique(looked_at(input), return_inverse=True, return_counts=True)
     extra = [inverse.reshape(input.shape)] * return_inverse + [counts] * return_counts
     return (wrap(values), *map(wrap, extra)) if extra else wrap(values)
 
@@ -254,8 +255,8 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often 0, 1, 2 ... occur in a vector of integers, or the sums of their weights."""
     if input.dtype.kind not in "iu" or input.ndim != 1 or (input._data < 0).any():
         raise ArgumentError("bincount() takes a vector of integers 0, 1, 2 ...", fix="Flatten it, or use x.long().")
-    given = None if weights is None else weights.detach()._data
-    return wrap(np.bincount(input._data, given, minlength))
+    given = None if weights is None else looked_at(weights)
+    return wrap(np.bincount(looked_at(input), given, minlength))
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------

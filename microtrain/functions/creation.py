@@ -219,44 +219,68 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     return _finish((stream(generator).random(input.shape) < p).astype(input.dtype), False)
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+# ---- like another tensor; there is one way for its memory to lie, so `memory_format` says nothing --------------------
+
+
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, requires_grad: bool = False, device: Any = None, memory_format: Any = None
+) -> Tensor:
     """Zeros in the shape and dtype of another tensor."""
-    return zeros(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return zeros(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype: Any = None, requires_grad: bool = False, device: Any = None, memory_format: Any = None
+) -> Tensor:
     """Ones in the shape and dtype of another tensor."""
-    return ones(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return ones(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
-def empty_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype: Any = None, requires_grad: bool = False, device: Any = None, memory_format: Any = None
+) -> Tensor:
     """A tensor to be written to, in the shape and dtype of another."""
-    return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: Any = None,
+    memory_format: Any = None,
+) -> Tensor:
     """One value, in the shape and dtype of another tensor."""
-    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
 def rand_like(
-    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False,
+    device: Any = None, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Uniform random numbers in the shape and dtype of another tensor."""
-    return rand(input.shape, generator=generator, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return rand(
+        input.shape, generator=generator, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device
+    )
 
 
 def randn_like(
-    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False,
+    device: Any = None, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Normal random numbers in the shape and dtype of another tensor."""
-    return randn(input.shape, generator=generator, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return randn(
+        input.shape, generator=generator, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device
+    )
 
 
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None
-) -> Tensor:
+    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Random integers in the shape and dtype of another tensor."""
     if high is None:
         low, high = 0, low
-    return randint(low, high, input.shape, generator=generator, dtype=dtype or input.dtype)
+    return randint(low, high, input.shape, generator=generator, dtype=dtype or input.dtype, device=device)

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import get_default_dtype, parse
+from ..engine.values import looked_at
 from ..errors import ArgumentError, ShapeError
+from ..ops.conversion import check_device
 from ..ops.primitive import operation
 from ..ops.shapes import as_sizes, common_shape
 from ..random import Generator, stream
@@ -67,13 +69,15 @@ def _normal(mean: Any, std: Any, size: tuple[int, ...], generator: Generator | N
 
 
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None
-) -> Tensor:
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None,
+) -> Tensor:  # fmt: skip
     """Normal random numbers: of a shape, or one for each element of the tensors `mean` and `std`.
 
     Raises `ArgumentError` for a negative standard deviation.
     """
-    raw = [x.detach()._data if isinstance(x, Tensor) else x for x in (mean, std)]
+    check_device(device)
+    raw = [looked_at(x) if isinstance(x, Tensor) else x for x in (mean, std)]
     shape = as_sizes((size,)) if size is not None else common_shape([np.shape(x) for x in raw], "normal()")
     kind = parse(dtype) or next((x.dtype for x in (mean, std) if isinstance(x, Tensor)), get_default_dtype())
     output: Tensor = wrap(_normal(raw[0], raw[1], shape, generator).astype(kind))

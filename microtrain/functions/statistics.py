@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine.values import looked_at
 from ..errors import ArgumentError, ShapeError
 from ..ops.arithmetic import clamp
 from ..ops.comparison import choose
@@ -90,7 +91,7 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
         values, counts = np.unique(row, return_counts=True)
         return np.flatnonzero(row == values[np.argmax(counts)])[-1:]
 
-    indices = wrap(np.apply_along_axis(last_of_most, axis, input.detach()._data))
+    indices = wrap(np.apply_along_axis(last_of_most, axis, looked_at(input)))
     values = gather_along(input, indices, dim=axis)
     return ValuesAndIndices(*((values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))))
 
@@ -118,7 +119,7 @@ def _running(input: Any, dim: int, best: Any) -> ValuesAndIndices:
     axis = normalise_dim(dim, input.ndim)
     if input.ndim == 0:
         return ValuesAndIndices(input.clone(), wrap(np.zeros((), np.int64)))
-    raw = input.detach()._data
+    raw = looked_at(input)
     wide = tuple(-1 if k == axis else 1 for k in range(input.ndim))
     here = (raw == best.accumulate(raw, axis=axis)) | np.isnan(raw)  # the last of equal ones counts
     indices = wrap(np.maximum.accumulate(np.where(here, np.arange(raw.shape[axis]).reshape(wide), 0), axis=axis))
@@ -192,7 +193,7 @@ def dist(input: Any, other: Any, p: float = 2) -> Any:
 @operation()
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """How many elements fall into each of `bins` equal intervals from min to max (of the data, if both are 0)."""
-    raw = input.detach()._data
+    raw = looked_at(input)
     low, high = (float(np.min(raw)), float(np.max(raw))) if min == max == 0 and raw.size else (min, max)
     if low == high:
         low, high = low - 1, high + 1
@@ -202,10 +203,10 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
 @operation(method=False)
 def searchsorted(sorted_sequence: Any, input: Any, *, right: bool = False, side: str | None = None) -> Any:
     """Where each element belongs in a sorted vector: before equal ones, or after them with right=True."""
-    values = sorted_sequence.detach()._data
+    values = looked_at(sorted_sequence)
     if values.ndim != 1:
         raise ShapeError(f"searchsorted() takes a sorted vector, not shape {values.shape}.")
-    raw = np.asarray(input.detach()._data if isinstance(input, Tensor) else input)
+    raw = np.asarray(looked_at(input) if isinstance(input, Tensor) else input)
     side = side or ("right" if right else "left")
     return wrap(np.asarray(np.searchsorted(values, raw, side)))  # type: ignore[call-overload]
 
@@ -220,8 +221,8 @@ def bucketize(input: Any, boundaries: Any, *, right: bool = False) -> Any:
 @operation(method=False)
 def isin(elements: Any, test_elements: Any, *, invert: bool = False) -> Any:
     """Elementwise: is it among the others?"""
-    others = test_elements.detach()._data if isinstance(test_elements, Tensor) else test_elements
-    return wrap(np.isin(elements.detach()._data, others, invert=invert))
+    others = looked_at(test_elements) if isinstance(test_elements, Tensor) else test_elements
+    return wrap(np.isin(looked_at(elements), others, invert=invert))
 
 
 @operation()
@@ -235,7 +236,7 @@ def unique_consecutive(input: Any) -> Any:
     """A vector without what equals the element before."""
     if input.ndim != 1:
         raise ShapeError(f"unique_consecutive() takes a vector, not shape {input.shape}.", fix="Flatten it.")
-    raw = input.detach()._data
+    raw = looked_at(input)
     return wrap(raw[np.concatenate([[True], raw[1:] != raw[:-1]])] if raw.size else raw.copy())
 
 

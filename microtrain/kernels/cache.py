@@ -22,15 +22,28 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import ArgumentError, KernelError
 from ..files import atomically
 from .compiling import Code
 
 NATIVE = ("elementary", "native", "folding", "rows", "sharing", "job", "compiling")  # files that end up in machine code
-FORMAT = 1  # of these files, and of the interface between kernels and the code that calls them
+FORMAT = 2  # of these files, and of the interface between kernels and the code that calls them
 
 
 def directory() -> Path:
-    """Where the cache is: `MICROTRAIN_CACHE_DIR`, or the platform's place for such things."""
+    """Where the cache is: `MICROTRAIN_CACHE_DIR`, or the platform's place for such things.
+
+    Raises `ArgumentError` if that is below a home directory which does not exist.
+    """
+    try:
+        return _directory()
+    except RuntimeError as error:  # of pathlib
+        raise ArgumentError(
+            f"There is no place for the cache: {error}", fix="Set MICROTRAIN_CACHE_DIR to a folder that can be written."
+        ) from None
+
+
+def _directory() -> Path:
     chosen = os.environ.get("MICROTRAIN_CACHE_DIR")
     if chosen:
         return Path(chosen).expanduser()
@@ -44,7 +57,7 @@ def directory() -> Path:
 def _folder(key: str) -> Path | None:
     try:
         return directory() / "kernels" / key
-    except RuntimeError:  # nobody's home
+    except ArgumentError:  # nobody's home
         return None
 
 
@@ -83,11 +96,15 @@ def get(key: str) -> Code | None:
     try:
         about = json.loads((folder / "kernel.json").read_bytes())
         data = (folder / "kernel.o").read_bytes()
-        if about["format"] != FORMAT or hashlib.sha256(data).hexdigest() != about["sha256"]:
-            return None
-        return Code(data, str(about["symbol"]), tuple(map(str, about["externals"])), float(about["seconds"]))
+        code = Code(data, str(about["symbol"]), tuple(map(str, about["externals"])), float(about["seconds"]))
+        return code if about["format"] == FORMAT and about["sha256"] == _checksum(code) else None
     except (OSError, ValueError, KeyError, TypeError):  # missing, unreadable or garbage: compile it again
         return None
+
+
+def _checksum(code: Code) -> str:
+    """Of the machine code, and of how to call it: a wrong name would be as bad."""
+    return hashlib.sha256(repr((code.symbol, code.externals)).encode() + code.data).hexdigest()
 
 
 def put(key: str, name: str, text: str, code: Code) -> bool:
@@ -101,7 +118,7 @@ def put(key: str, name: str, text: str, code: Code) -> bool:
         "symbol": code.symbol,
         "externals": list(code.externals),
         "seconds": round(code.seconds, 3),
-        "sha256": hashlib.sha256(code.data).hexdigest(),
+        "sha256": _checksum(code),
         "made": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
     try:
@@ -115,6 +132,10 @@ def put(key: str, name: str, text: str, code: Code) -> bool:
     except OSError:
         return False
     return True
+
+
+class UnwritableError(KernelError):
+    """Machine code can't be kept where the cache should be."""
 
 
 class Entry(NamedTuple):
@@ -133,7 +154,7 @@ def entries() -> list[Entry]:
     found = []
     try:
         folders = sorted(p for p in (directory() / "kernels").iterdir() if p.is_dir())
-    except (OSError, RuntimeError):
+    except (OSError, ArgumentError):
         return []
     for folder in folders:
         about: dict[str, Any] = {}

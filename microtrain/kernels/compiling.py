@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import warnings
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import KernelError
@@ -35,8 +35,10 @@ PATIENCE = 0.1  # seconds after which a learner is told what he is waiting for
 _lock = threading.RLock()  # one compilation at a time: Numba's own lock would do it, but the messages would mix
 
 
-def compile_kernel(what: str, text: str, path: Path | str, function: str = "kernel") -> Code:
-    """Compile `function(n, operands)` of a module's text. `what` names it in messages.
+def compile_kernel(what: str, text: str, keep: Callable[[Code], bool]) -> Code:
+    """Compile `kernel(n, operands)` of a module's text, and hand it to `keep`, which says whether it could keep it.
+
+    `what` names it in messages.
 
     Raises `KernelError`, with the reason in one line, if Numba can't be imported or can't compile it.
     """
@@ -44,14 +46,16 @@ def compile_kernel(what: str, text: str, path: Path | str, function: str = "kern
         start = time.perf_counter()
         try:
             _check_numba()
-            data, symbol, externals = _compile(text, str(path), function)
+            data, symbol, externals = _compile(text, f"<microtrain: {what}>")
         except KernelError:
             wait.failed = True
             raise
         except Exception as error:
             wait.failed = True
             raise KernelError(f"Numba can't compile {what} ({in_short(error)}).") from error
-        return Code(data, symbol, externals, time.perf_counter() - start)
+        code = Code(data, symbol, externals, time.perf_counter() - start)
+        wait.kept = keep(code)
+        return code
 
 
 def in_short(error: BaseException) -> str:
@@ -71,7 +75,7 @@ def _check_numba() -> None:
         raise NoNumbaError(f"Numba {numba.__version__} is switched off (NUMBA_DISABLE_JIT).")
 
 
-def _compile(text: str, path: str, function: str) -> tuple[bytes, str, tuple[str, ...]]:
+def _compile(text: str, path: str) -> tuple[bytes, str, tuple[str, ...]]:
     import llvmlite.binding as llvm
     from numba import njit, types
 
@@ -81,7 +85,7 @@ def _compile(text: str, path: str, function: str) -> tuple[bytes, str, tuple[str
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compiled = njit(signature, error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
-            namespace[function]
+            namespace["kernel"]
         )
     (result,) = compiled.overloads.values()
     library = result.library
@@ -99,7 +103,7 @@ class _Patience:
     """Tells the user on stderr, after `PATIENCE` seconds, what is being compiled, and at the end how long it took."""
 
     def __init__(self, what: str) -> None:
-        self.what, self.failed, self.told = what, False, False
+        self.what, self.failed, self.kept, self.told = what, False, False, False
 
     def __enter__(self) -> _Patience:
         self.start = time.perf_counter()
@@ -117,7 +121,8 @@ class _Patience:
         self.timer.join()
         if self.told:
             seconds = time.perf_counter() - self.start
-            _say(" failed\n" if self.failed else f" {seconds:.1f} s, once; it is kept for next time\n")
+            kept = ", once; it is kept for next time" if self.kept else "; it can't be kept: `microtrain cache info`"
+            _say(" failed\n" if self.failed else f" {seconds:.1f} s{kept}\n")
 
 
 def _say(text: str) -> None:

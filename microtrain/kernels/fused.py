@@ -87,7 +87,7 @@ class Fused:
     def make(self, kinds: str) -> Any:
         """The kernel for operands of these kinds, or None if there can't be one."""
         from .kernel import Kernel
-        from .source import Untranslatable, kernel_source
+        from .source import kernel_source
 
         if kinds.count("d") + kinds.count("f") == 0 or ("d" in kinds.lower() and "f" in kinds.lower()):
             return None
@@ -102,10 +102,8 @@ class Fused:
             while any(s.name == out for s in symbols):
                 out += "_"
             return Kernel(kernel_source(self.name, dtype, inputs, [(out, value)]))
-        except Untranslatable:
+        except Exception:  # what kernels can't do, or symbols can't read: it branches, or calls other functions
             return None
-        except Exception:
-            return None  # a formula that symbols can't read: it branches, or calls other functions
 
 
 def kinds_with(fused: Fused, dtype: str) -> list[str]:
@@ -144,7 +142,10 @@ class FusedUpdate:
         """Update p and the state in place; False if NumPy is to do it. `memo` is the caller's, for the next call."""
         prepared = memo.get(tier.name) if memo else None
         if prepared is not None and not tier.disabled and prepared.fits((p, *state), g, hyper):
-            return prepared(g, hyper)  # type: ignore[no-any-return]
+            try:
+                return prepared(g, hyper)  # type: ignore[no-any-return]
+            except KernelError:  # there are more threads than last time, and they can't share: as below, then
+                memo.clear()
         operands = [p, g, *state, *hyper]
         kinds, most = kinds_of(operands)
         if not kinds:
@@ -168,7 +169,7 @@ class FusedUpdate:
 
     def make(self, kinds: str) -> Any:
         from .kernel import Kernel
-        from .source import Untranslatable, kernel_source
+        from .source import kernel_source
 
         arrays, numbers = kinds[: len(self.names)], kinds[len(self.names) :]
         if set(arrays) not in ({"d"}, {"f"}) or not set(numbers) <= set("nD" if arrays[0] == "d" else "n"):
@@ -182,8 +183,6 @@ class FusedUpdate:
                     self.name, _NAMES[arrays[0]], inputs, list(zip(targets, outputs, strict=False)), in_place=True
                 )
             )
-        except Untranslatable:
-            return None
         except Exception:
             return None
 

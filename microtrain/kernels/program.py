@@ -17,6 +17,7 @@ class Program:
         self.name, self.text = name, text
         self.key = ""  # in the cache
         self.seconds = 0.0  # what compiling took, now or when it was put into the cache
+        self.kept = False  # was it compiled here and put there?
         self.found_in = 0.0  # what finding it in the cache took
         self._address = 0
         self._lock = threading.Lock()
@@ -35,8 +36,7 @@ class Program:
         self.key = self._key()
         code = cache.get(self.key)
         if code is None:
-            code = compiling.compile_kernel(self.name, self.text, f"<microtrain: {self.name}>")
-            cache.put(self.key, self.name, self.text, code)
+            code = self._compiled(self.key)
             address = loading.load(code)
         else:
             address = loading.load(code)
@@ -45,14 +45,30 @@ class Program:
         return address
 
     def prepare(self) -> bool:
-        """See to it that the machine code is in the cache; was it missing? Raises `KernelError` if it can't be compiled."""
+        """See to it that the machine code is in the cache; was it missing?
+
+        Raises `KernelError` if it can't be compiled, `UnwritableError` if it can't be kept.
+        """
         key = self._key()
         if cache.get(key) is not None:
             return False
-        cache.put(
-            key, self.name, self.text, compiling.compile_kernel(self.name, self.text, f"<microtrain: {self.name}>")
-        )
+        self._compiled(key)
+        if not self.kept:
+            raise cache.UnwritableError(
+                f"Kernels can't be kept in {cache.directory()}.",
+                "The folder can't be written, or the disk is full.",
+                "Set MICROTRAIN_CACHE_DIR to another folder.",
+            )
         return True
+
+    def _compiled(self, key: str) -> compiling.Code:
+        """The code, compiled here and now, and put into the cache if that is possible."""
+
+        def keep(code: compiling.Code) -> bool:
+            self.kept = cache.put(key, self.name, self.text, code)
+            return self.kept
+
+        return compiling.compile_kernel(self.name, self.text, keep)
 
     def _key(self) -> str:
         try:

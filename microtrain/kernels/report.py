@@ -57,7 +57,7 @@ def _facts(kernel: Any, size: int) -> list[str]:
     elif program.found_in:
         made = f"in {program.seconds:.2f} s, once; here found in the cache in {1000 * program.found_in:.0f} ms"
     else:
-        made = f"in {program.seconds:.2f} s, and kept in the cache"
+        made = f"in {program.seconds:.2f} s, {'and kept in the cache' if program.kept else 'but the cache could not keep it'}"
     ran = [f"    ran        {_count(kernel.runs, 'time')}, on {_count(kernel.elements, 'element')} in all"]
     total = f" (all {size:,}: {_bytes(read * size)} and {_bytes(written * size)})" if size else ""
     replaced = f"{_count(source.steps, 'operation')} of NumPy"
@@ -83,7 +83,7 @@ def _bytes(n: int) -> str:
 
 
 def explain(thing: Any) -> Explanation:
-    """The formula behind a tensor (the operation that made it), an operation, or an optimizer's rule, and its kernels.
+    """The formula behind a tensor (the operation that made it), an operation or an optimizer, and its kernels.
 
     >>> import microtrain as mt
     >>> from microtrain import F
@@ -119,8 +119,15 @@ def explain(thing: Any) -> Explanation:
     what it replaces. If there is none yet, the source that a large array of float64 would get. Raises `ArgumentError` for
     what is none of these.
     """
+    if hasattr(thing, "param_groups"):
+        thing = thing.rule_for(thing.param_groups[0])  # as its options ask for
+    thing = getattr(thing, "rule", thing)  # of a class of optimizers
     if isinstance(getattr(thing, "kernel", None), FusedUpdate):
         return _explain_update(thing)
+    if hasattr(thing, "latex") and hasattr(thing, "lines"):  # an equation that is not elementwise
+        return Explanation(
+            thing.name, "\n".join(text for text, _ in thing.lines), thing.latex(), [], ["NumPy computes it."]
+        )
     row = _row_of(thing)
     explained = _explain_row(row)
     if getattr(thing, "grad_fn", None) is not None:
@@ -217,7 +224,7 @@ def _row_of(thing: Any) -> Any:
         if hasattr(found, "vjps"):
             return found
     raise ArgumentError(
-        "explain() takes a tensor that an operation made, an operation, or an optimizer's rule, "
+        "explain() takes a tensor that an operation made, an operation, or an optimizer or its rule, "
         f"not {type(thing).__name__}{' without a graph' if hasattr(thing, 'requires_grad') else ''}.",
         fix="Mark an input with requires_grad=True, or name the operation: mt.explain(mt.tanh).",
     )

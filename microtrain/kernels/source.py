@@ -27,6 +27,9 @@ INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 LOGIC = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}
 HELPERS = frozenset(["minimum", "maximum", "sign", "floor", "ceil", "trunc", "rint"])  # of elementary.py
+RESERVED = HELPERS | set(
+    "n i k beyond f32 f64 operands abs range sqrt inf nan select wide_vectors no_overlap LIMIT".split()
+)  # what the loop of a kernel calls or sets itself
 SUM, PRODUCT, PREFIX, ATOM = range(4)  # how tightly a piece of source binds
 LONG = 72  # characters; a longer expression gets a line of its own
 WIDTH = 96  # of the whole; `mt.explain` indents by four more
@@ -181,11 +184,10 @@ class _Writer:
         self.lines: list[str] = []
         self.called: set[str] = set()
         taken = {s.name for s, _ in inputs}
-        reserved = {"n", "i", "k", "beyond", "f32", "f64", "operands", "abs", "range", "sqrt", "inf", "nan", "select"}
         for s, _ in inputs:
             self.names[s] = s.name
             if (
-                s.name in reserved
+                s.name in RESERVED
                 or (s.name[:1] == "t" and s.name[1:].isdigit())
                 or s.name.endswith(("_f32", "_f64", "_"))
             ):

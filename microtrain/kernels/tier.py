@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,6 +33,8 @@ large = LARGE  # arrays of fewer elements never get near a kernel; read by `Tens
 large_update = LARGE_UPDATE
 name = "auto"
 disabled = False
+_chosen: list[list[str]] = []  # what was chosen outside of all blocks of `use`, and in those that have not ended
+_lock = threading.Lock()
 
 
 def set_tier(tier: str) -> None:
@@ -57,12 +60,16 @@ def use(tier: str) -> Iterator[None]:
 
     Raises `ArgumentError` unless `tier` is "auto", "numpy" or "numba".
     """
-    before = name
-    set_tier(tier)
+    mine = [tier]
+    with _lock:
+        set_tier(tier)
+        _chosen.append(mine)
     try:
         yield
-    finally:
-        set_tier(before)
+    finally:  # blocks of several threads need not end in the order in which they began
+        with _lock:
+            _chosen[:] = [each for each in _chosen if each is not mine]
+            set_tier(_chosen[-1][0])
 
 
 def least(plain: bool) -> int:
@@ -74,3 +81,4 @@ try:
     set_tier(os.environ.get("MICROTRAIN_KERNELS", "auto").strip().lower() or "auto")
 except ArgumentError as error:
     raise ArgumentError(f"MICROTRAIN_KERNELS: {error.what}", fix=error.fix) from None
+_chosen.append([name])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import KernelError
+from .cache import UnwritableError
 from .fused import kinds_with
 from .kernel import Kernel
 from .program import Program
@@ -62,7 +63,7 @@ def warm(
 ) -> tuple[int, int]:
     """Compile what `programs` lists, into the disk cache: (how many were compiled, how many there are).
 
-    Raises `KernelError` if Numba is missing. A program that can't be compiled is left out.
+    Raises `KernelError` if Numba is missing or nothing can be kept. A program that can't be compiled is left out.
     """
     from .compiling import NoNumbaError
 
@@ -72,7 +73,7 @@ def warm(
             progress(program)
         try:
             new = program.prepare()
-        except NoNumbaError:
+        except (NoNumbaError, UnwritableError):
             raise
         except KernelError:
             continue

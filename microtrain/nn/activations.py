@@ -6,8 +6,9 @@ from typing import Any
 
 from ..tensor import Tensor
 from . import functional as F
+from .init import constant_
+from .layers import empty
 from .module import Module
-from .parameter import Parameter
 from .settings import chosen
 
 
@@ -67,9 +68,10 @@ class Identity(Module):
 class PReLU(Module):
     """x for x > 0, a x elsewhere, with trained slopes a: one, or one for each channel."""
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
-        self.weight = Parameter([init] * num_parameters)
+        self.weight = empty((num_parameters,), dtype, device)
+        constant_(self.weight, init)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.prelu(input, self.weight)  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from ..errors import DtypeError, IndexingError
 from .module import Module
 from .parameter import Parameter
+from .state import check_part
 
 Item = TypeVar("Item")
 
@@ -23,6 +24,7 @@ class _Items(Module, Generic[Item]):
     def _set(self, name: str, item: Item) -> None:
         if not isinstance(item, self.kind):
             raise DtypeError(f"{type(self).__name__} holds {self.kind.__name__}s, not {type(item).__name__}.")
+        check_part(self, name, item, self.kind)
         setattr(self, name, item)
 
     def __len__(self) -> int:

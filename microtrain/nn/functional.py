@@ -131,7 +131,10 @@ def scaled_dot_product_attention(
 def attention_weights(
     query: Tensor, key: Tensor, attn_mask: Any = None, is_causal: bool = False, scale: float | None = None
 ) -> Tensor:
-    """softmax(Q K^T / sqrt(d)), the weights of `scaled_dot_product_attention`: rows add up to 1."""
+    """softmax(Q K^T / sqrt(d)), the weights of `scaled_dot_product_attention`: rows add up to 1.
+
+    Where the mask lets a position look at nothing its row is 0, as in PyTorch.
+    """
     if query.ndim < 2 or key.ndim < 2 or query.shape[-1] != key.shape[-1]:
         raise ShapeError(f"Attention: queries {query.shape} and keys {key.shape} must be (..., length, d) with one d.")
     scores = matmul(query, key.mT) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
@@ -141,9 +144,9 @@ def attention_weights(
         attn_mask = np.tril(np.ones(scores.shape[-2:], dtype=bool))
     if attn_mask is not None:
         if attn_mask.dtype.kind == "b":
-            scores = choose(attn_mask, scores, -np.inf)
-        else:
-            scores = scores + attn_mask
+            sees = attn_mask.any(-1, keepdims=True)  # softmax of nothing but -inf would be NaN
+            return choose(sees, softmax(choose(attn_mask | ~sees, scores, -np.inf), -1), 0.0)  # type: ignore[no-any-return]
+        scores = scores + attn_mask
     return softmax(scores, -1)  # type: ignore[no-any-return]
 
 

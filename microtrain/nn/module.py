@@ -78,19 +78,31 @@ class Module:
 
     # ---- what is inside --------------------------------------------------------------------------------------------
 
+    def _parts(self) -> list[tuple[str, Module]]:
+        """The attributes that are modules; a shared one under each of its names."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules that are attributes of this one."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
+        """The modules that are attributes of this one, each once."""
+        seen: set[int] = set()
+        for name, child in self._parts():
+            if id(child) not in seen:
+                seen.add(id(child))
+                yield name, child
 
     def children(self) -> Iterator[Module]:
         """The modules that are attributes of this one, without their names."""
         for _, child in self.named_children():
             yield child
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with dotted names; the module itself is ''."""
+    def named_modules(self, prefix: str = "", *, remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with dotted names; the module itself is ''.
+
+        Without `remove_duplicate` shared ones come under each of their names.
+        """
+        if not remove_duplicate:
+            yield from state.paths(self, prefix)
+            return
         seen: set[int] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
@@ -98,24 +110,28 @@ class Module:
             if id(module) not in seen:
                 seen.add(id(module))
                 yield name, module
-                stack.extend((state.joined(name, key), child) for key, child in reversed(list(module.named_children())))
+                stack.extend((state.joined(name, key), child) for key, child in reversed(module._parts()))
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
         for _, module in self.named_modules():
             yield module
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
-        """All parameters with dotted names, in the order in which they were set; shared ones once.
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with dotted names, in the order in which they were set.
 
+        Shared ones come once; without `remove_duplicate` under each of their names.
         Warns about parameters in plain lists and dicts, which are not found.
         """
         seen: set[int] = set()
         hidden: list[tuple[str, Parameter]] = []
-        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+        modules = self.named_modules(prefix, remove_duplicate=remove_duplicate)
+        for path, module in modules if recurse else [(prefix, self)]:
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
-                    if id(value) not in seen:
+                    if id(value) not in seen or not remove_duplicate:
                         seen.add(id(value))
                         yield state.joined(path, name), value
                 elif type(value) in (list, tuple, dict):
@@ -148,16 +164,25 @@ class Module:
             yield buffer
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """A tensor that belongs to the module but is not trained; if `persistent` it is saved."""
+        """A tensor that belongs to the module but is not trained; if `persistent` it is saved.
+
+        Raises `DtypeError` for what is no tensor, `ArgumentError` for a name with a dot or of another attribute.
+        """
+        state.check_part(self, name, tensor, Tensor)
         self._buffers[name] = persistent
         setattr(self, name, tensor)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """The same as setting the attribute."""
+        """The same as setting the attribute. Raises `DtypeError` for what is no parameter."""
+        state.check_part(self, name, param, Parameter)
         setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """The same as setting the attribute, for names that are made by the program."""
+        """The same as setting the attribute, for names that are made by the program.
+
+        Raises `DtypeError` for what is no module, `ArgumentError` for a name with a dot or of another attribute.
+        """
+        state.check_part(self, name, module, Module)
         setattr(self, name, module)
 
     register_module = add_module

@@ -31,12 +31,12 @@ class RNNCell(Module):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", *,
-        dtype: Any = None, generator: Generator | None = None,
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None,
+        dtype: Any = None, *, generator: Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.input_size, self.hidden_size, self.nonlinearity = input_size, hidden_size, _check(nonlinearity)
-        self.weight_ih = empty((hidden_size, input_size), dtype)
+        self.weight_ih = empty((hidden_size, input_size), dtype, device)
         self.weight_hh = empty((hidden_size, hidden_size), dtype)
         self.bias_ih = empty((hidden_size,), dtype) if bias else None
         self.bias_hh = empty((hidden_size,), dtype) if bias else None
@@ -71,8 +71,8 @@ class RNN(Module):
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
-        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, *, dtype: Any = None,
-        generator: Generator | None = None,
+        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, *, device: Any = None,
+        dtype: Any = None, generator: Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         if bidirectional:
@@ -85,7 +85,7 @@ class RNN(Module):
         self.nonlinearity, self.bias, self.batch_first, self.dropout = _check(nonlinearity), bias, batch_first, dropout
         for layer in range(num_layers):
             size = hidden_size if layer else input_size
-            setattr(self, f"weight_ih_l{layer}", empty((hidden_size, size), dtype))
+            setattr(self, f"weight_ih_l{layer}", empty((hidden_size, size), dtype, device))
             setattr(self, f"weight_hh_l{layer}", empty((hidden_size, hidden_size), dtype))
             if bias:
                 setattr(self, f"bias_ih_l{layer}", empty((hidden_size,), dtype))

@@ -36,7 +36,7 @@ def described(module: Module) -> str:
     lines: list[str] = []
 
     def add(name: str, module: Any, indent: str) -> None:
-        children = list(module.named_children())
+        children = module._parts()
         own = _own(module)
         note = ", ".join(f"{key} {_shape(p)}" for key, p in own.items())
         if own or children or not indent:

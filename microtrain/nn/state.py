@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError, GraphError, ShapeError
+from ..errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .parameter import Parameter, UninitializedParameter
 
 if TYPE_CHECKING:
@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 def joined(path: str, name: str) -> str:
     """A dotted name."""
     return f"{path}.{name}" if path else name
+
+
+def check_part(module: Module, name: str, value: Any, kind: type[Any]) -> None:
+    """Raise `DtypeError` or `ArgumentError` if this can't be a part of a module under this name."""
+    if value is not None and not isinstance(value, kind):
+        raise DtypeError(
+            f"'{name}' of {type(module).__name__} is to be a {kind.__name__}, not a {type(value).__name__}.",
+            fix="Wrap it: nn.Parameter(tensor)." if kind is Parameter else "",
+        )
+    if not name or "." in name:
+        raise ArgumentError(f"No part of a module can be called '{name}'.", "Dots join the names of parts.")
+    before = getattr(module, name, None)
+    if before is not None and not isinstance(before, kind):
+        raise ArgumentError(
+            f"No part of {type(module).__name__} can be called '{name}': it has an attribute of that name."
+        )
 
 
 def paths(module: Module, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -35,7 +51,7 @@ def paths(module: Module, prefix: str = "") -> Iterator[tuple[str, Module]]:
             )
         yield path, module
         above = above | {id(module)}
-        stack.extend((joined(path, name), child, above) for name, child in reversed(list(module.named_children())))
+        stack.extend((joined(path, name), child, above) for name, child in reversed(module._parts()))
 
 
 def innermost_first(module: Module) -> list[Module]:

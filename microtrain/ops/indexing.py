@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DtypeError, IndexingError, ShapeError
 from .comparison import choose
 from .primitive import Primitive, operation, primitive
-from .shapes import broadcast_to, common_shape, normalise_dim, reshape
+from .shapes import broadcast_to, common_shape, copy, normalise_dim, reshape
 
 
 def is_view_index(index: Any) -> bool:
@@ -207,7 +207,7 @@ def scatter(input: Any, dim: int, index: Any, src: Any) -> Any:
     """`input` with src[i][j] (or a number) written at [index[i][j]][j] (for dim 0); the last write wins."""
     many = bool(getattr(src, "shape", ()))
     axis, indices = _index_along(input, dim, index, "scatter", (src,) if many else ())
-    raw = np.array(indices._data if hasattr(indices, "_data") else indices)
+    raw = copy(indices)._data if hasattr(indices, "_data") else np.array(indices)
     if many:
         src = get_part(src, tuple(slice(n) for n in raw.shape))
     return put(input, src, index=_along(raw, axis))
@@ -220,20 +220,22 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     if input.ndim == 0:
         raise ShapeError("index_select() of a tensor without axes (shape ()).")
     indices = _indices(index, input.shape[axis], f"index_select() of shape {input.shape}")
-    raw = np.array(indices._data if hasattr(indices, "_data") else indices)
-    if raw.ndim > 1:
-        raise ShapeError(f"index_select(): the positions are a vector, not of shape {raw.shape}.")
-    return get_copy(input, index=(*(slice(None),) * axis, raw.reshape(-1)))
+    if indices.ndim > 1:
+        raise ShapeError(f"index_select(): the positions are a vector, not of shape {indices.shape}.")
+    place = (*(slice(None),) * axis, indices.reshape(-1))
+    return input[place]
 
 
 @operation()
 def masked_select(input: Any, mask: Any) -> Any:
     """The elements where the mask is true, as a vector."""
-    raw = np.array(mask._data if hasattr(mask, "_data") else mask)
-    if raw.dtype.kind != "b":
-        raise DtypeError(f"masked_select(): the mask must be boolean, not {raw.dtype}.", fix="Compare: x[x > 0].")
-    shape = common_shape([input.shape, raw.shape], "masked_select()")
-    return get_copy(broadcast_to(input, shape=shape), index=np.broadcast_to(raw, shape))
+    if not hasattr(mask, "_data"):
+        mask = np.array(mask)
+    if mask.dtype.kind != "b":
+        raise DtypeError(f"masked_select(): the mask must be boolean, not {mask.dtype}.", fix="Compare: x[x > 0].")
+    shape = common_shape([input.shape, mask.shape], "masked_select()")
+    mask = broadcast_to(mask, shape=shape) if hasattr(mask, "_data") else np.broadcast_to(mask, shape)
+    return broadcast_to(input, shape=shape)[mask]
 
 
 encode = primitive("one_hot", lambda x, *, num_classes: (x[..., None] == np.arange(num_classes)).astype(np.int64))

@@ -274,6 +274,9 @@ def cross_entropy(
         if reduction == "mean":
             return mean_surprise(input, labels, saved=saved)
         return reduce(surprise(input, labels, saved=saved), reduction)
+    if counted is not None and hasattr(target, "_data"):  # the same of operations, for those who listen
+        counted = target != ignore_index
+        labels = choose(counted, target, 0)
     losses, shares = _shared_losses(input, labels, counted, weight, label_smoothing)
     return reduce(losses, reduction, shares)
 
@@ -289,7 +292,7 @@ def _shared_losses(input: Any, labels: Any, counted: Any, weight: Any, label_smo
     """(losses, the share of each in the mean), with class weights, ignored samples and smoothing."""
     raw = labels._data if hasattr(labels, "_data") else labels
     counted = np.broadcast_to(np.True_, raw.shape) if counted is None else counted
-    shares = counted.astype(input.dtype)
+    shares = counted.to(input.dtype) if hasattr(counted, "_data") else counted.astype(input.dtype)
     if weight is not None:
         shares = weight[raw] * shares
     losses = choose(counted, surprise(input, labels), 0) * shares

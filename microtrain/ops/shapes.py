@@ -287,12 +287,12 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
 
 
 @operation()
-def clone(input: Any) -> Any:
+def clone(input: Any, *, memory_format: Any = None) -> Any:
     """A copy in new memory, still part of the graph."""
     return copy(input)
 
 
 @operation()
-def contiguous(input: Any) -> Any:
+def contiguous(input: Any, *, memory_format: Any = None) -> Any:
     """The tensor itself if its elements lie in memory in order, else a copy."""
     return input if input.is_contiguous() else copy(input)

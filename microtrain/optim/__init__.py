@@ -11,6 +11,7 @@ from .adagrad import Adadelta, Adagrad
 from .adam import Adam, AdamW
 from .adamax import Adamax
 from .asgd import ASGD
+from .conjugate_gradient import ConjugateGradient
 from .exhaustive import ExhaustiveSearch, binary_perceptron, exhaustive
 from .gauss_newton import GaussNewton
 from .langevin import LangevinGD
@@ -33,11 +34,11 @@ from .table import table
 from .wolfe import strong_wolfe
 
 __all__ = [
-    "ASGD", "LBFGS", "SGD", "SVRG", "SWATS", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ExhaustiveSearch",
-    "GaussNewton", "GradientDescent", "LangevinGD", "LineSearch", "LineSearchGD", "Momentum", "NAdam", "Nesterov",
-    "Newton", "NormalizedGD", "Optimizer", "Preconditioned", "RAdam", "RMSprop", "Rprop", "Rule", "SignGD", "armijo_ok",
-    "backtracking", "binary_perceptron", "bracketing", "exhaustive", "golden_section", "lr_scheduler",
-    "schedules", "strong_wolfe", "table",
+    "ASGD", "LBFGS", "SGD", "SVRG", "SWATS", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ConjugateGradient",
+    "ExhaustiveSearch", "GaussNewton", "GradientDescent", "LangevinGD", "LineSearch", "LineSearchGD", "Momentum",
+    "NAdam", "Nesterov", "Newton", "NormalizedGD", "Optimizer", "Preconditioned", "RAdam", "RMSprop", "Rprop",
+    "Rule", "SignGD", "armijo_ok", "backtracking", "binary_perceptron", "bracketing", "exhaustive",
+    "golden_section", "lr_scheduler", "schedules", "strong_wolfe", "table",
 ]  # fmt: skip
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..engine.node import memory_of
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .rule import Rule
 
 SMALL = 1 << 14  # elements; larger parameters are updated one by one
@@ -42,6 +42,10 @@ class Buckets:
         lists = sorted(together.values(), key=lambda pairs: -pairs[0][0].numel())  # one kernel's threads help the next
         self.buckets = [Bucket(rule, [p for p, _ in pairs], [s for _, s in pairs], scalars) for pairs in lists]
 
+    def have_state(self, state: Mapping[Tensor, State]) -> bool:
+        """Is the optimizer's state still what was made here, or has the program replaced or removed some of it?"""
+        return all(bucket.has_state(state) for bucket in self.buckets)
+
     def gradients(self, writer: Writer) -> list[tuple[Bucket, list[Any]]] | None:
         """Each bucket with the gradients of its parameters, which are noted as written by `writer`.
 
@@ -64,8 +68,9 @@ class Bucket:
         self.memo: dict[str, Any] = {}  # what the rule knows of these arrays since the last step
         self.away: list[tuple[Tensor, np.ndarray]] | None = None  # parameters that are elsewhere
         if len(params) == 1:
-            self.state = [states[0][name] for name in rule.state]
+            self.state = [states[0][name]._array() for name in rule.state]
             self.members: list[tuple[Tensor, Any]] = [(params[0], None)]
+            self.kept = self._kept()
             return
         ends = np.cumsum([p.numel() for p in params]).tolist()
         parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
@@ -74,10 +79,27 @@ class Bucket:
         self.members = list(zip(params, self.views, strict=True))
         self.state = []
         for name in rule.state:
-            flat = np.concatenate([state[name].reshape(-1) for state in states])
+            flat = np.concatenate([state[name]._array().reshape(-1) for state in states])
             self.state.append(flat)
             for state, part, p in zip(states, parts, params, strict=True):
-                state[name] = flat[part].reshape(p.shape)
+                state[name] = wrap(flat[part].reshape(p.shape))
+        self.kept = self._kept()
+
+    def _kept(self) -> list[tuple[Tensor, State, list[tuple[str, Tensor]]]]:
+        """Each parameter with its state, and what is in that."""
+        pairs = zip(self.params, self.states, strict=True)
+        return [(p, state, [(name, state[name]) for name in self.rule.state]) for p, state in pairs]
+
+    def has_state(self, all_states: Mapping[Tensor, State]) -> bool:
+        """Is the state of all parameters what it was after the last step?"""
+        step = self.scalars["step"]
+        for p, state, kept in self.kept:
+            if all_states.get(p) is not state or state.get("step") != step:
+                return False
+            for name, value in kept:
+                if state.get(name) is not value:
+                    return False
+        return True
 
     def begin(self, writer: Writer) -> list[Any]:
         """The gradients, on the way to a step: the parameters are noted as written, and all in their place."""

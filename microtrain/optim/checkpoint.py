@@ -19,7 +19,12 @@ def saved(optimizer: Optimizer) -> dict[str, Any]:
     """{"state": {number of the parameter: its state}, "param_groups": [hyper-parameters and numbers]}; a copy."""
     number = {p: k for k, p in enumerate(optimizer._params())}
     state = {
-        number[p]: {key: _copied(value) for key, value in entries.items() if key not in optimizer.transient}
+        number[p]: {
+            # what a program's own optimizer keeps is given out as it is, as PyTorch does
+            key: value if optimizer.rule is None and isinstance(value, Tensor) else _copied(value)
+            for key, value in entries.items()
+            if key not in optimizer.transient
+        }
         for p, entries in optimizer.state.items()
         if p in number and entries
     }
@@ -32,6 +37,8 @@ def saved(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().clone()
     if isinstance(value, np.ndarray):
         return wrap(value.copy())
     return [_copied(v) for v in value] if isinstance(value, list) else value
@@ -61,11 +68,14 @@ def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
                     f"load_state_dict(): '{key}' of parameter {number} has shape {np.shape(value)}, "
                     f"but the parameter has {p.shape}."
                 )
-        state[p] = {
-            key: _loaded(value, p, key not in of_parameters) if optimizer.rule is not None else _kept(value, p)
-            for key, value in entries.items()
-            if value is not None
-        }
+        state[p] = {}
+        for key, value in entries.items():
+            if value is None:
+                continue
+            if optimizer.rule is None:
+                state[p][key] = _kept(value, p)
+            else:
+                state[p][key] = wrap(_loaded(value, p, False)) if key in of_parameters else _loaded(value, p)
     for group, entries in zip(optimizer.param_groups, groups, strict=True):
         group.update({key: entries[key] for key in entries if key in ("initial_lr", *group) and key != "params"})
     optimizer.state = state

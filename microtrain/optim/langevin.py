@@ -47,7 +47,7 @@ class LangevinGD(Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p._grad is not None:
-                    noise = self.state_of(p, self.rule, group)["noise"]
+                    noise = self.state_of(p, self.rule, group)["noise"]._array()
                     noise[...] = self.generator.numpy.standard_normal(noise.shape)
 
     def state_dict(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class LineSearchGD(WholeOptimizer):
 
     Args:
         search: "armijo" (backtracking from lr), "wolfe" (from lr), "bracket" or "golden" (between 0 and lr), or
-            "exact", g.g / g.Hg, which is the best step on a quadratic.
+            "exact", g.g / g.Hg, which is the best step on a quadratic (lr where the loss is not curved upwards).
         lr: the first or the longest step.
         rho, c: of backtracking.
         tol: of the bracket; the minimum is looked for between 0 and lr only.
@@ -60,31 +60,38 @@ class LineSearchGD(WholeOptimizer):
             loss = objective.graph("LineSearchGD")
             gradients = objective.gradient_graph(loss)
             g = self.flat.joined([x._data for x in gradients])
-            curvature = float(g @ objective.product(gradients, g))
-            step = float(g @ g) / curvature if curvature else lr
+            d = self.direction(g)
+            curvature = float(d @ objective.product(gradients, d))
+            step = -float(g @ d) / curvature if curvature > 0 else lr  # else there is no lowest point on the line
             self.search = LineSearch("exact", step, float("nan"), evaluations=[(0.0, float(loss))])
         else:
             loss, g = objective.with_gradient()
+            d = self.direction(g)
             if g.any():
-                self.search = self._find(objective, group, lr, float(loss), g)
+                self.search = self._find(objective, group, lr, float(loss), d, float(g @ d))
             else:
                 self.search = LineSearch("none, at a stationary point", 0.0, float(loss))
-        self.move(start - self.search.step * g, where)
+        self.move(start + self.search.step * d, where)
         return loss
 
-    def _find(self, objective: Objective, group: Any, lr: float, loss: float, g: np.ndarray) -> LineSearch:
-        slope = -float(g @ g)
+    def direction(self, g: np.ndarray) -> np.ndarray:
+        """Where to search, given the gradient."""
+        return -g
+
+    def _find(
+        self, objective: Objective, group: Any, lr: float, loss: float, d: np.ndarray, slope: float
+    ) -> LineSearch:
         if group["method"] == "wolfe":
             start = self.flat.values()
 
             def phi(step: float) -> tuple[float, float]:
-                self.flat.write(start - step * g)
+                self.flat.write(start + step * d)
                 value, gradient = objective.with_gradient()
-                return float(value), -float(gradient @ g)
+                return float(value), float(gradient @ d)
 
             return strong_wolfe(phi, lr, loss, slope, c1=group["c"])
         if group["method"] == "armijo":
             search = partial(backtracking, slope=slope, step=lr, rho=group["rho"], c=group["c"], start=loss)
         else:
             search = partial(bracketing if group["method"] == "bracket" else golden_section, high=lr, tol=group["tol"])
-        return search(objective.along(-g))
+        return search(objective.along(d))

@@ -136,7 +136,7 @@ class Nesterov(Optimizer):
                 for p in group["params"]:
                     state = self.state_of(p, rule, group)
                     p._array()[...] = rule.lookahead(
-                        p._array(), state[rule.state[0]], self.rate(group, state["step"]), group["beta"]
+                        p._array(), state[rule.state[0]]._array(), self.rate(group, state["step"]), group["beta"]
                     )
             with grad_mode(True):
                 loss = closure()

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..engine.recording import MODE, grad_mode
 from ..engine.sites import call_site
-from ..errors import ArgumentError, DtypeError, UnsupportedError
-from ..tensor import Tensor
+from ..errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
+from ..tensor import Tensor, wrap
 from . import checkpoint
 from .bucket import Bucket, Buckets, Writer
 from .rule import Rule
@@ -85,6 +85,12 @@ class Optimizer:
             )
         named = {"param_names": names} if names else {}
         self.param_groups.append({**self.defaults, **group, **named, "params": params})
+        if self.schedulers:
+            try:
+                self.schedulers[-1].welcome(len(self.param_groups) - 1)
+            except ArgumentError:
+                self.param_groups.pop()
+                raise
 
     # ---- what a subclass says ----------------------------------------------------------------------------------------
 
@@ -134,7 +140,8 @@ class Optimizer:
         for index, group in enumerate(self.param_groups):
             rule = self.rule_for(group)
             known = self._buckets.get(index)
-            found = known.gradients(writer) if known is not None and known.rule is rule else None
+            going_on = known is not None and known.rule is rule and known.have_state(self.state)
+            found = known.gradients(writer) if going_on else None  # type: ignore[union-attr]
             if known is None or found is None:
                 known = self._buckets[index] = self._in_buckets(group, rule)
                 found = known.gradients(writer) or []
@@ -162,7 +169,9 @@ class Optimizer:
             state.setdefault(scalar, value)
         for name in rule.state:
             if name not in state:
-                state[name] = self.initial(name, p, group)
+                state[name] = wrap(self.initial(name, p, group))
+            else:
+                state[name] = _like(p, state[name], name)
         return state
 
     def rate(self, group: Group, step: int) -> float:
@@ -222,6 +231,19 @@ def _accept(who: str, options: Mapping[str, Any], defaults: Group) -> None:
             )
         if name not in (*HOW_PYTORCH_RUNS, "differentiable"):
             raise ArgumentError(f"{who} has no option '{name}'.", fix=f"It has {', '.join(defaults)}.")
+
+
+def _like(p: Tensor, value: Any, name: str) -> Tensor:
+    """A piece of state, as it is or as the program has put it there: of the parameter's shape and dtype, contiguous.
+
+    Raises `ShapeError` for another shape.
+    """
+    array = value._array() if isinstance(value, Tensor) else np.asarray(value)
+    if array.shape != p.shape:
+        raise ShapeError(f"The '{name}' in an optimizer's state has shape {array.shape}, the parameter {p.shape}.")
+    if isinstance(value, Tensor) and array.dtype == p.dtype and array.flags.c_contiguous:
+        return value
+    return wrap(np.array(array, p.dtype, order="C"))
 
 
 def need_closure(closure: Closure | None, who: str, why: str) -> Closure:

@@ -75,13 +75,13 @@ class SVRG(Optimizer):
         if self._snapshot is None or self.steps % self.inner_steps == 0:
             self._snapshot = self.flat.values()
             for state, mean in zip(states, self._gradient(np.arange(self.n))[1], strict=True):
-                state["mean"][...] = mean._data
+                state["mean"]._array()[...] = mean._data
         indices = self.generator.numpy.integers(self.n, size=self.batch_size)
         with self.flat.kept("SVRG", where):
             self.flat.write(self._snapshot)
             self.flat.written("SVRG", where)
             for state, h in zip(states, self._gradient(indices)[1], strict=True):
-                state["h"][...] = h._data
+                state["h"]._array()[...] = h._data
         loss, gradients = self._gradient(indices)
         for p, g in zip(self.flat.params, gradients, strict=True):
             p.grad = g

@@ -37,9 +37,10 @@ def strong_wolfe(
     origin = (0.0, start, slope)
 
     def ask(t: float) -> Point:
-        value, derivative = phi(t)
-        record.evaluations.append((t, float(value)))
-        return t, float(value), float(derivative)
+        found, derivative = phi(t)
+        value = float(found)
+        record.evaluations.append((t, value))
+        return t, value if value == value else np.inf, float(derivative)  # beyond where the loss is defined: too far
 
     def too_high(point: Point) -> bool:
         return point[1] > start + c1 * point[0] * slope

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable
+from opcode import opmap
 from typing import Any, NoReturn
 
 from ..errors import MicrotrainError, UnsupportedError
@@ -230,7 +231,7 @@ TOP |= {name: reason for name, reason in TENSOR.items() if name not in _HERE} | 
     ("lstm lstm_cell gru gru_cell rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell", _LARGE, "Use nn.RNN or nn.RNNCell."),
     ("special", "Special functions are named directly.", "Use mt.erf, mt.erfc, mt.lgamma, mt.digamma, mt.xlogy ..."),
     ("testing", "NumPy has it.", "Use mt.allclose(a, b), or np.testing.assert_allclose on x.detach().numpy()."),
-    ("strided channels_last contiguous_format preserve_format memory_format", _STORAGE, "Leave it out."),
+    ("strided channels_last memory_format", _STORAGE, "Leave it out."),
     ("uint16 uint32 uint64 complex32", "Tensors hold floats, int8 to int64, uint8 and booleans.", ""),
 )
 
@@ -260,12 +261,30 @@ OF_MODULE = {
 }
 
 
+MODULES = _reasons(
+    (
+        "microtrain.cuda microtrain.backends microtrain.mps microtrain.xpu",
+        "Everything is computed on the CPU.",
+        "Leave it out; mt.device('cpu') and x.to('cpu') are understood.",
+    ),
+    ("microtrain.nn.modules", "Modules are in one place.", "Import them from microtrain.nn."),
+    ("microtrain.utils.tensorboard", "Runs are drawn by matplotlib.", "Use microtrain.train and microtrain.viz."),
+    ("microtrain.utils.checkpoint microtrain.onnx", "It belongs to PyTorch's own tools.", ""),
+)  # modules of PyTorch that can't be imported although there may be something of their name
+
+_IMPORT_FROM = opmap["IMPORT_FROM"]
+
+
 class UnknownNameError(MicrotrainError, AttributeError):
     """A name that a module does not have; perhaps a misspelt one."""
 
 
 class ImportNameError(MicrotrainError, ImportError):
     """The same, where `from ... import name` asks for it."""
+
+
+class ImportModuleError(ImportNameError, ModuleNotFoundError):
+    """The same, where a module that is left out is imported."""
 
 
 def _by_form(module: str, name: str, known: list[str]) -> tuple[str, str] | None:
@@ -316,7 +335,24 @@ def refuse(module: str, name: str, known: Iterable[str] = ()) -> NoReturn:
         fix = f"Did you mean {' or '.join(close)}?" if close else ""
         message = (f"{module} has no '{name}'.", "", fix)
         kind = UnknownNameError
-    importing = sys._getframe(2).f_code.co_name == "_handle_fromlist"
-    if importing and (left_out or importlib.util.find_spec(f"{module}.{name}") is None):
+    asking = sys._getframe(2)
+    if asking.f_code.co_name == "_handle_fromlist":  # of a package, which may have a file of that name
+        if left_out or importlib.util.find_spec(f"{module}.{name}") is None:
+            kind = ImportNameError
+    elif asking.f_code.co_code[asking.f_lasti] == _IMPORT_FROM:
         kind = ImportNameError
     raise kind(*message)
+
+
+class _LeftOut:
+    """The last of Python's finders: tells `import microtrain.distributions` what `microtrain.distributions` tells."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        module, _, last = name.rpartition(".")
+        reason = OF_MODULE.get(module, {}).get(last) or MODULES.get(name)
+        if reason is not None:
+            raise ImportModuleError(f"{name.replace('microtrain', 'torch', 1)} is not in microtrain.", *reason)
+
+
+sys.meta_path.append(_LeftOut)

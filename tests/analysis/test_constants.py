@@ -145,6 +145,16 @@ def test_pseudoconvexity():
     assert pairs and all(x[0] == pytest.approx(0, abs=1e-9) for x, _ in pairs)
 
 
+def test_quasiconvexity():
+    grid = np.arange(-200, 201) / 100
+    inflection = analysis.objective(lambda x: (x**4 / 4 + x**3 / 3).sum(), [0.0])
+    assert analysis.pseudoconvex_violations(inflection, grid, quasi=True) == []
+    pairs = analysis.pseudoconvex_violations(inflection, grid)
+    assert len(pairs) == 133 and all(x == 0 for x, _ in pairs)
+    waves = analysis.pseudoconvex_violations(lambda x: x.sin().sum(), grid * 2, quasi=True)
+    assert waves and all(np.cos(x) * (y - x) > 0 and np.sin(y) < np.sin(x) for x, y in waves)
+
+
 def test_wrong_arguments():
     with pytest.raises(ArgumentError, match="half_mean"):
         analysis.mse_constants(X, "median")

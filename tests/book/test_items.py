@@ -8,6 +8,7 @@ import time
 import pytest
 
 from microtrain import book
+from microtrain.book.drawing import picture
 
 ITEMS = book.items()
 SAMPLE = {entry.id for entry in ITEMS[::16]}  # the default suite runs these; the others take minutes
@@ -27,6 +28,15 @@ def test_claims(id):
     assert run.passed, str(run)
     for text in (*run.notes, *(claim.text for claim in run.claims), *(figure.caption for figure in run.figures)):
         assert all(text), text
+
+
+@pytest.mark.book
+@pytest.mark.parametrize("id", [e.id for e in ITEMS])
+def test_pictures(id):
+    """They can be drawn, and are small enough for one page of all."""
+    for figure in book.run(id).figures:
+        assert len(picture(figure)) < 400_000
+        assert not figure.frames or len(figure.webp()) < 250_000
 
 
 @pytest.mark.parametrize("id", each(e for e in ITEMS if e.printed))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -11,10 +13,12 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from microtrain import book
-from microtrain.book import all as several, catalogue, report
-from microtrain.book.drawing import picture
+from microtrain.book import all as several, catalogue, contents, report
+from microtrain.book.drawing import draw, movie, picture
 from microtrain.book.entry import ITEMS, Item, Parameter, item
+from microtrain.book.moving import grow, moments
 from microtrain.book.run import Figure, Run, execute
+from microtrain.book.sources import chinese, where
 from microtrain.book.text import markup, plain
 from microtrain.cli.app import app
 from microtrain.errors import ArgumentError, MicrotrainError
@@ -178,6 +182,7 @@ def test_texts():
         (r"\ln\cosh x", "ln cosh x"),
         (r"X^\top X, \operatorname{sign}(x)", "Xᵀ X, sign(x)"),
         (r"\tilde w, \hat\phi", "w\u0303, φ\u0302"),
+        ("1e-10, 2.5e+06", "10^-10, 2.5 · 10^6"),
     ],
 )
 def test_formulas_in_letters(formula, letters):
@@ -206,7 +211,9 @@ def test_other_parameters_are_not_judged():
 
 def test_notebook_display():
     text = book.run("gd-parabola-regimes")._repr_html_()
-    assert "<svg" in text and "抛物线" in text and "<math" in text
+    assert "抛物线" in text and "<math" in text
+    assert "prefers-reduced-motion" in text and 'src="data:image/webp' in text and "srcset=" in text
+    assert "<svg" in book.run("line-model")._repr_html_()
 
 
 def test_large_pictures_become_pixels():
@@ -220,7 +227,83 @@ def test_pictures_are_the_same_bytes():
     assert picture(figure) == picture(figure)
 
 
-IDS = ["gd-parabola-regimes", "line-model"]
+def rolling(frames=5):
+    def draw(ax):
+        ax.plot([0, 4], [0, 4], color="0.5")
+        (line,) = ax.plot(np.arange(5), np.arange(5) ** 2, color="red", label="path")
+        ax.legend()
+        return grow(np.arange(frames), line)
+
+    return Figure(("a", "甲"), draw, frames=frames, seconds=1)
+
+
+def test_what_moves_becomes_an_animation():
+    image = pytest.importorskip("PIL.Image").open(io.BytesIO(movie(rolling())))
+    assert image.n_frames == 5 and image.info["loop"] == 0
+    shots = [np.asarray((image.seek(k), image.convert("RGB"))[1]).astype(int) for k in range(5)]
+    red = [int(((shot[..., 0] > 200) & (shot[..., 1] < 80)).sum()) for shot in shots]
+    assert red == sorted(red) and red[-1] > red[0] + 100
+    still = Figure(("a", "甲"), lambda ax: ax.plot([1, 2]))
+    with pytest.raises(ArgumentError, match="no frames"):
+        still.webp()
+
+
+def test_only_what_moves_is_drawn_again():
+    """Frame by frame the same pixels as a whole drawing."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from microtrain.book.movie import pictures
+
+    canvas, show = draw(rolling())
+    quick = pictures(canvas, show, 5, 96)
+    canvas, show = draw(rolling())
+    canvas.dpi = 96
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")
+    legend = canvas.axes[0].get_legend()
+    legend.set_loc(tuple(canvas.axes[0].transAxes.inverted().transform(legend.get_window_extent().p0)))
+    agg = FigureCanvasAgg(canvas)
+    for k in range(5):
+        show(k)
+        agg.draw()
+        assert np.array_equal(np.asarray(agg.buffer_rgba())[..., :3], quick[k])
+
+
+def test_the_still_picture_is_the_last_frame():
+    seen = []
+    Figure(("a", "甲"), lambda ax: seen.append, frames=7).svg()
+    assert seen == [6]
+
+
+def test_growing_lines():
+    from matplotlib.figure import Figure as Canvas
+
+    ax = Canvas().subplots()
+    (line,) = ax.plot([0, 1, 2, 3], [0, 1, 4, 9])
+    show = grow(np.array([0, 2, 50]), line)
+    dot = ax.get_lines()[-1]
+    show(0)
+    assert line.get_xdata().tolist() == [0] and dot.get_xydata().tolist() == [[0, 0]]
+    show(1)
+    assert line.get_xdata().tolist() == [0, 1, 2] and dot.get_xydata().tolist() == [[2, 4]]
+    show(2)  # it arrived long ago, and stays
+    assert line.get_xdata().tolist() == [0, 1, 2, 3] and dot.get_xydata().tolist() == [[3, 9]]
+
+
+def test_moments():
+    assert moments(10, 3).tolist() == [0, 5, 10]
+    assert moments(1000, 5, log=True).tolist() == [0, 1, 10, 100, 1000]
+
+
+def test_panels_with_three_axes():
+    def surface(flat, solid):
+        assert not hasattr(flat, "plot_surface")
+        solid.plot_surface(*np.meshgrid([0, 1], [0, 1]), np.eye(2))
+
+    assert Figure(("a", "甲"), surface, (1, 2), solid=(1,)).svg().startswith("<svg")
+
+
+IDS = ["line-model", "self-information"]
 
 
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
@@ -252,12 +335,75 @@ def test_a_broken_item_is_an_outcome(monkeypatch, tmp_path):
 
 
 def test_the_page(tmp_path):
-    outcomes = {found["id"]: found for found in several.run_all(IDS, tmp_path)}
-    text = report.page([book.get(id) for id in IDS], outcomes)
-    assert all(f'<section id="{id}"' in text for id in IDS) and "{{" not in text
+    ids = ["gd-parabola-regimes", "line-model"]
+    outcomes = {found["id"]: found for found in several.run_all(ids, tmp_path)}
+    text = report.page([book.get(id) for id in ids], outcomes)
+    assert all(f'<section id="{id}"' in text for id in ids) and "{{" not in text
     assert not re.search(r"""(?:src|href)=["']?(?:https?:|//)""", text)
     assert text.count("✗") == 0 and "default-src 'none'" in text
     assert "--set eta=0.1 (0 … " in text and "Not as expected" not in text
+    assert text.count('class="moving"') == 1 and "data:image/webp" in text
+    assert "第 6 章，式 (6.4)" in text and 'width="960" height="576"' in text
+
+
+def test_what_does_not_hold_is_shown_with_its_margin(tmp_path):
+    (found,) = several.run_all(["nesterov"], tmp_path)
+    assert all(not claim["passed"] for claim in found["printed"]) and found["passed"]
+    text = report.page([book.get("nesterov")], {"nesterov": found})
+    (part,) = re.findall('<article data-id="nesterov">(.*?)</article>', text)
+    assert "Run as it is printed" in part and "108 × the tolerance" in part and "容差的 108 倍" in part
+    assert "eq. 6.12" in part and "<td>1.24</td>" in part
+
+
+def test_unknown_sources_are_shown_in_english():
+    made = entry(lambda run: None, source="A bakery, on the left")
+    assert where(made) == ("A bakery, on the left",) * 2
+    with pytest.raises(ArgumentError, match="'A bakery'"):
+        chinese(made.source)
+    made = entry(lambda run: None, source=("A bakery", "面包房"))
+    assert made.source == "A bakery" and where(made) == ("A bakery", "面包房")
+
+
+@pytest.mark.parametrize("e", book.items(), ids=lambda e: e.id)
+def test_sources_in_chinese(e):
+    text = where(e)[1]
+    assert text == (e.source_zh or chinese(e.source))
+    words = re.sub(r"\$[^$]*\$|（[^）]*）", "", text)
+    assert not re.search(r"\b(the|of|and|after|before|chapter|section|eq)\b", words, re.IGNORECASE), text
+    assert not re.search(r"[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u4e00-\u9fff]", words), text
+
+
+@pytest.mark.parametrize(
+    ("english", "zh"),
+    [
+        ("Chapter 6, eq. 6.5 to 6.7", "第 6 章，式 (6.5) 至 (6.7)"),
+        ("Chapter 4, sections 4.2.3, 4.2.5 and 4.2.7", "第 4 章，第 4.2.3、4.2.5 和 4.2.7 节"),
+        ("Problem 6.7 and Figure 6.5a", "习题 6.7 和图 6.5a"),
+        ("Chapter 6, Figure 6.1 a to d", "第 6 章，图 6.1 a～d"),
+        ("Chapter 6, notes (Robbins and Monro 1951)", "第 6 章，注释（Robbins 和 Monro 1951）"),
+        ("section 6.2.2, last paragraph; Theorem 4.1.4", "第 6.2.2 节，最后一段；定理 4.1.4"),
+        ("Section 4.1.5, after eq. 4.1.3", "第 4.1.5 节，式 (4.1.3) 之后"),
+    ],
+)
+def test_places_in_chinese(english, zh):
+    assert chinese(english) == zh
+
+
+def test_items_come_in_the_book_s_order():
+    ids = [e.id for e in book.items()]
+    assert [e.chapter for e in book.items()] == sorted(
+        (e.chapter for e in book.items()), key=list(contents.CHAPTERS).index
+    )
+    assert ids.index("gradient-vector") < ids.index("gabor-model") < ids.index("nesterov") < ids.index("problem-6-1")
+    folder = resources.files("microtrain.book")
+    for chapter, names in contents.FILES.items():
+        assert all((folder / chapter / f"{name}.py").is_file() for name in names.split()), chapter
+
+
+def test_every_error_of_the_book_has_its_place():
+    listed = [id for ids in contents.WRONG.values() for id in ids.split()]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {e.id for e in book.items(verdict="does not hold as printed")}
 
 
 def test_the_page_shows_what_went_wrong():
@@ -303,6 +449,7 @@ def test_commands(tmp_path, monkeypatch):
     assert "--set lr from 0.001 to 0.3" in call(app, ["book", "show", "nesterov"]).output
     done = call(app, ["book", "run", "gd-parabola-regimes", "--set", "eta=0.9", "--out", "out"])
     assert done.exit_code == 0 and (tmp_path / "out/gd-parabola-regimes-1.svg").read_text().startswith("<svg")
+    assert (tmp_path / "out/gd-parabola-regimes-1.webp").read_bytes()[:4] == b"RIFF"
     for wrong in (["run"], ["run", "nesterov", "--set", "lr"], ["run", "--all", "--set", "lr=1"], ["run", "nope"]):
         assert isinstance(call(app, ["book", *wrong]).exception, ArgumentError)
 

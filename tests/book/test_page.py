@@ -56,6 +56,64 @@ def test_two_languages(watched, path):  # noqa: F811
     assert watched(path, locale="zh-CN").inner_text("#language") == "English"  # a Chinese browser begins in Chinese
 
 
+def test_what_moves_can_be_stopped(watched, path):  # noqa: F811
+    page = watched(path, locale="en")
+    shown = (
+        "[...document.querySelectorAll('#gd-parabola-regimes img')].map((i) => getComputedStyle(i).display !== 'none')"
+    )
+    assert page.evaluate(shown) == [True, False]
+    page.click("#gd-parabola-regimes >> text=Pause")
+    assert page.evaluate(shown) == [False, True]
+    page.click("#gd-parabola-regimes >> text=Play")
+    assert page.evaluate(shown) == [True, False]
+    page.emulate_media(media="print")
+    assert page.evaluate(shown) == [False, True]
+    calm = watched(path, locale="zh-CN", reduced_motion="reduce")
+    assert calm.evaluate(shown) == [False, True] and calm.is_visible("#gd-parabola-regimes >> text=播放")
+
+
+def test_a_notebook_shows_the_still_picture_to_who_wants_no_motion(watched, tmp_path):  # noqa: F811
+    (tmp_path / "run.html").write_text(book.run("nesterov")._repr_html_(), encoding="utf-8")
+    for wish, kind in (("no-preference", "image/webp"), ("reduce", "image/svg+xml")):
+        page = watched(tmp_path / "run.html", reduced_motion=wish)
+        page.wait_for_function("document.images[0].complete")
+        assert page.evaluate("document.images[0].currentSrc").startswith(f"data:{kind}")
+        assert page.evaluate("document.images[0].naturalWidth") > 300
+
+
+def test_where_the_book_is_wrong(watched, path):  # noqa: F811
+    page = watched(path, "#wrong", locale="en")
+    assert page.is_visible("article[data-id=nesterov] >> text=Run as it is printed") and not page.is_visible("main")
+    assert page.evaluate("document.querySelectorAll('article[data-id=nesterov] figure').length") == 1
+    page.click("article[data-id=nesterov] h3 a")
+    page.wait_for_function("!document.body.classList.contains('wrong')")
+    assert page.is_visible("#nesterov h3") and not page.is_visible("article[data-id=nesterov]")
+    page.click("nav .to")
+    page.wait_for_function("document.body.classList.contains('wrong')")
+    page.click("nav .back")
+    page.wait_for_function("!document.body.classList.contains('wrong')")
+    assert shown(page) == IDS
+
+
+def test_a_number_of_the_front_table_shows_its_items(watched, path):  # noqa: F811
+    page = watched(path, locale="en")
+    page.click("button[data-chapter=training][data-verdict^=does]")
+    assert shown(page) == ["nesterov"]
+    page.click("button[data-chapter=''][data-verdict='holds']")
+    assert shown(page) == ["gd-parabola-regimes", "line-model"]
+
+
+def test_nothing_jumps(watched, path):  # noqa: F811
+    """Every picture has its size before it is decoded, and an item that is not drawn yet is about as high as later."""
+    page = watched(path, locale="en")
+    assert page.evaluate("[...document.images].every((i) => i.getAttribute('width') && i.getAttribute('height'))")
+    guess = "[...document.querySelectorAll('section')].map((s) => s.getBoundingClientRect().height)"
+    before = page.evaluate(guess)
+    page.evaluate("document.styleSheets[0].insertRule('section { content-visibility: visible !important }')")
+    after = page.evaluate(guess)
+    assert all(0.75 < a / b < 1.33 for a, b in zip(before, after, strict=True)), (before, after)
+
+
 def test_pictures_are_shown_and_nothing_sticks_out(watched, path):  # noqa: F811
     page = watched(path, locale="en", viewport={"width": 390, "height": 800})
     assert page.evaluate("[...document.images].every((image) => image.decode && image.naturalWidth !== 0)")

@@ -561,3 +561,54 @@ def test_the_gradient_of_a_part_goes_to_where_it_belongs():
 
     for ours, eager in zip(ends(True), ends(False), strict=True):
         np.testing.assert_allclose(ours, eager, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        lambda p: nn.utils.clip_grad_norm_(p, 0.3),
+        lambda p: nn.utils.clip_grad_norm_(p, 0.3, float("inf")),
+        lambda p: nn.utils.clip_grad_value_(p, 0.05),
+        lambda p: nn.utils.clip_grad_norm_each_(p, 0.1),
+        lambda p: nn.utils.clip_grad_adaptive_(p, 0.05),
+        lambda p: nn.utils.vector_to_parameters(0.99 * nn.utils.parameters_to_vector(p).detach(), p),
+    ],
+    ids=["norm", "largest", "value", "each", "adaptive", "vector"],
+)
+def test_every_way_to_clip(clip: Any) -> None:
+    build = training(mlp, F.mse_loss, sgd, X, Y, after=lambda m, o: clip(list(m.parameters())))
+    assert apart(build, 30) < CLOSE
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e12])
+def test_sines_of_very_large_numbers(scale: float) -> None:
+    """The fast sine is good up to a limit; beyond, the loop is done once more with the slow one."""
+    x = mt.tensor(RNG.normal(size=37))
+
+    @mt.compile
+    def step(a: float) -> Any:
+        return (x * a).sin().sum() + (x * a).cos().square().sum()
+
+    for a in (1.0, scale, 1.0, scale):
+        assert step(a).item() == pytest.approx(step.step(a).item(), rel=1e-13)
+    assert step(scale).item() == pytest.approx(step.step(scale).item(), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"ignore_index": 2}, {"weight": mt.tensor([1.0, 2.0, 3.0])}, {"label_smoothing": 0.1}]
+)
+def test_cross_entropy_with_labels_that_vary(settings: Any) -> None:
+    def build() -> Any:
+        m, x = mlp(), mt.tensor(X)
+        o = sgd(m.parameters())
+
+        def step(labels: Any) -> Any:
+            o.zero_grad()
+            loss = F.cross_entropy(m(x), labels, **settings)
+            loss.backward()
+            o.step()
+            return loss
+
+        return step, list(m.parameters()), lambda k: (mt.tensor((LABELS + k) % 3),)
+
+    assert apart(build, 12) < CLOSE

@@ -104,3 +104,22 @@ def test_default_dtype():
         mt.set_default_dtype(int)
     with pytest.raises(DtypeError, match="not a dtype"):
         mt.zeros(1, dtype="nonsense")
+
+
+def test_devices_and_memory_formats_of_pytorch_programs_are_understood():
+    x, cpu = mt.ones(2, 3), mt.device("cpu")
+    made = [
+        *(
+            make(x, device=x.device)
+            for make in (mt.zeros_like, mt.ones_like, mt.empty_like, mt.rand_like, mt.randn_like)
+        ),
+        *(make(x, 3, device="cpu", memory_format=mt.preserve_format) for make in (mt.full_like, mt.randint_like)),
+        x.clone(memory_format=mt.preserve_format),
+        x.T.contiguous(memory_format=mt.contiguous_format).T,
+    ]
+    assert all(y.shape == (2, 3) and y.dtype == x.dtype for y in made)
+    assert mt.tril_indices(2, 2, device=cpu).shape == mt.triu_indices(2, 2, device=cpu).shape == (2, 3)
+    assert mt.normal(0.0, 1.0, size=(4,), device=cpu).shape == (4,)
+    for make in (mt.zeros_like, mt.randn_like):
+        with pytest.raises(mt.MicrotrainError, match="cuda"):
+            make(x, device="cuda")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from microtrain import kernels
+from microtrain.errors import ArgumentError, KernelError
 from microtrain.kernels import cache
 from microtrain.kernels.compiling import Code
 from microtrain.ops.primitive import TABLE
@@ -84,6 +85,9 @@ def test_truncated_and_swapped_files_are_noticed(place):
     path.write_bytes((place / "l" / "kernel.o").read_bytes())
     assert cache.get("k") is None
     about = json.loads((place / "l" / "kernel.json").read_bytes())
+    for wrong in ({"symbol": "other"}, {"externals": ["sin"]}):
+        (place / "l" / "kernel.json").write_text(json.dumps({**about, **wrong}))
+        assert cache.get("l") is None
     (place / "l" / "kernel.json").write_text(json.dumps({**about, "format": 0}))
     assert cache.get("l") is None
 
@@ -92,6 +96,19 @@ def test_a_directory_in_the_way(place):
     place.parent.mkdir()
     place.write_text("a file where the folder should be")
     assert cache.get("k") is None and cache.entries() == [] and not cache.put("k", "tanh", "", CODE)
+
+
+def test_nobodys_home(monkeypatch):
+    monkeypatch.setenv("MICROTRAIN_CACHE_DIR", "~nobody-of-this-name/cache")
+    assert cache.get("k") is None and cache.entries() == [] and not cache.put("k", "tanh", "", CODE)
+    with pytest.raises(ArgumentError, match="MICROTRAIN_CACHE_DIR"):
+        cache.directory()
+
+
+def test_warming_says_when_nothing_can_be_kept(monkeypatch):
+    monkeypatch.setenv("MICROTRAIN_CACHE_DIR", "/dev/null/cache")
+    with pytest.raises(KernelError, match="can't be kept in /dev/null/cache"):
+        kernels.warm(dtypes=("float32",))
 
 
 def test_read_only(place, nobody):

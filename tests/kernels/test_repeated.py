@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from microtrain import kernels, optim
+from microtrain.errors import KernelError
 from microtrain.kernels.repeated import Repeated
 
 HYPER = [1e-3, 0.9, 0.999, 1e-8, 0.0, 0.1, 0.001]
@@ -82,3 +83,23 @@ def test_another_tier_is_another_matter(monkeypatch):
     assert not ran
     rule.update(p, g, [m, v], HYPER, memo)
     assert len(ran) == 1
+
+
+def test_threads_that_can_not_share(forced, monkeypatch, capsys):
+    """More threads than at the first call, and the code for sharing can't be had: one line, and NumPy computes."""
+    before = kernels.get_num_threads()
+    own = optim.Rule("own", [], lambda p, g, lr: (p - lr * g,))
+    p, g, memo = np.ones(200_000), np.ones(200_000), {}
+
+    def fail():
+        raise KernelError("The sharing of work can't be compiled.")
+
+    try:
+        kernels.set_num_threads(1)
+        own.update(p, g, [], [0.25], memo)
+        monkeypatch.setattr("microtrain.kernels.program.lead", fail)
+        kernels.set_num_threads(4)
+        own.update(p, g, [], [0.25], memo)
+    finally:
+        kernels.set_num_threads(before)
+    assert (p == 0.5).all() and "NumPy computes it instead" in capsys.readouterr().err

@@ -74,6 +74,15 @@ def test_what_the_tier_says():
             assert words in str(mt.explain(mt.tanh))
 
 
+def test_optimizers_and_equations():
+    assert "m <- beta1 * m" in str(mt.explain(mt.optim.Adam))
+    p = mt.ones(2, requires_grad=True)
+    assert "AMSGrad" in str(mt.explain(mt.optim.Adam([p], amsgrad=True)))
+    for thing in (mt.optim.LBFGS, mt.optim.LBFGS([p]), mt.optim.LBFGS.rule):
+        explained = mt.explain(thing)
+        assert "p <- p - step * B @ g" in str(explained) and explained.latex() == mt.optim.LBFGS.rule.latex()
+
+
 @pytest.mark.parametrize("thing", [3, "tanh", None, [1, 2]])
 def test_other_things(thing):
     with pytest.raises(ArgumentError, match="explain"):
@@ -119,9 +128,18 @@ def test_what_has_no_kernel(formula):
 
 
 def test_awkward_names():
-    names = ["n", "i", "t1", "f64", "operands", "exp_f64", "x_"]
+    names = ["n", "i", "t1", "f64", "operands", "exp_f64", "x_", "wide_vectors", "no_overlap"]
     symbols, e = mt.formula.trace(eval(f"lambda {', '.join(names)}: {' + '.join(names)}"))
     source = kernel_source("test", "float64", [(s, "array") for s in symbols], [("out", e)])
     compile(source.text, "kernel", "exec")
     kernel = mt.kernels.kernel.Kernel(source)
-    np.testing.assert_array_equal(kernel([np.full(9, 2.0**k) for k in range(7)]), np.full(9, 127.0))
+    np.testing.assert_array_equal(kernel([np.full(9, 2.0**k) for k in range(9)]), np.full(9, 511.0))
+
+
+@pytest.mark.parametrize("formula", [lambda LIMIT: F.sin(LIMIT), lambda maximum: F.maximum(maximum, F.sin(maximum))])
+def test_names_of_what_a_kernel_calls(formula):
+    """An input LIMIT would be compared with itself, and the sine of a large number be wrong."""
+    symbols, e = mt.formula.trace(formula)
+    kernel = mt.kernels.kernel.Kernel(kernel_source("test", "float64", [(symbols[0], "array")], [("out", e)]))
+    x = np.array([1e9, 1e15, -1e15, 2.0])
+    np.testing.assert_allclose(kernel([x]), formula(x), rtol=1e-15)

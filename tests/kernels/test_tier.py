@@ -149,3 +149,20 @@ def test_what_a_formula_refers_to_is_read_once():
     for size in (40_000, 10):
         again = scaled(x[:size])
         np.testing.assert_allclose(again.detach().numpy(), y.detach().numpy()[:size], rtol=1e-15)
+
+
+def test_blocks_of_several_threads_need_not_end_in_order():
+    before = tier.name
+    first, second = kernels.use("numpy"), kernels.use("numba")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert tier.name == "numba"
+    second.__exit__(None, None, None)
+    assert tier.name == before
+
+
+def test_what_can_not_be_kept_is_not_said_to_be(run):
+    out, messages = run(START + LARGE + "print(mt.explain(mt.tanh))", MICROTRAIN_CACHE_DIR="/dev/null/cache")
+    assert "could not keep it" in out and "kept in the cache" not in out
+    assert "it can't be kept" in messages and "kept for next time" not in messages

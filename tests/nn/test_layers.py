@@ -217,3 +217,17 @@ def test_an_embedding_of_given_rows():
     assert layer.weight[0, 0].item() == 1
     with pytest.raises(mt.MicrotrainError, match="matrix"):
         nn.Embedding.from_pretrained(mt.ones(3))
+
+
+def test_layers_are_told_their_device_and_dtype():
+    """As programs of PyTorch do: `factory_kwargs = {"device": device, "dtype": dtype}`."""
+    where = {"device": mt.device("cpu"), "dtype": mt.float32}
+    for layer in (
+        nn.Linear(2, 3, **where), nn.Bilinear(2, 3, 4, **where), nn.Embedding(3, 2, **where), nn.LayerNorm(3, **where),
+        nn.PReLU(**where), nn.RNNCell(2, 3, **where), nn.RNN(2, 3, **where),
+    ):  # fmt: skip
+        assert {p.dtype for p in layer.parameters()} == {np.dtype("float32")}
+    for make in (lambda: nn.PReLU(device="cuda"), lambda: nn.RNN(2, 3, device="cuda")):
+        with pytest.raises(mt.MicrotrainError, match="cuda"):
+            make()
+    assert nn.PReLU(3, 0.1).weight.tolist() == pytest.approx([0.1] * 3)

@@ -219,7 +219,9 @@ def test_modules_below_by_name():
     assert list(model.named_parameters(recurse=False)) == []
     shared = nn.Tanh()
     twice = nn.Sequential(shared, shared)
-    assert len(list(twice.modules())) == 2 and len(list(twice.children())) == 2
+    assert len(list(twice.modules())) == 2 and len(list(twice.children())) == 1
+    assert [name for name, _ in twice.named_modules(remove_duplicate=False)] == ["", "0", "1"]
+    assert repr(twice).count("Tanh") == 2
 
 
 def test_apply_goes_from_the_inside_out():
@@ -353,3 +355,35 @@ def test_hooks_can_be_differentiated():
 def test_forward_without_a_definition():
     with pytest.raises(NotImplementedError, match=r"Module does not define forward"):
         nn.Module()(1)
+
+
+def test_what_is_registered_is_what_it_is_said_to_be():
+    """A tensor registered as a parameter would never be trained, and a name with a dot could be that of another."""
+    model = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"'w' of Linear is to be a Parameter, not a Tensor[\s\S]*nn\.Parameter"):
+        model.register_parameter("w", mt.ones(2))
+    with pytest.raises(TypeError, match="to be a Module, not a function"):
+        model.add_module("act", mt.nn.functional.gelu)
+    with pytest.raises(TypeError, match="to be a Tensor, not a ndarray"):
+        model.register_buffer("mask", np.ones(2))
+    for name in ("a.b", "", "forward", "in_features"):
+        with pytest.raises(mt.MicrotrainError, match=f"can be called '{name}'"):
+            model.register_buffer(name, mt.ones(2))
+    with pytest.raises(mt.MicrotrainError, match=r"can be called 'a\.b'"):
+        nn.ModuleDict({"a.b": nn.Tanh()})
+    with pytest.raises(mt.MicrotrainError, match="can be called 'forward'"):
+        nn.Sequential({"forward": nn.Tanh()})
+    assert list(model.state_dict()) == ["weight", "bias"]
+    model.register_buffer("mask", mt.ones(2))
+    model.register_buffer("mask", mt.zeros(3))
+    model.register_parameter("bias", None)
+    model.register_parameter("bias", nn.Parameter(mt.ones(2)))
+    assert model.mask.shape == (3,) and list(model.state_dict()) == ["weight", "bias", "mask"]
+
+
+def test_shared_parameters_under_each_of_their_names():
+    shared = nn.Linear(1, 1)
+    model = nn.Sequential(shared, shared)
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    everywhere = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    assert everywhere == ["0.weight", "0.bias", "1.weight", "1.bias"]

@@ -118,3 +118,35 @@ def test_the_loss_of_an_attention_head_is_not_convex():
 
     lowest = [np.linalg.eigvalsh(mt.hessian(loss, mt.tensor(rng.normal(size=12))).numpy())[0] for _ in range(5)]
     assert min(lowest) < -1e-3
+
+
+@pytest.mark.oracle
+def test_a_position_that_may_look_at_nothing():
+    """A row of padding must not make NaN of everything."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(2, n, 3)) for n in (4, 5, 5)]
+    mask = rng.random((2, 4, 5)) > 0.4
+    mask[0, 1] = mask[1, 3] = False
+    found = []
+    for lib in (torch, mt):
+        query, key, value = (lib.tensor(a, requires_grad=True) for a in arrays)
+        out = lib.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=lib.tensor(mask))
+        (out**2).sum().backward()
+        found.append([x.detach().numpy() for x in (out, query.grad, key.grad, value.grad)])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert (found[1][0][0, 1] == 0).all()
+
+
+def test_a_mask_in_a_compiled_step():
+    rng = np.random.default_rng(0)
+    x = mt.tensor(rng.normal(size=(4, 3)))
+
+    def step(mask):
+        return nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=mask).sum()
+
+    compiled = mt.compile(step)
+    for _ in range(4):
+        mask = mt.tensor(rng.random((4, 4)) > 0.6)
+        assert compiled(mask).item() == pytest.approx(step(mask).item(), rel=1e-12)

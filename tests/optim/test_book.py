@@ -528,7 +528,7 @@ def test_the_family_tree():
     lines = optim.table().splitlines()
     assert lines[0].startswith("1669  Newton") and lines[-1].startswith("20")
     kinds = [k for k in vars(optim).values() if isinstance(k, type) and issubclass(k, optim.Optimizer)]
-    assert len(lines) == len(kinds) - 1 == 25
+    assert len(lines) == len(kinds) - 1 == 26
     assert any("Adam" in line and "Kingma and Ba 2015" in line for line in lines)
 
 

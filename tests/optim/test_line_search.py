@@ -136,3 +136,28 @@ def test_a_line_search_leaves_the_parameters_where_it_ends_and_stops_at_a_minimu
     optimizer = optim.LineSearchGD([zero], "armijo")
     optimizer.step(lambda: mt.sum(zero * zero))
     assert zero.item() == 0.0 and optimizer.search.step == 0.0
+
+
+def test_strong_wolfe_turns_back_where_the_loss_is_not_defined():
+    """ln(1 - s) ends at 1: NaN must count as too far, not as a place to go on from."""
+
+    def phi(s):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(-np.log(1 - np.float64(s)) - 3 * s), (1 / (1 - s) - 3 if s != 1 else np.nan)
+
+    for first in (1.0, 1.5, 30.0):
+        record = optim.strong_wolfe(phi, first, *phi(0.0))
+        assert record.converged and 0 < record.step < 1 and record.value < 0
+    x = mt.tensor([0.5], requires_grad=True)
+    optimizer = optim.LineSearchGD([x], "wolfe")
+    for _ in range(10):
+        optimizer.step(lambda: (-mt.log(1 - x) - 3 * x).sum())
+    assert x.item() == pytest.approx(2 / 3, abs=1e-8)
+
+
+def test_the_exact_step_does_not_climb():
+    """Where the loss is curved downwards g.g / g.Hg is the way to the highest point on the line."""
+    x = mt.tensor([0.5], requires_grad=True)
+    optimizer = optim.LineSearchGD([x], "exact", lr=0.1)
+    assert optimizer.step(lambda: -(x * x).sum()).item() == -0.25
+    assert x.item() == pytest.approx(0.6)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -63,6 +64,7 @@ OTHERS = {
     "Preconditioned": lambda p: optim.Preconditioned(p, lr=0.01),
     "LBFGS": lambda p: optim.LBFGS(p, line_search_fn="strong_wolfe", max_iter=2),
     "LineSearchGD": lambda p: optim.LineSearchGD(p, "wolfe"),
+    "ConjugateGradient": lambda p: optim.ConjugateGradient(p, "wolfe"),
 }
 
 
@@ -453,3 +455,40 @@ def test_loading_what_is_no_state(wrong, match):
 def test_betas_are_two():
     with pytest.raises(mt.MicrotrainError, match="two numbers"):
         optim.Adam([mt.tensor([1.0], requires_grad=True)], betas=(0.9,))
+
+
+RESETS = {
+    "nothing": lambda o, w, lib: None,
+    "all new": lambda o, w, lib: setattr(o, "state", defaultdict(dict)),
+    "cleared": lambda o, w, lib: o.state.clear(),
+    "one removed": lambda o, w, lib: o.state.pop(w[0]),
+    "one empty": lambda o, w, lib: o.state.update({w[0]: {}}),
+    "zeros": lambda o, w, lib: [o.state[w[0]][name].zero_() for name in ("exp_avg", "exp_avg_sq")],
+    "half": lambda o, w, lib: o.state[w[1]]["exp_avg"].mul_(0.5),
+    "a tensor": lambda o, w, lib: o.state[w[0]].update(exp_avg=lib.tensor([0.5, -0.5])),
+    "the step": lambda o, w, lib: o.state[w[0]].update(step=lib.tensor(0.0) if lib is not mt else 0),
+}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("reset", RESETS)
+def test_programs_may_look_into_the_state_and_change_it(reset):
+    """It holds tensors, as PyTorch's does, and what is taken out or put in counts from the next step on."""
+    torch = pytest.importorskip("torch")
+    ends = []
+    for lib in (torch, mt):
+        w = [lib.tensor([1.0, 2.0], requires_grad=True), lib.tensor([3.0], requires_grad=True)]
+        optimizer = lib.optim.Adam(w, lr=0.1)
+        seen = []
+        for step in range(6):
+            optimizer.zero_grad()
+            sum((p**2).sum() for p in w).backward()
+            if step == 3:
+                seen.append(optimizer.state[w[0]]["exp_avg"].norm().item())
+                RESETS[reset](optimizer, w, lib)
+            optimizer.step()
+        ends.append([*seen, *w[0].tolist(), *w[1].tolist()])
+    np.testing.assert_allclose(*ends, rtol=1e-6)
+    with pytest.raises(mt.MicrotrainError, match=r"'exp_avg' .* shape \(3,\)"):
+        optimizer.state[w[0]]["exp_avg"] = mt.zeros(3)
+        optimizer.step()

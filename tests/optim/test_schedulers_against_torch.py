@@ -343,3 +343,21 @@ def test_schedules_drawn_at_random(seed):
                 scheduler.load_state_dict(states[1])
         found.append(rates)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", ["step", "multi-step", "constant", "linear", "exponential", "polynomial"])
+def test_a_group_added_later_goes_on_from_its_rate(case):
+    """As when layers are unfrozen one after the other."""
+    histories = []
+    for lib in (torch, mt):
+        optimizer = lib.optim.SGD([lib.tensor([1.0], requires_grad=True)], lr=0.1)
+        scheduler = CASES[case](schedulers(lib), optimizer)
+        rates = []
+        for step in range(40):
+            if step == 8:
+                optimizer.add_param_group({"params": [lib.tensor([2.0], requires_grad=True)], "lr": 0.3})
+            optimizer.step()
+            scheduler.step()
+            rates += [group["lr"] for group in optimizer.param_groups]
+        histories.append(rates)
+    np.testing.assert_allclose(*histories, rtol=1e-12)

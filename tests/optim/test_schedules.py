@@ -181,3 +181,26 @@ def test_repr_and_rates_of_one_scheduler():
 def test_mistakes_are_explained(make, message):
     with pytest.raises(mt.MicrotrainError, match=message):
         make(an_optimizer())
+
+
+def test_rates_of_their_own_are_not_overlooked():
+    assert (0.1 * Warmup(2).then(Cosine(4), at=2)).values(4) == pytest.approx([0.05, 0.1, 0.1, 0.0853553391])
+    for combine in (
+        lambda: (0.1 * Warmup(2)).then(0.01 * Cosine(4), at=2),
+        lambda: Warmup(2) * (0.5 * Cosine(4)),
+        lambda: Warmup(2).then((0.5 * Step(3)).then(Cosine(4), at=9), at=2),
+    ):
+        with pytest.raises(mt.MicrotrainError, match="rate of its own"):
+            combine()
+
+
+def test_groups_added_where_the_scheduler_has_a_value_for_each():
+    optimizer = an_optimizer()
+    lr_scheduler.LambdaLR(optimizer, [lambda t: 0.9**t])
+    with pytest.raises(mt.MicrotrainError, match="Add the groups before"):
+        optimizer.add_param_group({"params": [mt.ones(1, requires_grad=True)]})
+    optimizer = an_optimizer()
+    scheduler = lr_scheduler.StepLR(optimizer, 3)
+    with pytest.raises(mt.MicrotrainError, match="is a schedule already"):
+        optimizer.add_param_group({"params": [mt.ones(1, requires_grad=True)], "lr": 0.1 * Cosine(9)})
+    assert scheduler.get_last_lr() == [1.0]

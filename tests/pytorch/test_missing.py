@@ -44,6 +44,25 @@ def test_imports_of_names_say_the_same():
         exec("from microtrain.nn import Liner")
     with pytest.raises(ImportError, match=r"torch\.jit"):
         exec("from microtrain import jit")
+    with pytest.raises(ImportError, match=r"torch\.nn\.functional\.conv2d is not in microtrain[\s\S]*PyTorch"):
+        exec("from microtrain.nn.functional import relu, conv2d")
+    with pytest.raises(ImportError, match="Did you mean relu"):
+        exec("from microtrain.nn.functional import rellu")
+    with pytest.raises(ImportError, match=r"torch\.linalg\.svd[\s\S]*NumPy"):
+        exec("from microtrain.linalg import norm, svd")
+    for statement, reason in (
+        ("from microtrain.distributions import Normal", "likelihoods"),
+        ("import microtrain.func", "Transformations"),
+        ("from microtrain.cuda.amp import GradScaler", "CPU"),
+        ("import microtrain.backends.cudnn as cudnn", "CPU"),
+        ("from microtrain.optim.swa_utils import AveragedModel", "ASGD"),
+        ("from microtrain.utils.tensorboard import SummaryWriter", "viz"),
+        ("from microtrain.nn.modules.loss import MSELoss", "one place"),
+    ):
+        with pytest.raises(ModuleNotFoundError, match=rf"torch\.[\s\S]* is not in microtrain[\s\S]*{reason}"):
+            exec(statement)
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'microtrain\.nope'"):
+        exec("import microtrain.nope")
     for statement in (
         "from microtrain.calling import stubs",
         "from microtrain.nn import utils",

@@ -102,6 +102,7 @@ OPTIMIZERS = {
     "SWATS": lambda p: optim.SWATS(p, lr=0.01),
     "LBFGS": lambda p: optim.LBFGS(p, lr=0.3, max_iter=2),
     "LineSearchGD": lambda p: optim.LineSearchGD(p),
+    "ConjugateGradient": lambda p: optim.ConjugateGradient(p, "wolfe"),
 }
 
 

@@ -112,3 +112,14 @@ def test_schedules_side_by_side():
 def test_principal_axes_need_two_parameters():
     with pytest.raises(mt.MicrotrainError, match="two parameters"):
         analysis.principal_axes(problems.quadratic([1.0, 2, 3]), np.zeros(3)).plot()
+
+
+def test_a_triangle_of_distributions():
+    ax = plots.ternary(lambda p: (p * p).sum(1), label="sum of squares")
+    assert ax.figure.axes[1].get_ylabel() == "sum of squares"
+    assert {"$p_1$", "$p_2$", "$p_3$"} <= {text.get_text() for text in ax.texts}
+    ax.figure.savefig(io.BytesIO(), format="png")
+    own = Figure().subplots()
+    assert plots.ternary(ax=own) is own and not own.collections
+    holes = plots.ternary(lambda p: -np.log(p.clip(1e-300)).sum(1) + np.where(p.min(1) > 0, 0, np.inf))
+    holes.figure.savefig(io.BytesIO(), format="png")

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-import microtrain as mt
 from microtrain import analysis
-from microtrain.analysis.problems import double_well
+from microtrain.analysis.problems import double_well, two_layers
 
 from ..entry import item
+from ..moving import grow, together
 from ..run import Run
 from .descent import exponents, path
 
@@ -106,11 +106,35 @@ def cubic(run: Run, eta: float = 2.0, start: float = 0.3) -> None:
         ("The route to chaos: bifurcations, the exponent, and two neighbours that part", "通向混沌：分岔、指数，以及分离的两条轨迹"),
         draw, (1, 3), (13, 4.2),
     )  # fmt: skip
+    jumps = 44
 
+    def parting(left: Any, right: Any) -> Any:
+        x = np.linspace(-1.55, 1.55, 200)
+        left.plot(x, (x * x - 1) ** 2 / 4, color="0.6")
+        left.set(xlabel="x", ylabel="loss", title=rf"$\eta = {eta:g}$")
+        colours = ("#1f5fa8", "#d1600f")
+        tracks = [
+            right.plot(pair[: jumps + 1, k], ".-", color=colours[k], linewidth=0.8, label=name)[0]
+            for k, name in ((0, f"from {start:g}"), (1, f"from {start:g} + $10^{{-10}}$"))
+        ]
+        right.set(xlabel="step t", ylabel="x", ylim=(-2.2, 1.6))
+        right.legend(fontsize="small", loc="lower left")
+        balls = [
+            left.plot([], [], "o", color=colour, markeredgecolor="black", markersize=size)[0]
+            for colour, size in zip(colours, (13, 7), strict=True)
+        ]
 
-def product(p: mt.Tensor) -> mt.Tensor:
-    """(w1 w2 - 1)^2 / 2, the two-layer scalar network on one sample; p is (2,) or, for many runs, (2, K)."""
-    return 0.5 * ((p[0] * p[1] - 1) ** 2).sum()
+        def jump(k: int) -> None:
+            for ball, at in zip(balls, pair[k], strict=True):
+                ball.set_data([at], [(at * at - 1) ** 2 / 4])
+
+        return together(grow(np.arange(jumps + 1), *tracks), jump)
+
+    run.figure(
+        ("Two starts that no eye can tell apart go together for some twenty steps, then each its own way",
+         "肉眼无法分辨的两个起点，最初约二十步同行，之后各走各路"),
+        parting, (1, 2), (10, 3.8), frames=jumps + 1, seconds=12,
+    )  # fmt: skip
 
 
 @item(
@@ -126,13 +150,13 @@ def product(p: mt.Tensor) -> mt.Tensor:
     verdict="holds",
     ranges={"eta": (0.5, 1.95), "w1": (0.1, 1.0), "w2": (0.1, 1.0)},
 )
-def two_layers(run: Run, eta: float = 1.5, w1: float = 0.3, w2: float = 0.5) -> None:
-    found = analysis.Objective(product, np.array([0.3, 0.5]))
+def scalar_network(run: Run, eta: float = 1.5, w1: float = 0.3, w2: float = 0.5) -> None:
+    found = analysis.Objective(two_layers, np.array([0.3, 0.5]))
     steps, rows = 10000, []
     for rate, first, second in (
         (0.9, -1.8e-5, None), (1.1, -0.112, None), (1.4, 0.343, -0.55), (1.5, 0.494, -0.73), (1.7, -0.435, None), (1.9, 0.880, -0.21)
     ):  # fmt: skip
-        way = path(product, [0.3, 0.5], rate, steps + 1000)
+        way = path(two_layers, [0.3, 0.5], rate, steps + 1000)
         both = exponents(np.eye(2) - rate * found.hessians(way[1000:-1])).exponents
         run.claim(
             (rf"$\eta = {rate}$: largest exponent", rf"$\eta = {rate}$：最大指数"), both[0], equals=first, within=0.03
@@ -148,18 +172,18 @@ def two_layers(run: Run, eta: float = 1.5, w1: float = 0.3, w2: float = 0.5) -> 
                       abs(way[-1, 0] - way[-1, 1]), at_most=1e-9)  # fmt: skip
         rows.append((rate, *both, np.abs(way).max()))
     run.table(("Exponents", "李雅普诺夫指数"), ("eta", "first", "second", "largest |w|"), rows)
-    away = np.abs(path(product, [0.3, 0.5], 2.0, 20)).max(1)
+    away = np.abs(path(two_layers, [0.3, 0.5], 2.0, 20)).max(1)
     run.claim((r"$\eta = 2$ from (0.3, 0.5): step at which $|w|$ exceeds 1000", r"$\eta = 2$ 从 (0.3, 0.5) 出发：$|w|$ 超过 1000 的步数"),
               int((~(away < 1000)).argmax()), equals=7)  # fmt: skip
-    diagonal = path(product, [0.3, 0.3], 2.0, 10000)
+    diagonal = path(two_layers, [0.3, 0.3], 2.0, 10000)
     run.claim(
         (r"$\eta = 2$ on the diagonal: largest $|w|$", r"$\eta = 2$ 在对角线上：最大的 $|w|$"),
         np.abs(diagonal).max(),
         at_most=2**0.5 + 1e-9,
     )
     run.claim(("on the diagonal a step is that of the double well: largest difference", "对角线上的一步与双阱的一步之差"),
-              np.abs(path(product, [0.3, 0.3], 2.0, 1)[1] - path(double_well, [0.3], 2.0, 1)[1, 0]).max(), at_most=1e-15)  # fmt: skip
-    course = path(product, [w1, w2], eta, 3000)
+              np.abs(path(two_layers, [0.3, 0.3], 2.0, 1)[1] - path(double_well, [0.3], 2.0, 1)[1, 0]).max(), at_most=1e-15)  # fmt: skip
+    course = path(two_layers, [w1, w2], eta, 3000)
     bounded = course[(np.abs(course) < 10).all(1)]
 
     def draw(left: Any, right: Any) -> None:

@@ -12,6 +12,7 @@ import microtrain as mt
 from microtrain import analysis
 
 from ..entry import item
+from ..moving import grow, moments, together
 from ..run import Run
 from .descent import descend
 from .solution_sets import HIDDEN
@@ -169,11 +170,12 @@ def matrix_sensing(run: Run, init: float = 1e-2, measurements: int = 20, rank: i
     ends, _, curve = recover(mine, starts, 0.1 if rank == 1 else 0.05, 4000, curve=True)
     least = float(mine.minima[0])
 
-    def draw(left: Any, right: Any) -> None:
+    def draw(left: Any, right: Any) -> Any:
         every = np.unique(np.geomspace(1, 4000, 300).astype(int)) - 1
         course = nuclear(curve[every][:, 0])
+        lines = []
         for k, (start, colour) in enumerate(zip(starts, ("#1f5fa8", "#d1600f"), strict=True)):
-            left.semilogx(every + 1, course[:, k], color=colour, label=f"start of size {start:g}")
+            lines += left.semilogx(every + 1, course[:, k], color=colour, label=f"start of size {start:g}")
         left.axhline(least, color="black", linestyle=":", label="smallest that fits")
         left.legend(fontsize="small", loc="center right")
         left.set(
@@ -183,19 +185,24 @@ def matrix_sensing(run: Run, init: float = 1e-2, measurements: int = 20, rank: i
         )
         at = np.arange(1, 7)
         right.bar(at - 0.27, np.linalg.svd(mine.truth[0], compute_uv=False), 0.27, color="0.4", label="truth")
+        found = np.linalg.svd(curve[every][:, 0], compute_uv=False)  # of the product on the way: (T, 2, 6)
+        found[-1] = np.linalg.svd(ends[0], compute_uv=False)
+        bars = []
         for k, colour in enumerate(("#1f5fa8", "#d1600f")):
-            right.bar(
-                at + 0.27 * k,
-                np.linalg.svd(ends[0, k], compute_uv=False),
-                0.27,
-                color=colour,
-                label=f"found from {starts[k]:g}",
-            )
-        right.set(xlabel="number", ylabel="singular value")
+            bars.append(right.bar(at + 0.27 * k, found[-1, k], 0.27, color=colour, label=f"found from {starts[k]:g}"))
+        right.set(xlabel="number", ylabel="singular value", ylim=(0, 1.05 * found.max()))
         right.legend(fontsize="small")
+        when = moments(len(every) - 1, 60)
+
+        def heights(frame: int) -> None:
+            for k in (0, 1):
+                for bar, value in zip(bars[k], found[when[frame], k], strict=True):
+                    bar.set_height(value)
+
+        return together(grow(when, *lines), heights)
 
     run.figure(
         ("From a small start the nuclear norm ends near the smallest that fits, from a large start far above it",
          "从小初始值出发，核范数接近满足测量的最小值；从大初始值出发则远高于它"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (10, 4.2), frames=60,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import microtrain as mt
 
 from ..entry import item
+from ..moving import grow, together
 from ..run import Run
 
 LABELS = ("monotone", "one jump", "alternating, shrinking", "two-cycle", "alternating, growing")
@@ -80,13 +81,25 @@ def five_regimes(run: Run, eta: float = 0.1, start: float = 1.0, steps: int = 6)
 
     paths = {rate: descend(rate, start, steps) for rate in (*rates, *({eta} - set(rates)))}
 
-    def draw(*axes: Any) -> None:
+    jumps = min(steps, 12)  # that are shown, in five frames each
+
+    def draw(*axes: Any) -> Any:
+        shows = []
         for ax, (rate, path) in zip(axes, paths.items(), strict=False):
-            reach = 1.15 * np.abs(path).max()
+            reach = 1.15 * np.abs(path[: jumps + 1]).max()
             x = np.linspace(-reach, reach, 200)
             ax.plot(x, x**2, color="0.7")
-            ax.plot(path, path**2, "o-", markersize=4, label=regime(path))
+            (visited,) = ax.plot(path, path**2, "o-", markersize=4, label=regime(path))
+            between = np.interp(np.arange(5 * jumps + 1) / 5, np.arange(jumps + 1), path[: jumps + 1])
+            (ball,) = ax.plot(between, between**2, color="none")
+            ball.set_color("C1")
+            ball.set_linestyle("none")
             ax.set(title=f"$\\eta = {rate}$", xlabel="x", ylabel="f(x)")
             ax.legend(loc="upper center", fontsize="small")
+            moments_shown = np.arange(5 * jumps + 1)
+            shows += [grow(moments_shown, ball), grow(moments_shown // 5, visited, heads=False)]
+        return together(*shows)
 
-    run.figure(("The iterates on the parabola", "抛物线上的迭代点"), draw, (2, 3), (10, 6))
+    run.figure(
+        ("The iterates on the parabola", "抛物线上的迭代点"), draw, (2, 3), (10, 6), frames=5 * jumps + 1, seconds=6
+    )

@@ -14,6 +14,7 @@ from microtrain.data.points import gabor_points
 from microtrain.nn.functional import mse_loss
 
 from ..entry import item
+from ..moving import grow, moments
 from ..run import Run
 from .descent import path
 
@@ -257,4 +258,28 @@ def log_time(run: Run, eta: float = 0.1) -> None:
         ("Logarithmic time at strict saddles (left), polynomial time at a degenerate one (right); $\\eta = 0.1$",
          r"严格鞍点处为对数时间（左），退化鞍点处为多项式时间（右）；$\eta = 0.1$"),
         draw, (1, 2), (9.5, 4.0),
+    )  # fmt: skip
+    some = 10.0 ** -np.arange(1, 12, 2)
+    most = int(np.log(30 / some[-1]) / np.log1p(eta))
+    ways = path(saddles, np.stack([np.ones(len(some)), some]), eta, most)
+
+    def leaving(left: Any, right: Any) -> Any:
+        x, y = np.meshgrid(np.linspace(-0.3, 1.1, 80), np.linspace(-0.2, 1.2, 80))
+        left.contour(x, y, x**2 / 2 - y**2 / 2 + y**4 / 4, 18, colors="0.8", linewidths=0.7)
+        lines, sizes = [], []
+        for k, y0 in enumerate(some):
+            lines += left.plot(*ways[:, :, k].T, color=f"C{k}", linewidth=1.2, label=f"$y_0$ = {y0:.0e}")
+            sizes += right.semilogy(np.abs(ways[:, 1, k]), color=f"C{k}")
+        left.plot(0, 0, "kx", markersize=8)
+        left.plot(0, 1, "k*", markersize=10)
+        left.set(xlabel="x", ylabel="y", xlim=(-0.3, 1.1), ylim=(-0.2, 1.2))
+        left.legend(fontsize="small", loc="upper right")
+        right.axhline(GOAL, color="0.6", linestyle=":")
+        right.set(xlabel="step", ylabel="|y|")
+        return grow(moments(most, 70), *lines, *sizes)
+
+    run.figure(
+        ("All runs arrive at the saddle at the same time; how long each stays depends on the logarithm of its first offset",
+         "各次运行同时到达鞍点；停留多久取决于初始偏移的对数"),
+        leaving, (1, 2), (9.5, 4.0), frames=70, seconds=8,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from microtrain import analysis
 from microtrain.analysis.problems import rotated_descent, spiral_valley
 
 from ..entry import item
+from ..moving import grow, moments, together
 from ..run import Run
 from .descent import path
 
@@ -100,10 +101,10 @@ def rotation(run: Run, omega: float = 3.0, t_end: float = 8.0) -> None:
     shown = analysis.flow(rotated_descent(-omega), (1.0, 0.0), t_end=t_end, times=np.linspace(0, t_end, 500)).points
     portrait = analysis.field_portrait(rotated_descent(-omega), (-1.1, 1.1), (-1.1, 1.1), resolution=15)
 
-    def draw(left: Any, right: Any) -> None:
+    def draw(left: Any, right: Any) -> Any:
         x, y = np.meshgrid(portrait.x, portrait.y)
         left.quiver(x, y, portrait.velocity[..., 0], portrait.velocity[..., 1], color="0.6", pivot="mid")
-        left.plot(
+        (spiral,) = left.plot(
             *shown.T,
             color="#1f5fa8",
             linewidth=2,
@@ -116,11 +117,12 @@ def rotation(run: Run, omega: float = 3.0, t_end: float = 8.0) -> None:
         right.axhline(0.25, color="black", linestyle="--", label="a quarter turn")
         right.set(xlabel="time (with the largest curvature 1)", ylabel="turns of the gradient flow", ylim=(0, 0.3))
         right.legend(fontsize="small", loc="upper left")
+        return grow(moments(len(shown) - 1, 60), spiral)
 
     run.figure(
         ("Left: a rotation field spirals, but is no gradient. Right: gradient flows of random quadratics turn less than a quarter",
          "左：旋转场会旋入，但不是梯度。右：随机二次函数的梯度流转角不到 1/4 圈"),
-        draw, (1, 2), (10, 4.3),
+        draw, (1, 2), (10, 4.3), frames=60,
     )  # fmt: skip
 
 
@@ -182,7 +184,7 @@ def spiral(run: Run, k: float = 4.0, eta: float = 0.01, steps: int = 4000) -> No
     )
     shown = path(spiral_valley(k), [1.0, 0.3], eta, steps)
 
-    def draw(left: Any, right: Any) -> None:
+    def draw(left: Any, right: Any) -> Any:
         xs, ys = np.linspace(-1.2, 1.5, 220), np.linspace(-1.2, 1.2, 220)
         a, b = np.meshgrid(xs, ys)
         r2 = a**2 + b**2
@@ -193,8 +195,8 @@ def spiral(run: Run, k: float = 4.0, eta: float = 0.01, steps: int = 4000) -> No
         )
         mesh = left.pcolormesh(xs, ys, levels / r2, cmap="viridis", shading="gouraud", rasterized=True)
         left.figure.colorbar(mesh, ax=left, label="$V / r^2$")
-        left.plot(*shown.T, color="white", linewidth=3.5)
-        left.plot(
+        (edge,) = left.plot(*shown.T, color="white", linewidth=3.5)
+        (way_in,) = left.plot(
             *shown.T, color="#d1600f", linewidth=1.8, label=f"gradient descent, {abs(turns(shown)[-1]):.2f} turns"
         )
         left.plot(*shown[0], "ko", markersize=5)
@@ -206,9 +208,11 @@ def spiral(run: Run, k: float = 4.0, eta: float = 0.01, steps: int = 4000) -> No
         right.plot(angle[::50], -np.pi / 2 * angle[::50], "k:", label="$r = e^{-2 \\pi n / 4}$ after n turns")
         right.set(xlabel="turns", ylabel="ln of the distance")
         right.legend(fontsize="small")
+        when = moments(len(shown) - 1, 60)
+        return together(grow(when, edge, heads=False), grow(when, way_in))
 
     run.figure(
         ("The spiral valley (loss over squared distance) with a run, and the endless winding of a longer one",
          "螺旋山谷（损失除以距离的平方）与一次运行；更长的运行会不断卷绕"),
-        draw, (1, 2), (10.5, 4.3),
+        draw, (1, 2), (10.5, 4.3), frames=60,
     )  # fmt: skip

@@ -160,7 +160,7 @@ def rmsprop_cold_start(run: Run, beta2: float = 0.99, steps: int = 100) -> None:
     def draw(ax: Any) -> None:
         for (name, length), style in zip(lengths.items(), ("-", "-", "--"), strict=True):
             ax.plot(np.arange(1, steps + 1), length[:, 0], style, label=name)
-        ax.set(xlabel="step t", ylabel=r"length of the step / $\eta$", yscale="log", xscale="log")
+        ax.set(xlabel="step t", ylabel=r"length of the step / $\eta$", yscale="log", xscale="log", ylim=(0.5, None))
         ax.set_title(rf"constant gradient, $\beta_2 = {beta2:g}$")
         ax.legend()
 

@@ -63,9 +63,10 @@ def announced_topics(run: Run, problem: str = "3154457") -> None:
         colours = ["C1" if str(number) == problem else "C0" for number in HANDS_ON]
         ax.barh(places, counts, color=colours)
         for place, ids in zip(places, HANDS_ON.values(), strict=True):
-            ax.text(len(ids) + 0.1, place, ", ".join(ids), va="center", fontsize=6)
+            lines = (", ".join(ids[:3]), ", ".join(ids[3:]))
+            ax.text(len(ids) + 0.1, place, ",\n".join(filter(None, lines)), va="center", fontsize=8)
         ax.set(
-            yticks=places, yticklabels=list(map(str, HANDS_ON)), xlabel="items", ylabel="hands-on problem", xlim=(0, 16)
+            yticks=places, yticklabels=list(map(str, HANDS_ON)), xlabel="items", ylabel="hands-on problem", xlim=(0, 15)
         )
         ax.set_xticks(range(6))
         ax.invert_yaxis()

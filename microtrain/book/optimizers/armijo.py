@@ -106,13 +106,13 @@ def armijo_acceptance_threshold(run: Run, c: float = 0.3, pairs: int = 2000) -> 
             (rf"$c = {share:g}$: largest accepted step", rf"$c = {share:g}$：可接受的最大步长"),
             largest,
             equals=expected,
-            within=1.01e-5,
+            within=1e-5,
         )
         run.claim(
             (rf"$c = {share:g}$: that less $2(1 - c)/L$", rf"$c = {share:g}$：与 $2(1 - c)/L$ 之差"),
             largest - 2 * (1 - share) / L,
             equals=0.0,
-            within=1.01e-5,
+            within=1e-5,
         )
 
     inputs = run.rng.normal(size=(20, 5))
@@ -157,7 +157,10 @@ def armijo_acceptance_threshold(run: Run, c: float = 0.3, pairs: int = 2000) -> 
         right.legend(fontsize="small", loc="lower right")
 
     run.figure(
-        ("The largest accepted step, and 2000 steps within the bound", "可接受的最大步长，以及界限之内的 2000 步"),
+        (
+            f"The largest accepted step, and {pairs} steps within the bound",
+            f"可接受的最大步长，以及界限之内的 {pairs} 步",
+        ),
         draw,
         (1, 2),
         (9.5, 4.0),

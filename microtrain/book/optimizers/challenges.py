@@ -45,7 +45,7 @@ def three_challenges(run: Run, kappa: float = 100.0, batch: int = 20) -> None:
         run.claim(
             (
                 "cost: excess loss after one full step (`sgd-cheap-updates`)",
-                "代价：一次全批量更新后超出的损失（`sgd-cheap-updates`）",
+                "代价：一次全批量更新后的超额损失（`sgd-cheap-updates`）",
             ),
             one[-1],
             equals=5.7e-2,

@@ -10,6 +10,7 @@ import microtrain as mt
 
 from ...viz import plots
 from ..entry import item
+from ..moving import grow, moments, together
 from ..run import Run
 
 S: Any = mt.optim.schedules
@@ -170,6 +171,33 @@ def schedule_changes_basin(
         (2, 2),
         (9.5, 7.0),
     )
+
+    def rolling(left: Any, *wells: Any) -> Any:
+        lines = []
+        for name, lr in decays(eta0, r, steps).items():
+            lines += left.plot([lr(k) for k in range(steps + 1)], label=name)
+        left.set(xlabel="step", ylabel="learning rate", yscale="log")
+        left.legend(fontsize="small")
+        x = np.linspace(-1.7, 2.2, 300)
+        loss = mt.analysis.objective(WELL, [0.0])
+        when = moments(steps, 60, log=True)
+        balls = []
+        for ax, (name, places), colour in zip(wells, paths.items(), ("C0", "C1"), strict=True):
+            ax.plot(x, loss.values(x[:, None]), color="0.5")
+            (dots,) = ax.plot([], [], "o", color=colour, markeredgecolor="black", markersize=7)
+            balls.append((dots, places, np.array([loss.values(row[:, None]) for row in places])))
+            ax.set(xlabel="x", ylabel="loss", title=f"{name}: {int((places[-1] > barrier).sum())} of 9 end flat")
+
+        def roll(k: int) -> None:
+            for dots, places, heights in balls:
+                dots.set_data(places[when[k]], heights[when[k]])
+
+        return together(grow(when, *lines), roll)
+
+    run.figure(
+        ("The same nine starts under both schedules, without noise", "同样的九个起点，两种调度，无噪声"),
+        rolling, (1, 3), (11.0, 3.6), frames=60, seconds=8,
+    )  # fmt: skip
 
 
 FLOORS = {  # rate: (name, measured end E x^2)

@@ -10,10 +10,9 @@ import microtrain as mt
 
 from ..entry import item
 from ..run import Run
+from ..training import wilson
 from .random_labels_linear import task
 from .stacked_linear import product, stacked, train
-
-S: Any = mt.optim.schedules
 
 
 def tanh_networks(hidden: int, seeds: range) -> list[mt.Tensor]:
@@ -138,19 +137,6 @@ def memorise_random_labels(run: Run, hidden: int = 64, n: int = 32, lr: float = 
     )
 
 
-def rare_features(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's data: inputs (n, 3 + 5n) and labels (n,) of +-1, three of four +1.
-
-    The first feature is the label, the next two are 1, and each sample has features of its own: one if +1, five if -1.
-    """
-    y = np.where(rng.random(n) < 0.75, 1.0, -1.0)
-    x = np.zeros((n, 3 + 5 * n))
-    x[:, 0], x[:, 1:3] = y, 1.0
-    for i, label in enumerate(y):
-        x[i, 3 + 5 * i : 3 + 5 * i + (1 if label > 0 else 5)] = 1.0
-    return x, y
-
-
 @item(
     "optimisation-is-not-generalisation",
     kind="guidance",
@@ -198,27 +184,13 @@ def optimisation_is_not_generalisation(run: Run, share: float = 0.5, n: int = 60
             between=(1.7, 2.35),
         )
 
-    x, y = rare_features(n, run.rng)
-    inputs, targets = mt.tensor(x), mt.tensor(y)
-    fresh = np.where(run.rng.random(2000) < 0.75, 1.0, -1.0)
-    top = float(np.linalg.eigvalsh(x @ x.T)[-1]) / len(y)
-    errors, residuals, weights_of = {}, {}, {}
-    for name, make in (
-        ("GD", lambda p: mt.optim.SGD(p, lr=1 / top)),
-        ("Adam", lambda p: mt.optim.Adam(p, lr=0.05 * S.Lambda(lambda t: (t + 1) ** -0.5))),
-        ("AdaGrad", lambda p: mt.optim.Adagrad(p, lr=0.1)),
-    ):
-        w = mt.tensor(np.zeros(x.shape[1]), requires_grad=True)
-        optimizer = make([w])
-        for _ in range(300):
-            optimizer.zero_grad()
-            loss = 0.5 * ((inputs @ w - targets) ** 2).mean()
-            loss.backward()
-            optimizer.step()
-        residuals[name] = float(loss)
-        weights_of[name] = w.detach().numpy()
-        said = fresh * weights_of[name][0] + weights_of[name][1] + weights_of[name][2]
-        errors[name] = float((np.sign(said) != fresh).mean())
+    data = wilson.draw_data(n, [run.seed])
+    found, curve = wilson.train(data, wilson.methods(data.steepest, 0.1, 0.05), 300, 300)
+    rates = dict(zip(wilson.NAMES, wilson.test_errors(data, found)[:, 0], strict=True))
+    ends = dict(zip(wilson.NAMES, curve[-1, :, 0], strict=True))
+    errors, residuals = {}, {}
+    for name in ("GD", "Adam", "AdaGrad"):
+        errors[name], residuals[name] = float(rates[name]), float(ends[name])
         run.claim(
             (f"rare features, {name}: training loss", f"稀有特征，{name}：训练损失"), residuals[name], at_most=1e-7
         )
@@ -228,7 +200,7 @@ def optimisation_is_not_generalisation(run: Run, share: float = 0.5, n: int = 60
             run.claim((f"{name}: test error", f"{name}：测试错误率"), errors[name], between=(0.2, 0.32))
             run.claim(
                 ("which is the share of the smaller class", "即较小类别的比例"),
-                errors[name] - (fresh < 0).mean(),
+                errors[name] - (data.test < 0).mean(),
                 equals=0.0,
             )
     run.note(

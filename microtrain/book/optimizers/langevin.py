@@ -9,6 +9,7 @@ import numpy as np
 import microtrain as mt
 
 from ..entry import item
+from ..moving import grow, moments, together
 from ..run import Run
 from .following import descent, follow, walkers
 from .minibatch import linear_data
@@ -204,17 +205,25 @@ def escape(run: Run, temperature: float = 0.3, eta: float = 0.01, steps: int = 2
         )
     some = np.array([x[0].copy() for x in walkers(SHARP, 3, [temperature], eta, run.seed, WELL, steps)])
 
-    def draw(left: Any, right: Any) -> None:
-        x = np.linspace(-1.9, 2.6, 400)
+    def draw(left: Any, right: Any) -> Any:
+        x = np.linspace(min(-1.9, some.min() - 0.2), max(2.6, some.max() + 0.2), 400)
         left.plot(x, heights(x), "k")
-        for place, f, c in places:
-            left.plot(place, f, "o", label=rf"$x = {place:.3f}$, curvature {c:.3g}")
+        for (place, f, c), mark in zip(places, "s^D", strict=True):
+            left.plot(place, f, mark, color="0.4", label=rf"$x = {place:.3f}$, curvature {c:.3g}")
         left.set(xlabel="x", ylabel="f(x)")
         left.legend(fontsize="small")
-        right.plot(some, linewidth=0.7)
+        lines = right.plot(some, linewidth=0.7)
         right.axhline(BARRIER, color="k", linestyle=":", label="barrier")
         right.set(xlabel="step", ylabel="x", title=rf"three walkers, $T = {temperature}$, $\eta = {eta}$")
         right.legend(fontsize="small")
+        when = moments(len(some) - 1, 64)
+        balls = [left.plot([], [], "o", color=f"C{k}", markeredgecolor="black", markersize=9)[0] for k in range(3)]
+
+        def roll(frame: int) -> None:
+            for ball, x in zip(balls, some[when[frame]], strict=True):
+                ball.set_data([x], [heights(x)])
+
+        return together(grow(when, *lines), roll)
 
     run.figure(
         (
@@ -224,6 +233,8 @@ def escape(run: Run, temperature: float = 0.3, eta: float = 0.01, steps: int = 2
         draw,
         (1, 2),
         (10.0, 3.8),
+        frames=64,
+        seconds=8,
     )
 
     def times(ax: Any) -> None:

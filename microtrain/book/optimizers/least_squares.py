@@ -68,13 +68,14 @@ def least_squares_mean(run: Run, n: int = 20, d: int = 5) -> None:
         left.bar(np.arange(n), each, color="C0", alpha=0.7, label=r"$\frac{1}{2} (x_i^\top w - y_i)^2$")
         left.axhline(each.mean(), color="C3", label=f"their mean, the loss: {each.mean():.3f}")
         left.set(xlabel="sample", ylabel="loss of one sample")
+        left.locator_params(axis="x", integer=True)
         left.legend(fontsize="small")
         objective = mt.analysis.objective(lambda v: mse_loss(x @ v, t, "half_mean"), w)
         values = objective.values(w + way[:, None] * (ends - w))
         for kind, dash in (("half_mean", "-"), ("mean", "--"), ("half_sum", "-."), ("sum", ":")):
             right.semilogy(way, values * loss[kind] / loss["half_mean"], dash, label=kind)
         right.axvline(1, color="0.6", linewidth=0.8)
-        right.set(xlabel="from w (0) to the least-squares solution (1)", ylabel="loss")
+        right.set(xlabel="from w (0) to the least-squares solution (1)", ylabel="loss", xticks=(-0.5, 0, 0.5, 1, 1.5))
         right.legend(fontsize="small")
 
     run.figure(
@@ -162,7 +163,7 @@ def closed_form(run: Run, n: int = 20, d: int = 5) -> None:
     mse_loss(x @ w, t, "half_mean").backward()
     found, formula = np.array(w.grad), X.T @ (X @ start - y) / n
     run.claim(
-        ("autodiff against the closed form", "自动微分与闭式解之差"), np.abs(found - formula).max(), at_most=1e-12
+        ("autodiff against the closed form", "自动微分与闭式公式之差"), np.abs(found - formula).max(), at_most=1e-12
     )
     objective = mt.analysis.objective(lambda v: mse_loss(x @ v, t, "half_mean"), start)
 

@@ -10,14 +10,8 @@ import microtrain as mt
 
 from ..entry import item
 from ..run import Run
+from .adaptive import CURVATURES, bowl, fed
 from .following import flips, follow, settled
-
-CURVATURES = np.array([1.0, 10.0, 0.1])
-
-
-def bowl(p: mt.Tensor) -> mt.Tensor:
-    """Three coordinates of different curvature, each with a quartic term."""
-    return (0.5 * CURVATURES * p * p + 0.25 * p**4).sum()  # type: ignore[no-any-return]
 
 
 def heavy(lr: float, beta: float, form: str = "sum") -> Any:
@@ -100,16 +94,9 @@ def heavy_ball(run: Run, lr: float = 0.01, beta: float = 0.9, steps: int = 200) 
     )
 
 
-def fed(gradients: np.ndarray, lr: float, beta: float, form: str = "sum") -> np.ndarray:
-    """The steps (T,) that the optimizer makes when it is handed these gradients (T,)."""
-    p = mt.tensor(np.zeros(1), requires_grad=True)
-    optimizer = mt.optim.Momentum([p], lr=lr, beta=beta, form=form)
-    places = [0.0]
-    for g in gradients:
-        p.grad = mt.tensor(np.array([g]))
-        optimizer.step()
-        places.append(p.item())
-    return np.diff(np.array(places))
+def lengths(gradients: np.ndarray, lr: float, beta: float, form: str = "sum") -> np.ndarray:
+    """How far down the heavy ball goes in each step (T,) when it is handed these gradients (T,)."""
+    return fed(heavy(lr, beta, form), gradients[:, None])[0][:, 0]
 
 
 @item(
@@ -156,12 +143,12 @@ def sum_not_average(run: Run, beta: float = 0.9, alpha: float = 0.1, steps: int 
         equals=1 - 0.9**200,
         within=1e-12,
     )
-    last = abs(fed(np.ones(200), 0.1, 0.9)[-1])
+    last = abs(lengths(np.ones(200), 0.1, 0.9)[-1])
     run.claim(
         (r"$|v|$ after 200 unit gradients", r"输入 200 个单位梯度后的 $|v|$"), last, equals=0.9999999993, within=1e-10
     )
     run.claim(("in steps of gradient descent", "相当于梯度下降步长的倍数"), last / 0.1, equals=10.0, within=1e-7)
-    shown = {form: -fed(np.ones(steps), alpha, beta, form) for form in ("sum", "ema")}
+    shown = {form: lengths(np.ones(steps), alpha, beta, form) for form in ("sum", "ema")}
 
     def draw(left: Any, right: Any) -> None:
         age = np.arange(40)
@@ -216,7 +203,7 @@ def counts(product: float, beta: float) -> tuple[int, int]:
 )
 def accelerates_and_damps(run: Run, product: float = 0.5, beta: float = 0.9, steps: int = 100) -> None:
     signs = (-1.0) ** np.arange(400)
-    constant, alternating = (np.abs(fed(g, 0.1, 0.9)[-1]) for g in (np.ones(400), signs))
+    constant, alternating = (np.abs(lengths(g, 0.1, 0.9)[-1]) for g in (np.ones(400), signs))
     run.claim(
         (r"constant gradient 1: step $\alpha / (1 - \beta)$", r"梯度恒为 1：步长 $\alpha / (1 - \beta)$"),
         constant,

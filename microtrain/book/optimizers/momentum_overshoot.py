@@ -9,6 +9,7 @@ import numpy as np
 import microtrain as mt
 
 from ..entry import item
+from ..moving import grow, together
 from ..run import Run
 from .following import follow, settled
 from .momentum import heavy
@@ -240,7 +241,8 @@ def overshoot(run: Run, gamma: float = 100.0, product: float = 0.5, beta: float 
                 linewidth=0.9,
                 label=rf"$|y|$, $\beta = {b}$",
             )
-            left.semilogy(b ** (np.arange(401) / 2) if b else np.ones(1), f"C{k}:", linewidth=1.5)
+            if b:
+                left.semilogy(b ** (np.arange(401) / 2), ":", color="black", linewidth=1.5)
         left.set(
             xlabel="step", ylabel="|y|", ylim=(1e-9, 10), title=rf"$\alpha\gamma = {product}$, dotted: $\beta^{{t/2}}$"
         )
@@ -262,4 +264,28 @@ def overshoot(run: Run, gamma: float = 100.0, product: float = 0.5, beta: float 
         draw,
         (1, 2),
         (10.0, 4.0),
+    )
+
+    def race(*axes: Any) -> Any:
+        x, y = np.meshgrid(np.linspace(-1.6, 1.6, 90), np.linspace(-1.6, 1.6, 90))
+        heights = (x * x - 1) ** 2 + gamma * y * y
+        shows = []
+        for ax, (b, path) in zip(axes, shown.items(), strict=False):
+            ax.contour(x, y, heights, levels=np.geomspace(0.02, heights.max(), 12), colors="0.8", linewidths=0.7)
+            (line,) = ax.plot(*np.clip(path[:91], -9, 9).T, "o-", color="C0", markersize=2, linewidth=0.8)
+            ax.plot([-1, 1], [0, 0], "k*", markersize=9)
+            ax.set(xlabel="x", ylabel="y", title=rf"$\beta = {b}$, 90 steps", xlim=(-1.6, 1.6), ylim=(-1.6, 1.6))
+            shows.append(grow(np.arange(91), line))
+        return together(*shows)
+
+    run.figure(
+        (
+            r"The same start and rate without momentum and with it: the steep $y$ is crossed to and fro, ever less widely.",
+            r"起点与学习率相同，无动量与有动量：沿陡峭的 $y$ 方向来回越过谷底，幅度逐渐减小。",
+        ),
+        race,
+        (1, len(shown)),
+        (10.0, 3.8),
+        frames=91,
+        seconds=9,
     )

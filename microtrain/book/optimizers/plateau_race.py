@@ -10,6 +10,7 @@ import microtrain as mt
 
 from ...viz import plots
 from ..entry import item
+from ..moving import grow, moments
 from ..run import Run
 
 RULES: dict[str, Any] = {
@@ -110,17 +111,24 @@ def plateau_race(run: Run, lr: float = 0.03, start: float = -4.0, k: float = 25.
     shown = mt.analysis.problems.plateau_valley(k)
     landscape = mt.analysis.landscape(shown, [0.0, 0.0], (-4.7, 1.0), (-1.2, 1.2), resolution=81)
 
-    def draw(top: Any, bottom: Any) -> None:
+    def draw(top: Any, bottom: Any) -> Any:
         short = {name: path[: 1 + (steps_to_goal(path[:, None], k)[0] or len(path))] for name, path in paths.items()}
-        plots.landscape(landscape, top, paths=short)
+        plots.landscape(landscape, top, scale="log")  # else the plateau, 1 above the minimum, is not to be seen
         top.set(xlabel="x", ylabel="y")
-        top.get_legend().remove()
-        top.legend(loc="upper center", ncols=3, fontsize=7, facecolor="#555b63", labelcolor="white", framealpha=0.85)
-        for (name, path), style in zip(paths.items(), ("-", "--", "-.", ":"), strict=True):
-            bottom.plot(1 + np.arange(len(path)), shown(mt.tensor(path.T)).numpy(), style, label=name)
+        lines = []
+        colours = ("#ff9f1c", "white", "#f497da", "#4cc9f0")
+        for (name, path), style, colour in zip(short.items(), ("-", "--", "-.", ":"), colours, strict=True):
+            label = f"{name} ({len(path) - 1} steps)"
+            lines += top.plot(*path.T, style, color=colour, linewidth=2, label=label)
+        top.legend(loc="lower right", ncols=2, fontsize=7, facecolor="#555b63", labelcolor="white", framealpha=0.85)
+        for (name, path), style, colour in zip(paths.items(), ("-", "--", "-.", ":"), colours, strict=True):
+            dark = "black" if colour == "white" else colour
+            values = shown(mt.tensor(path.T)).numpy()
+            lines += bottom.plot(1 + np.arange(len(path)), values, style, color=dark, linewidth=2, label=name)
         bottom.axhline(GOAL, color="0.6", linewidth=0.8)
         bottom.set(xscale="log", yscale="log", xlabel="step + 1", ylabel="f", ylim=(5e-4, None))
         bottom.legend(fontsize="small")
+        return grow(moments(max(map(len, paths.values())) - 1, 50, log=True), *lines)
 
     run.figure(
         (
@@ -130,4 +138,6 @@ def plateau_race(run: Run, lr: float = 0.03, start: float = -4.0, k: float = 25.
         draw,
         (2, 1),
         (7.0, 7.5),
+        frames=50,
+        seconds=8,
     )

@@ -10,6 +10,7 @@ import microtrain as mt
 
 from ..entry import item
 from ..run import Run
+from .adaptive import fed
 from .following import follow
 
 CENTRE = np.array([1.0, -2.0])
@@ -108,10 +109,8 @@ def preconditioned(run: Run, kappa: float = 100.0, degrees: float = 22.5, steps:
         d = np.stack([x - CENTRE[0], y - CENTRE[1]])
         z = 0.5 * np.einsum("iab,ij,jab->ab", d, chosen, d)
         first.contour(x, y, z, levels=np.geomspace(z.max() * 1e-3, z.max(), 12), colors="0.8", linewidths=0.7)
-        for path, (name, style) in zip(
-            paths.values(), (("gradient descent", "o-"), ("Jacobi", "s-"), ("Newton", "^-")), strict=True
-        ):
-            first.plot(*path.points.T, style, markersize=4, linewidth=1, label=name)
+        for (name, path), style, size in zip(paths.items(), ("o-", "s-", "^-"), (7, 3, 5), strict=True):
+            first.plot(*path.points.T, style, markersize=size, linewidth=1, label=name)
         first.plot(*CENTRE, "k*", markersize=10)
         first.set(
             xlabel=r"$\theta_0$",
@@ -141,14 +140,7 @@ def preconditioned(run: Run, kappa: float = 100.0, degrees: float = 22.5, steps:
 
 def step_lengths(optimizer: Any, gradients: np.ndarray) -> np.ndarray:
     """How far each coordinate moves in each step when the optimizer is handed these gradients, (T, P)."""
-    p = mt.tensor(np.zeros(gradients.shape[1]), requires_grad=True)
-    made = optimizer([p])
-    places = [np.zeros(gradients.shape[1])]
-    for g in gradients:
-        p.grad = mt.tensor(g)
-        made.step()
-        places.append(p.detach().numpy().copy())
-    return np.abs(np.diff(np.array(places), axis=0))
+    return np.abs(fed(optimizer, gradients)[0])  # type: ignore[no-any-return]
 
 
 @item(
@@ -263,7 +255,9 @@ def adaptive_principle(run: Run, large: float = 100.0, small: float = 0.01, scal
             first.loglog(own[-1], lengths[-1] / own[-1], ("o-", "s--", "^:")[k], label=name)
         first.set(xlabel="size of the gradient", ylabel="effective rate, step / gradient", title="constant gradients")
         for k, (name, values) in enumerate(runs.items()):
-            second.plot(values, ("-", ":", "--", "-.")[k], color=f"C{k // 2}", linewidth=2 - k % 2 * 0.5, label=name)
+            second.plot(
+                values, ("-", ":", "--", "-.")[k], color=("C0", "black", "C1", "C3")[k], linewidth=2, label=name
+            )
         second.set(xlabel="step", ylabel=r"$\theta_0$", title="a loss multiplied")
         for name, values in flips.items():
             third.semilogy(np.arange(1, 61), values, label=name)

@@ -78,6 +78,7 @@ def quadratic_hessian(run: Run, a: tuple[float, ...] = (1.0, 10.0, 100.0)) -> No
             )
         right.set(xlabel="flattest direction", ylabel="steepest direction", title=rf"$\kappa = {last / first:g}$")
         right.set_aspect("equal", adjustable="datalim")
+        right.locator_params(axis="x", nbins=5)
         right.legend(fontsize="small")
 
     run.figure(

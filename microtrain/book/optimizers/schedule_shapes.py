@@ -104,14 +104,18 @@ def lr_schedule_interface(run: Run, eta: float = 0.4, warmup: int = 10, total: i
     def draw(left: Any, right: Any) -> None:
         plots.schedules(shown, total, left)
         left.legend(fontsize="small")
-        for name, path in paths.items():
+        for (name, path), rate in zip(paths.items(), left.get_lines(), strict=True):
             loss = 0.5 * (curvature * path**2).sum(axis=1)
-            right.plot(np.maximum(loss, 1e-30), label=name)
+            right.plot(np.maximum(loss, 1e-30), rate.get_linestyle(), color=rate.get_color(), label=name)
         right.set(xlabel="step", ylabel="loss", yscale="log", title=r"curvatures 1 and 4, $2/L = 0.5$")
         right.legend(fontsize="small")
 
     run.figure(
-        ("Five schedules, and what they do on a noise-free bowl", "五种调度，以及它们在无噪声二次碗上的表现"),
+        (
+            "Five schedules, and what they do on a bowl without noise: there nothing has to settle, and a constant rate "
+            "below $2/L$ gets furthest.",
+            "五种调度，以及它们在无噪声的碗上的表现：这里无须平息噪声，小于 $2/L$ 的常数学习率降得最低。",
+        ),
         draw,
         (1, 2),
         (9.5, 4.0),

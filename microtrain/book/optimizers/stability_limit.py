@@ -78,7 +78,7 @@ def two_over_l(run: Run, ratio: float = 0.9, steps: int = 300, eta: float = 0.1)
     run.claim(
         (
             r"$\eta = 2/L$: excess loss over that of the top eigenvector's component",
-            r"$\eta = 2/L$：超出的损失与最大特征向量分量的损失之比",
+            r"$\eta = 2/L$：超额损失与最大特征向量分量的损失之比",
         ),
         curves[1.0][-1] / ringing,
         equals=1.0,
@@ -99,7 +99,7 @@ def two_over_l(run: Run, ratio: float = 0.9, steps: int = 300, eta: float = 0.1)
             run.claim(
                 (
                     rf"seed 0, $\eta = {share} \cdot 2/L$: excess loss",
-                    rf"种子 0，$\eta = {share} \cdot 2/L$：超出的损失",
+                    rf"种子 0，$\eta = {share} \cdot 2/L$：超额损失",
                 ),
                 curves[share][-1],
                 equals=value,
@@ -107,7 +107,7 @@ def two_over_l(run: Run, ratio: float = 0.9, steps: int = 300, eta: float = 0.1)
             )
         small = max(curves[0.5][-1], curves[0.9][-1])
         run.claim(
-            (r"seed 0, ratios 0.5 and 0.9: excess loss", r"种子 0，比值 0.5 与 0.9：超出的损失"), small, at_most=1e-14
+            (r"seed 0, ratios 0.5 and 0.9: excess loss", r"种子 0，比值 0.5 与 0.9：超额损失"), small, at_most=1e-14
         )
     rises = 0
     for share in (0.1, 0.5, 0.9, 0.99):

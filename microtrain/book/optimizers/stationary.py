@@ -15,11 +15,6 @@ from .following import follow
 saddle = mt.analysis.problems.strict_saddle
 
 
-def product(w: mt.Tensor) -> mt.Tensor:
-    """(w1 w2 - 1)^2 / 2."""
-    return 0.5 * (w[0] * w[1] - 1) ** 2
-
-
 def end_of(loss: Any, start: Any, steps: int, eta: float = 0.1) -> tuple[np.ndarray, float, np.ndarray]:
     """(where gradient descent is after so many steps, the norm of the gradient, the Hessian's eigenvalues there)."""
     end = follow(lambda p: mt.optim.SGD(p, lr=eta), loss, start, steps)[-1]
@@ -52,7 +47,7 @@ def end_of(loss: Any, start: Any, steps: int, eta: float = 0.1) -> tuple[np.ndar
 )
 def comes_to_rest(run: Run, eta: float = 0.1, y: float = 1e-4, steps: int = 200, form: str = "right") -> None:
     end, slope, curvatures = end_of(saddle, (1.0, 0.0), 1000)
-    _, other_slope, other = end_of(product, (1.0, -1.0), 1000)
+    _, other_slope, other = end_of(mt.analysis.problems.two_layers, (1.0, -1.0), 1000)
     kinds = [mt.analysis.classify(np.diag(values)) for values in (curvatures, other)]
     run.claim(
         (r"from $(1, 0)$: norm of the gradient after 1000 steps", r"从 $(1, 0)$ 出发：1000 步后的梯度范数"),

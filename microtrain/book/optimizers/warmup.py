@@ -9,6 +9,7 @@ import numpy as np
 import microtrain as mt
 
 from ..entry import item
+from ..moving import grow
 from ..run import Run
 
 S: Any = mt.optim.schedules
@@ -139,6 +140,53 @@ def warmup_time_varying_curvature(
         draw,
         (1, 2),
         (9.0, 4.0),
+    )
+    first = min(steps, 80)  # steps that are shown
+    names, rates = list(paths)[:2], (lambda t: eta, warmed(eta, W))
+
+    def curvature(t: int) -> float:
+        return lam1 + (lam0 - lam1) * float(np.exp(-t / tau))
+
+    def opening(left: Any, right: Any) -> Any:
+        x = np.linspace(-1.6, 1.6, 200)
+        (valley,) = left.plot(x, 0.5 * lam1 * x * x, color="0.5", label=r"$\lambda(t) x^2 / 2$")
+        left.set(xlabel="x", ylabel="loss", xlim=(-1.6, 1.6), ylim=(-0.05, 1.3))
+        left.axvline(0, color="0.85", linewidth=0.8)
+        text = left.text(0, 1.2, "", ha="center")
+        balls, ways, turns = [], [], []
+        for k, name in enumerate(names):
+            path = np.pad(paths[name], (0, max(0, first + 1 - len(paths[name]))), mode="edge")[: first + 1]
+            turns.append(np.cumprod([1, *(np.sign(1 - rates[k](t) * curvature(t)) for t in range(first))]))
+            balls += left.plot([], [], "o", color=f"C{k}", markeredgecolor="black", markersize=10, label=name)
+            ways += right.semilogy(np.clip(path, 1e-20, 1e20), color=f"C{k}", label=name)
+        left.legend(fontsize="small", loc="lower left")
+        right.set(xlabel="step", ylabel="|x|", ylim=(1e-12, 1e20))
+        right.legend(fontsize="small")
+        sizes = [np.array(way.get_ydata()) for way in ways]
+        trails = grow(np.arange(0, first + 1, 2), *ways)
+
+        def show(k: int) -> None:
+            t = 2 * k
+            valley.set_ydata(0.5 * curvature(t) * x * x)
+            text.set_text(rf"step {t}, $\lambda = {curvature(t):.3g}$")
+            for ball, size, side in zip(balls, sizes, turns, strict=True):
+                at = min(size[t], 1.55) * side[t]
+                ball.set_data([at], [min(0.5 * curvature(t) * at * at, 1.25)])
+            trails(k)
+
+        return show
+
+    run.figure(
+        (
+            "The valley opens as the curvature falls. With the constant rate the parameter is thrown far out of the picture "
+            "and comes back only when the valley is wide enough; with warm-up it never leaves.",
+            "曲率下降，山谷变宽。学习率为常数时，参数先被抛到画面之外，山谷足够宽之后才回来；有预热时始终没有离开。",
+        ),
+        opening,
+        (1, 2),
+        (8.5, 3.6),
+        frames=first // 2 + 1,
+        seconds=10,
     )
 
 

@@ -112,7 +112,7 @@ def radam(run: Run, eta: float = 0.01, steps: int = 200, form: str = "right") ->
         (
             "The factor on the adaptive rate grows over thousands of steps. After five plain steps RAdam therefore moves "
             "slowly; a rectified momentum would not.",
-            "自适应学习率上的因子在数千步内逐渐升高。RAdam 先走五步普通动量，之后因此走得慢；若只校正动量则不会如此。",
+            "自适应学习率上的因子在数千步内逐渐升高。RAdam 先走五步普通动量，随后因该因子很小而前进缓慢；若只校正动量则不会如此。",
         ),
         draw,
         (1, 2),
@@ -262,7 +262,7 @@ def noisy_early(run: Run, eta: float = 0.01, warmup: int = 1000, steps: int = 20
         (
             "Started at the optimum with nothing but noise: Adam leaves it fast, and warm-up and rectification keep it "
             "there. Right: early rates differ widely by chance.",
-            "从最优点出发，梯度只有噪声：Adam 很快离开，预热与校正则把它留在附近。右：初期的学习率因偶然而相差很大。",
+            "从最优解出发，梯度只有噪声：Adam 很快离开，预热与校正则把它留在附近。右：初期的学习率因偶然而相差很大。",
         ),
         draw,
         (1, 2),

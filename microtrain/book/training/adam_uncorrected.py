@@ -32,7 +32,7 @@ def step_lengths(gradient: float, betas: tuple[float, float], steps: int, correc
     statement=(
         r"Before the first step all earlier gradients count as zero, so the running estimates of eq. 6.15 begin too "
         "small; eq. 6.16 corrects them.",
-        "第一步之前的梯度一律当作零，因此式 (6.15) 的滑动估计起初偏小；式 (6.16) 对此作出修正。",
+        "第一步之前的梯度一律当作零，因此式 (6.15) 的移动平均起初偏小；式 (6.16) 对此作出修正。",
     ),
     verdict="holds with a condition",
     correction=(

@@ -12,6 +12,7 @@ from microtrain import analysis
 from microtrain.nn.functional import mse_loss
 
 from ..entry import item
+from ..moving import grow
 from ..run import Run
 from .gabor import X, Y, each_loss, many, objective
 
@@ -58,7 +59,7 @@ def figure_6_6(run: Run, phi_0: float = 3.0, phi_1: float = 10.0, alpha: float =
     run.claim(("batches of three", "大小为 3 的批次数"), len(gradients), equals=4060)
     for k, expected in enumerate((-2.57807, 0.66003)):
         run.claim(
-            (rf"full gradient at (3, 10), $\phi_{k}$", rf"(3, 10) 处的全梯度，$\phi_{k}$"),
+            (rf"full gradient at (3, 10), $\phi_{k}$", rf"(3, 10) 处的全批量梯度，$\phi_{k}$"),
             full[k],
             equals=expected,
             within=5e-6,
@@ -106,6 +107,44 @@ def figure_6_6(run: Run, phi_0: float = 3.0, phi_1: float = 10.0, alpha: float =
 
     run.figure(("All batches of three, and three of them with the loss that each of them sees", "大小为 3 的批次，以及其中三个各自看到的损失"),
                draw, (2, 2), (10.0, 8.5))  # fmt: skip
+    count = 18
+    batches = TRIPLES[np.random.default_rng(1).integers(len(TRIPLES), size=count)]
+
+    def changing(left: Any, right: Any) -> Any:
+        (low, high), (bottom, top) = (-6, 8), (5, 20)
+        way, views = [np.array(point)], []
+        for chosen in batches:
+            own = batch_objective(chosen)
+            views.append(analysis.landscape(own, None, (low, high), (bottom, top), resolution=41).values)
+            way.append(way[-1] - alpha * own.gradient(way[-1]))
+        places = np.array(way)
+        all_of_it = analysis.landscape(here, None, (low, high), (bottom, top), resolution=81).values
+        lines, extent = [], (low, high, bottom, top)
+        for ax, values, name in (
+            (left, views[-1], "the loss of this step's batch"),
+            (right, all_of_it, "the full loss"),
+        ):
+            image = ax.imshow(
+                values, cmap="viridis", origin="lower", extent=extent, aspect="auto", interpolation="bilinear"
+            )
+            lines.append((image, ax.plot(*places.T, "-", color="white", linewidth=1.5)[0]))
+            ax.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title=name, xlim=(low, high), ylim=(bottom, top))
+        left_image = lines[0][0]
+        trails = grow(np.arange(count + 1), *(line for _, line in lines))
+
+        def show(k: int) -> None:
+            values = views[min(k, count - 1)]
+            left_image.set_data(values)
+            left_image.set_clim(values.min(), values.max())
+            trails(k)
+
+        return show
+
+    run.figure(
+        ("SGD step by step: the landscape that it descends on the left changes with every batch; on the right the full loss",
+         "SGD 的每一步：左边是它所下降的损失，每换一个批次就变；右边是完整的损失"),
+        changing, (1, 2), (9.0, 3.9), frames=count + 1, seconds=12,
+    )  # fmt: skip
 
 
 @item(

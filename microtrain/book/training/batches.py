@@ -32,7 +32,7 @@ from .gabor import X, Y, each_loss, landscape, path
     correction=(
         r"The summand is the derivative of the loss of one pair, $\partial e_i / \partial \phi$. With that of the whole loss every batch would give "
         r"$|B|$ times the full gradient, and nothing would be stochastic. A misprint of the translation, also in eq. 6.11, 6.12 and 6.18.",
-        r"求和的应是单个样本损失的导数 $\partial e_i / \partial \phi$。若用总损失的导数，任何批次都给出全梯度的 $|B|$ 倍，毫无随机性。"
+        r"求和的应是单个样本损失的导数 $\partial e_i / \partial \phi$。若用总损失的导数，任何批次都给出全批量梯度的 $|B|$ 倍，毫无随机性。"
         r"这是译本的印刷错误，式 (6.11)、(6.12)、(6.18) 也有。",
     ),
     ranges={"batch": (1, 30), "alpha": (0.01, 1.0), "phi_0": (-10.0, 10.0), "phi_1": (2.5, 22.5)},
@@ -63,7 +63,7 @@ def minibatch_sum(
     run.claim(("spread of the steps over the batches, relative to their mean", "各批次的步的离散程度，相对于均值"),
               np.linalg.norm(steps.std(0)) / np.linalg.norm(steps.mean(0)), at_least=0.2)  # fmt: skip
     as_printed = np.array([step(chosen, 0.1, at, "printed") for chosen in sets[:4]])
-    run.claim((r"as printed, every batch: distance from $-\alpha \cdot 5$ full gradients", r"按原文，每个批次：与 $-\alpha \cdot 5$ 倍全梯度之差"),
+    run.claim((r"as printed, every batch: distance from $-\alpha \cdot 5$ full gradients", r"按原文，每个批次：与 $-\alpha \cdot 5$ 倍全批量梯度之差"),
               np.abs(as_printed + 0.5 * each.sum(0)).max(), at_most=1e-12)  # fmt: skip
     mine = [run.rng.permutation(30)[:batch] for _ in range(80)]
     shown = {
@@ -173,7 +173,7 @@ def full_batch(run: Run, batch: int = 30, alpha: float = 0.1, steps: int = 100) 
     verdict="holds with a condition",
     correction=(
         r"With the sums of eq. 6.10 the expectation is $|B|/I$ times the full loss and gradient. They are equal for means, or with the factor $I/|B|$.",
-        r"若按式 (6.10) 求和，期望是全损失和全梯度的 $|B|/I$ 倍；改用均值，或乘以 $I/|B|$，才相等。",
+        r"若按式 (6.10) 求和，期望是总损失和全批量梯度的 $|B|/I$ 倍；改用均值，或乘以 $I/|B|$，才相等。",
     ),
     ranges={"samples": (2, 14), "batch": (1, 14), "phi_0": (-10.0, 10.0), "phi_1": (2.5, 22.5)},
 )
@@ -187,16 +187,16 @@ def expected_gradient(run: Run, samples: int = 8, batch: int = 3, phi_0: float =
     sums, means = (analysis.all_batch_gradients(*each, 3, kind) for kind in ("sum", "mean"))
     run.claim(("batches of 3 from 8", "8 中取 3 的批次数"), len(sums), equals=56)
     run.claim(
-        ("sums: expected gradient over the full one", "求和：期望梯度与全梯度之比"),
+        ("sums: expected gradient over the full one", "求和：期望梯度与全批量梯度之比"),
         sums.mean(0) / singles.sum(0),
         equals=0.375,
         within=1e-14,
     )
-    run.claim(("means: distance of the expected gradient from the full one", "均值：期望梯度与全梯度之差"),
+    run.claim(("means: distance of the expected gradient from the full one", "均值：期望梯度与全批量梯度之差"),
               np.abs(means.mean(0) - singles.mean(0)).max(), at_most=1e-15)  # fmt: skip
     chosen = np.array(list(combinations(range(8), 3)))
     run.claim(
-        ("sums: expected loss over the full one", "求和：期望损失与全损失之比"),
+        ("sums: expected loss over the full one", "求和：期望损失与总损失之比"),
         losses[chosen].sum(1).mean() / losses.sum(),
         equals=0.375,
         within=1e-14,

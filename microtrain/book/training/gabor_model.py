@@ -285,7 +285,7 @@ def figure_6_3(run: Run, n: int = 28, noise: float = 0.15) -> None:
             ax.legend(fontsize="small", loc="upper left")
 
     run.figure(
-        ("The points, and what is learned from sets like them", "数据点，以及从类似数据中学到的参数"),
+        ("The points, and what is learned from sets like them", "样本，以及从类似数据中学到的参数"),
         draw,
         (1, 2),
         (10.0, 4.0),

@@ -169,9 +169,9 @@ def positive_definite(run: Run, eta: float = 0.5, steps: int = 10_000) -> None:
         (r"$e^x$: $x$ after $10^4$ steps, $\eta = 0.5$", r"$e^x$：$\eta = 0.5$，$10^4$ 步后的 $x$"),
         fall[-1],
         equals=-8.518,
-        within=5.1e-4,
+        within=5e-4,
     )
-    run.claim((r"$e^x$: loss then", r"$e^x$：此时的损失"), np.exp(fall[-1]), equals=2.0e-4, within=5.1e-6)
+    run.claim((r"$e^x$: loss then", r"$e^x$：此时的损失"), np.exp(fall[-1]), equals=2.0e-4, within=5e-6)
     run.claim(
         (r"$e^x$: still falling, last 5000 steps in $x$", r"$e^x$：仍在下降，最后 5000 步 $x$ 的变化"),
         fall[-1] - fall[-5001],
@@ -193,7 +193,7 @@ def positive_definite(run: Run, eta: float = 0.5, steps: int = 10_000) -> None:
             (f"its slope after {step} steps: it grows for ever", f"{step} 步后的斜率：不断增大"),
             slope[step],
             equals=value,
-            within=5.1e-3,
+            within=5e-3,
         )
     run.claim(
         (r"$x^4$: curvature at 0", r"$x^4$：0 处的曲率"), mt.analysis.hessian(quartic, np.zeros(1))[0, 0], equals=0
@@ -207,9 +207,9 @@ def positive_definite(run: Run, eta: float = 0.5, steps: int = 10_000) -> None:
         ("line fit: smaller eigenvalue, 15 places", "直线拟合：较小的特征值，15 处"),
         values[:, 0],
         equals=3.9942,
-        within=5.1e-5,
+        within=5e-5,
     )
-    run.claim(("line fit: larger eigenvalue", "直线拟合：较大的特征值"), values[:, 1], equals=50.0300, within=5.1e-5)
+    run.claim(("line fit: larger eigenvalue", "直线拟合：较大的特征值"), values[:, 1], equals=50.0300, within=5e-5)
     ends = mt.analysis.descend(line, places[::15], lr=0.02, steps=1000)
     run.claim(
         ("line fit: distance of 15 ends of descent from each other", "直线拟合：15 个下降终点的最大差"),

@@ -204,7 +204,7 @@ def sum_versus_mean(run: Run, alpha: float = 0.01, steps: int = 100) -> None:
     correction=(
         "After four steps 8.9 % of the excess loss is left: close, not very close, which is the translation's word (the "
         r"original says: already close). A gradient norm of $10^{-8}$ takes 69 such steps; conjugate gradients need 2.",
-        r"四步之后仍剩 8.9% 的超出损失：只能说接近，“非常”是译文加的（原书说已经接近）。梯度范数降到 $10^{-8}$ 需要 69 步；共轭梯度法只需 2 步。",
+        r"四步之后仍剩 8.9% 的超额损失：只能说接近，“非常”是译文加的（原书说已经接近）。梯度范数降到 $10^{-8}$ 需要 69 步；共轭梯度法只需 2 步。",
     ),
     ranges={"phi_0": (0.0, 2.0), "phi_1": (-1.0, 1.0), "steps": (1, 60)},
 )
@@ -245,7 +245,7 @@ def figure_6_1(run: Run, phi_0: float = 1.6, phi_1: float = -0.5, steps: int = 4
     run.claim(
         (r"successive gradients are orthogonal: $|\cos|$", r"相邻梯度正交：$|\cos|$"), np.abs(cosines), at_most=3e-5
     )
-    run.claim(("loss left after four steps, of the excess", "四步后剩余的超出损失的比例"),
+    run.claim(("loss left after four steps, of the excess", "四步后剩余的超额损失比例"),
               (path.losses[4] - LOWEST) / (path.losses[0] - LOWEST), equals=0.089, within=5e-4)  # fmt: skip
     capped = searched([1.72, -0.75], 4, "bracket", 0.1)
     run.claim((r"from $(1.72, -0.75)$ with $\alpha \le 0.1$", r"从 $(1.72, -0.75)$ 出发且 $\alpha \le 0.1$"),
@@ -255,27 +255,25 @@ def figure_6_1(run: Run, phi_0: float = 1.6, phi_1: float = -0.5, steps: int = 4
         len(searched([1.6, -0.5], 200, tol=1e-8).points) - 1,
         equals=69,
     )
-    start, hessian = np.array([1.6, -0.5]), objective.hessian()
-    first = -objective.gradient(start)
-    middle = start + first * (first @ first) / (first @ hessian @ first)
-    g = objective.gradient(middle)
-    turn = -g + first * (g @ g) / (first @ first)  # the conjugate direction of Fletcher and Reeves
+    conjugate = analysis.trace(mt.optim.ConjugateGradient, objective, steps=2, start=[1.6, -0.5])
     run.claim((r"conjugate gradients: $\|g\|$ after 2 steps", r"共轭梯度法：2 步后的 $\|g\|$"),
-              np.linalg.norm(objective.gradient(middle + turn * -(g @ turn) / (turn @ hessian @ turn))), at_most=1e-8)  # fmt: skip
+              conjugate.gradient_norms[-1], at_most=1e-8)  # fmt: skip
     shown = searched([phi_0, phi_1], steps)
     surface = analysis.landscape(objective, None, (0, 2), (-1, 1), resolution=81)
 
     def draw(a: Any, b: Any, c: Any, d: Any) -> None:
         a.plot(X, Y, "ko", markersize=4)
         a.set(xlabel="x", ylabel="y", title="a) 12 points")
-        levels = np.geomspace(surface.values.min() * 1.1, surface.values.max(), 16)
-        b.contour(surface.x, surface.y, surface.values, levels, cmap="viridis", linewidths=0.9)
-        b.plot(*shown.points.T, "o-", color="C3", markersize=4)
-        for k, point in enumerate(shown.points[:5]):
-            b.annotate(str(k), point, xytext=(5, 4), textcoords="offset points", fontsize=9)
-        b.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title="b) contours of the loss, with the path", aspect="equal")
+        x, y = np.meshgrid(surface.x, surface.y)
+        b.plot_surface(x, y, surface.values, cmap="viridis", alpha=0.75, linewidth=0, rcount=40, ccount=40)
+        heights = objective.values(shown.points)
+        b.plot(*shown.points.T, heights + 1, "o-", color="C3", markersize=4, zorder=9)
+        for k, (point, height) in enumerate(zip(shown.points[:5], heights, strict=False)):
+            b.text(*point, height + 6, str(k), fontsize=9, zorder=10)
+        b.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", zlabel="loss", title="b) the loss, with the path")
+        b.view_init(elev=42, azim=-60)
         plots.landscape(surface, c, scale="log", paths={"line search": shown.points})
-        c.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title="c) heat map", aspect="equal")
+        c.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title="c) heat map and contours", aspect="equal")
         for k, (first, second) in enumerate(shown.points[:5]):
             label = f"iteration {k}" if k else "start"
             d.plot(X[[0, -1]], first + second * X[[0, -1]], color=str(0.75 - 0.18 * k), label=label)
@@ -284,4 +282,4 @@ def figure_6_1(run: Run, phi_0: float = 1.6, phi_1: float = -0.5, steps: int = 4
         d.legend(fontsize="small")
 
     run.figure(("Each step ends where its line touches a contour; the next turns by a right angle.",
-                "每一步都停在直线与等高线相切处，下一步转过直角。"), draw, (2, 2), (10.0, 8.0))  # fmt: skip
+                "每一步都停在直线与等高线相切处，下一步转过直角。"), draw, (2, 2), (10.0, 8.0), solid=(1,))  # fmt: skip

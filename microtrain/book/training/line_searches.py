@@ -104,8 +104,9 @@ def motivation(run: Run, alpha: float = 0.1, reach: float = 2.0) -> None:
     shown = points if reach == 2.0 else searching(reach)[0]
 
     def draw(left: Any, right: Any) -> None:
-        background = mt.analysis.landscape(loss, x=(-4, 4), y=(12, 22), resolution=60)
+        background = mt.analysis.landscape(loss, x=(-4, 4), y=(12, 24), resolution=60)
         plots.landscape(background, left, paths={f"fixed rate {alpha:g}": fixed.points, "line search": shown})
+        left.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$")
         for path, name, style in ((fixed.points, f"fixed rate {alpha:g}", "-"), (shown, "line search", "o--")):
             lengths = np.linalg.norm(np.diff(path, axis=0), axis=1)
             right.semilogy(lengths[:100], style, markersize=3, label=name)
@@ -140,10 +141,10 @@ def motivation(run: Run, alpha: float = 0.1, reach: float = 2.0) -> None:
 )
 def bracketing_search(run: Run, tol: float = 1e-4, high: float = 1.0) -> None:
     found, best = bracketing(number(two_dips), 0, 1, 1e-4), lowest(two_dips, 0.38)
-    run.claim(("two dips: step", "两个凹陷：步长"), found.step, equals=0.38031, within=5.1e-6)
-    run.claim(("two dips: value", "两个凹陷：函数值"), found.value, equals=0.328604, within=5.1e-7)
+    run.claim(("two dips: step", "两个凹陷：步长"), found.step, equals=0.38031, within=5e-6)
+    run.claim(("two dips: value", "两个凹陷：函数值"), found.value, equals=0.328604, within=5e-7)
     run.claim(("two dips: rounds", "两个凹陷：轮数"), len(found.brackets), equals=23)
-    run.claim(("two dips: the true minimiser", "两个凹陷：真正的最小值点"), best, equals=0.380322, within=5.1e-7)
+    run.claim(("two dips: the true minimiser", "两个凹陷：真正的最小值点"), best, equals=0.380322, within=5e-7)
     run.claim(
         (r"rounds to a width of $10^{-6}$: $\ln 10^6/\ln 1.5 = 34.07$, rounded up", r"宽度降到 $10^{-6}$ 的轮数：$\ln 10^6/\ln 1.5 = 34.07$ 向上取整"),
         len(bracketing(number(two_dips), 0, 1, 1e-6).brackets), equals=35,
@@ -165,13 +166,13 @@ def bracketing_search(run: Run, tol: float = 1e-4, high: float = 1.0) -> None:
     run.claim(("not unimodal: where it ends", "非单峰：终点"), wrong.step, equals=0.2, within=1e-3)
     run.claim(("not unimodal: the value there", "非单峰：终点处的函数值"), wrong.value, equals=-0.5, within=5e-3)
     run.claim(
-        ("not unimodal: the lowest place, which it misses", "非单峰：错过的最低点"), deep, equals=0.51995, within=5.1e-6
+        ("not unimodal: the lowest place, which it misses", "非单峰：错过的最低点"), deep, equals=0.51995, within=5e-6
     )
     run.claim(
         ("not unimodal: the value there, which it misses", "非单峰：错过的最低值"),
         number(hidden_dip)(deep),
         equals=-1.003,
-        within=5.1e-4,
+        within=5e-4,
     )
     second = {}
     for search in ("bracket", "exact"):
@@ -190,7 +191,7 @@ def bracketing_search(run: Run, tol: float = 1e-4, high: float = 1.0) -> None:
         equals=0.1,
         within=1e-5,
     )
-    run.claim(("the same step, exact", "同一步的精确步长"), second["exact"], equals=0.118, within=5.1e-4)
+    run.claim(("the same step, exact", "同一步的精确步长"), second["exact"], equals=0.118, within=5e-4)
     shown = {
         "two dips": (two_dips, bracketing(number(two_dips), 0, high, tol)),
         "a narrow minimum": (hidden_dip, bracketing(number(hidden_dip), 0, high, tol)),
@@ -223,7 +224,7 @@ def bracketing_search(run: Run, tol: float = 1e-4, high: float = 1.0) -> None:
     verdict="holds",
     ranges={"first": (0, 20)},
 )
-def figure_6_10(run: Run, first: int = 0) -> None:
+def figure_6_10(run: Run, first: int = 1) -> None:
     record, best = bracketing(number(two_dips), 0, 1, 1e-6), lowest(two_dips, 0.38)
     brackets = np.array(record.brackets)
     widths = brackets[:, 3] - brackets[:, 0]
@@ -243,10 +244,14 @@ def figure_6_10(run: Run, first: int = 0) -> None:
         ("every bracket contains the minimiser 0.380322", "每个区间都包含最小值点 0.380322"),
         bool(((brackets[:, 0] <= best) & (best <= brackets[:, 3])).all()),
     )
-    kept = "".join("cd" if brackets[k + 1, 0] == brackets[k, 0] else "ab" for k in range(2))
+    dropped = ["cd" if brackets[k + 1, 0] == brackets[k, 0] else "ab" for k in range(3)]
+    run.claim(
+        ("rounds 2 and 3 drop $[a, b]$, then $[c, d]$, like the book's figure", "第 2、3 轮先舍去 $[a, b]$，再舍去 $[c, d]$，与书中的图相同"),
+        dropped[1:] == ["ab", "cd"],
+    )  # fmt: skip
     run.note(
-        f"On this function the first two rounds drop [{kept[0]}, {kept[1]}] and [{kept[2]}, {kept[3]}].",
-        f"在这个函数上，前两轮分别舍去 [{kept[0]}, {kept[1]}] 与 [{kept[2]}, {kept[3]}]。",
+        "On this function the first round drops $[c, d]$; the picture begins with the second.",
+        "在这个函数上，第 1 轮舍去 $[c, d]$；图从第 2 轮画起。",
     )
     start = min(first, len(brackets) - 3)
 
@@ -264,7 +269,7 @@ def figure_6_10(run: Run, first: int = 0) -> None:
             sign = ">" if number(two_dips)(b) > number(two_dips)(c) else "<"
             drop = "[a, b]" if sign == ">" else "[c, d]"
             ax.set(
-                title=f"{'abc'[k]}) $L[b] {sign} L[c]$: drop ${drop}$",
+                title=f"{'abc'[k]}) round {start + k + 1}, $L[b] {sign} L[c]$: drop ${drop}$",
                 xlabel="distance along the line",
                 ylabel="loss",
                 ylim=(0.25, 1.1),
@@ -272,3 +277,33 @@ def figure_6_10(run: Run, first: int = 0) -> None:
             ax.legend(fontsize="x-small", loc="lower right")
 
     run.figure(("Three rounds of bracketing", "夹逼法的三轮"), draw, (1, 3), (13.0, 3.8))
+    rounds = min(12, len(brackets))
+
+    def closing(ax: Any) -> Any:
+        grid = np.linspace(0, 1, 300)
+        ax.plot(grid, [number(two_dips)(p) for p in grid], color="0.3", linewidth=1.3, label="loss along the line")
+        shade = ax.bar([0.5], [2], [1.0], color="0.85", label="$[a, d]$", zorder=0)[0]
+        heights = [[number(two_dips)(p) for p in bracket] for bracket in brackets[:rounds]]
+        (dots,) = ax.plot([], [], "o", color="#1f5fa8", markersize=7)
+        names = [ax.text(0, 0, name, ha="center", va="bottom", fontsize=11) for name in "abcd"]
+        title = ax.text(0.5, 1.13, "", ha="center", fontsize=11)
+        ax.set(xlabel="distance along the line", ylabel="loss", ylim=(0.25, 1.2), xlim=(-0.02, 1.02))
+        ax.legend(fontsize="small", loc="lower right")
+
+        def show(k: int) -> None:
+            a, d = brackets[k][[0, 3]]
+            shade.set_x(a)
+            shade.set_width(d - a)
+            dots.set_data(brackets[k], heights[k])
+            for name, p, height in zip(names, brackets[k], heights[k], strict=True):
+                name.set_position((p, height + 0.02))
+                name.set_alpha(1.0 if d - a > 0.06 else 0.0)
+            drop, sign = ("[a, b]", ">") if heights[k][1] > heights[k][2] else ("[c, d]", "<")
+            title.set_text(f"round {k + 1}: $L[b] {sign} L[c]$, drop ${drop}$; width {d - a:.3f}")
+
+        return show
+
+    run.figure(
+        (f"The interval closes in: {rounds} rounds", f"区间逐轮收紧：{rounds} 轮"),
+        closing, size=(7.5, 4.2), frames=rounds, seconds=12,
+    )  # fmt: skip

@@ -199,9 +199,9 @@ def acceleration(run: Run, kappa: float = 100.0, steps: int = 100) -> None:
     gaps = {"gradient descent": springs(False, count) - lowest, "Nesterov": springs(True, count) - lowest}
     run.claim(
         ("200 springs, 100 steps: gradient descent above the minimum", "200 个弹簧，100 步：梯度下降高出最小值"),
-        gaps["gradient descent"][100], equals=9.32e-3, within=5.1e-6,
+        gaps["gradient descent"][100], equals=9.32e-3, within=5e-6,
     )  # fmt: skip
-    run.claim(("the same: Nesterov", "同上：Nesterov 动量"), gaps["Nesterov"][100], equals=1.97e-3, within=5.1e-6)
+    run.claim(("the same: Nesterov", "同上：Nesterov 动量"), gaps["Nesterov"][100], equals=1.97e-3, within=5e-6)
     run.claim(
         ("Nesterov over gradient descent", "Nesterov 动量与梯度下降之比"),
         gaps["Nesterov"][100] / gaps["gradient descent"][100],
@@ -211,7 +211,7 @@ def acceleration(run: Run, kappa: float = 100.0, steps: int = 100) -> None:
         (r"the bound $2L\|x^*\|^2/(t + 1)^2$", r"上界 $2L\|x^*\|^2/(t + 1)^2$"),
         bound[100],
         equals=1.30e-2,
-        within=5.1e-5,
+        within=5e-5,
     )
     run.claim(
         ("Nesterov over the bound, at its largest in 100 steps", "100 步内 Nesterov 动量与上界之比的最大值"),

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, cg
 
 import microtrain as mt
 from microtrain import analysis
@@ -89,7 +88,7 @@ def problem_6_7(run: Run, relax: float = 0.9, phi_0: float = -2.1, phi_1: float 
         at_most=1e-5,
     )
     run.claim(("the same, maximum", "同上，最大值"), angles.max(), at_most=1e-3)
-    run.claim(("steps to $|g| < 10^{-4}$", "到 $|g| < 10^{-4}$ 的步数"), len(points) - 1, equals=83, within=2)
+    run.claim(("steps to $|g| < 10^{-4}$", "到 $|g| < 10^{-4}$ 的步数"), len(points) - 1, equals=83, within=1)
     _, ends = searched(gabor, (-1.5, 8.5), search, 1e-5, 4)
     run.claim(
         (
@@ -115,22 +114,29 @@ def problem_6_7(run: Run, relax: float = 0.9, phi_0: float = -2.1, phi_1: float 
     rate, beta = analysis.polyak_parameters(low, high)
     counts: dict[str, int] = {}
     paths = {}
-    for share, steps in ((1.0, 69), (0.5, 63), (0.8, 43), (0.9, 31), (0.95, 23)):
+    for share, known in ((1.0, 69), (0.5, (57, 70)), (0.8, 43), (0.9, 31), (0.95, 23)):
         name = "exact search" if share == 1 else f"relaxed, {share:g}"
         paths[name] = searched(line, start, walked(share), 1e-8)[0]
         counts[name] = len(paths[name]) - 1
-        text = f"line fit to $|g| < 10^{{-8}}$, {share:g} of the exact step: steps"
-        run.claim(
-            (text, f"直线拟合到 $|g| < 10^{{-8}}$，走精确步长的 {share:g}：步数"), counts[name], equals=steps, within=1
+        text = (
+            f"line fit to $|g| < 10^{{-8}}$, {share:g} of the exact step: steps",
+            f"直线拟合到 $|g| < 10^{{-8}}$，走精确步长的 {share:g}：步数",
         )
+        if isinstance(known, tuple):
+            run.claim(text, counts[name], between=known)
+        else:
+            run.claim(text, counts[name], equals=known)
+    run.note(
+        "Half steps are chaotic: starts that differ by $10^{-13}$ need from 58 to 69 of them. The other counts do not depend "
+        "on rounding.",
+        "步长减半时的路径是混沌的：起点相差 $10^{-13}$，步数就在 58～69 之间变化。其他步数不受舍入影响。",
+    )
     ball = partial(mt.optim.SGD, lr=rate, momentum=beta)
     paths["heavy ball"] = searched(line, start, ball, 1e-8)[0]
     counts["heavy ball"] = len(paths["heavy ball"]) - 1
-    run.claim(("tuned heavy ball: steps", "调好的重球法：步数"), counts["heavy ball"], equals=44, within=3)
-    conjugate = [np.array(start)]
-    products = LinearOperator((2, 2), matvec=lambda v: line.hvp(np.ravel(v), np.array(start)))
-    cg(products, -line.gradient(np.array(start)), rtol=1e-10, callback=lambda d: conjugate.append(start + d))
-    paths["conjugate gradients"], counts["conjugate gradients"] = np.array(conjugate), len(conjugate) - 1
+    run.claim(("tuned heavy ball: steps", "调好的重球法：步数"), counts["heavy ball"], equals=44)
+    conjugate, _ = searched(line, start, mt.optim.ConjugateGradient, 1e-8)
+    paths["conjugate gradients"], counts["conjugate gradients"] = conjugate, len(conjugate) - 1
     run.claim(("conjugate gradients: steps", "共轭梯度：步数"), counts["conjugate gradients"], at_most=3)
     run.claim(
         ("gradient where they end", "共轭梯度终点处的梯度"), np.abs(line.gradient(conjugate[-1])).max(), at_most=1e-8
@@ -151,15 +157,17 @@ def problem_6_7(run: Run, relax: float = 0.9, phi_0: float = -2.1, phi_1: float 
     )
     own = searched(gabor, (phi_0, phi_1), search, 1e-4, 60)[0]
     ours = searched(line, start, walked(relax), 1e-8)[0]
-    hills = analysis.landscape(gabor, None, (-10, 10), (2.5, 22.5), resolution=81)
+    half = 0.75 * max(np.ptp(own, axis=0).max(), 2.0)  # a square picture, so that right angles look right
+    (left_of, right_of), (below, above) = ((c - half, c + half) for c in (own.min(0) + own.max(0)) / 2)
+    hills = analysis.landscape(gabor, None, (left_of, right_of), (below, above), resolution=81)
     bowl = analysis.landscape(line, None, (-0.2, 1.9), (-0.9, 1.4), resolution=81)
 
     def draw(left: Any, right: Any) -> None:
         plots.landscape(hills, ax=left, paths={"line search": own})
-        left.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title=f"Gabor: {len(own) - 1} steps")
+        left.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title=f"Gabor: {len(own) - 1} steps", aspect="equal")
         shown = {"exact search": paths["exact search"], f"{relax:g} of it": ours, "CG": paths["conjugate gradients"]}
         plots.landscape(bowl, ax=right, paths=shown)
-        right.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$")
+        right.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", aspect="equal")
         right.set_title(f"Line fit: {counts['exact search']}, {len(ours) - 1}, {counts['conjugate gradients']} steps")
 
     run.figure(
@@ -235,7 +243,7 @@ def problem_6_8(run: Run, eta: float = 0.25, steps: int = 60) -> None:
         run.claim(
             (rf"$\eta = {lr}$: step at which it has left", rf"$\eta = {lr}$：离开时的步数"),
             int(np.argmax(by_rate[lr] > -0.46649)),
-            between=(3, 14),
+            between=(4, 12),
         )
     run.claim(
         (r"flat minimum: $2/$curvature", r"平坦极小值：2 除以曲率"),
@@ -243,7 +251,7 @@ def problem_6_8(run: Run, eta: float = 0.25, steps: int = 60) -> None:
         equals=0.940,
         within=5e-4,
     )
-    run.claim((r"$\eta = 1$ settles nowhere: final swing", r"$\eta = 1$ 不停下：最后的摆幅"), np.ptp(by_rate[1.0][-200:]),
+    run.claim((r"$\eta = 1$ settles nowhere: final swing", r"$\eta = 1$ 停不下来：最后的摆幅"), np.ptp(by_rate[1.0][-200:]),
               at_least=0.1)  # fmt: skip
     run.note(
         r"Near a minimum of curvature $h$ a step multiplies the distance by $1 - \eta h$. For $\eta < 2/h$ that is a "

@@ -141,7 +141,7 @@ def problem_6_4(run: Run, data: int = 0) -> None:
     run.figure(
         (
             "The cross-entropy is one convex basin; least squares on the same model bends downwards in the red regions.",
-            "交叉熵只有一个凸的吸引盆；对同一模型用最小二乘，红色区域内曲率为负。",
+            "交叉熵呈凸的碗状；对同一模型用最小二乘，红色区域内曲率为负。",
         ),
         draw,
         (1, 3),

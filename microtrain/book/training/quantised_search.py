@@ -101,7 +101,6 @@ def quantised(run: Run, spacing: float = 0.05, weights: int = 11, count: int = 8
             (f"seed {seed}: nodes visited, of 65535", f"种子 {seed}：访问的节点数（共 65535）"),
             visited,
             equals=nodes,
-            within=0.5,
         )
     every = 2.0 * ((np.arange(2**11)[:, None] >> np.arange(11)) & 1) - 1
     for seed, expected in zip(range(5), (34, 24, 2, 0, 6), strict=True):

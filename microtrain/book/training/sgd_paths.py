@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+import microtrain as mt
 from microtrain import analysis
 
 from ..entry import item
+from ..moving import grow, together
 from ..run import Run
-from .gabor import GLOBAL, WINDOW, X, descend, each_loss, landscape, objective, path, refined, searched, sgd
+from .gabor import GLOBAL, WINDOW, X, Y, descend, each_loss, landscape, many, objective, path, refined, searched, sgd
 
 WRONG = (3.0, 10.0)  # start 2 of the figure
 LOCAL = (6.308, 13.516)
@@ -64,7 +66,7 @@ def figure_6_5(run: Run, batch: int = 5, alpha: float = 0.8, runs: int = 500) ->
         ("line search from start 2", "从起点 2 线搜索", paths["2"], (6.171, 8.088), 9.961),
         (r"gradient descent, $\alpha = 0.05$", r"梯度下降，$\alpha = 0.05$", path(WRONG, 0.05, 600), LOCAL, 5.511),
     ):
-        run.claim((f"{text}: loss", f"{zh}：损失"), found.losses[-1], equals=loss, within=5.1e-4)
+        run.claim((f"{text}: loss", f"{zh}：损失"), found.losses[-1], equals=loss, within=5e-4)
         run.claim(
             (f"{text}: distance from ${point}$", f"{zh}：与 ${point}$ 之差"),
             np.abs(found.end - point).max(),
@@ -122,8 +124,35 @@ def figure_6_5(run: Run, batch: int = 5, alpha: float = 0.8, runs: int = 500) ->
         for ax in (left, right):
             ax.legend(fontsize="small", loc="lower left", facecolor="#555b63", labelcolor="white")
 
-    run.figure(("From start 2 gradient descent can't leave the wrong valley; noise sometimes can", "从起点 2 出发，梯度下降无法离开错误的山谷；带噪声的步有时可以"),
+    run.figure(("From start 2 gradient descent can't leave the wrong valley; noise sometimes can", "从起点 2 出发，梯度下降无法离开错误的山谷；有了噪声，有时可以"),
                draw, (1, 2), (11.0, 5.0))  # fmt: skip
+    wave = np.linspace(-15, 15, 200)
+    colours = ("C0", "C3", "C1")
+
+    def fitting(left: Any, right: Any) -> Any:
+        picture(left)
+        right.plot(X, Y, "k.", label="30 points")
+        curves, shapes, lines = [], [], []
+        for (name, found), colour in zip(paths.items(), colours, strict=True):
+            label = f"start {name}: loss {found.losses[-1]:.3g}"
+            lines += left.plot(*found.points.T, "-", color="white" if name == "1" else colour, linewidth=2)
+            shapes.append(np.asarray(many(found.points)(mt.tensor(wave)).detach()))
+            curves += right.plot(wave, shapes[-1][-1], color=colour, label=label)
+        right.set(xlabel="x", ylabel="y", ylim=(-1.3, 1.3))
+        right.legend(fontsize="small", loc="upper right")
+        when = np.array([*range(7), 9, 13, 20, 30, 45, 60])
+
+        def bend(k: int) -> None:
+            for each, shape in zip(curves, shapes, strict=True):
+                each.set_ydata(shape[min(int(when[k]), len(shape) - 1)])
+
+        return together(grow(when, *lines), bend)
+
+    run.figure(
+        ("Gradient descent with line search from the three starts, and the model's curve on the way",
+         "从三个起点出发的带线搜索的梯度下降，以及途中模型的曲线"),
+        fitting, (1, 2), (9.0, 3.8), frames=13, seconds=7,
+    )  # fmt: skip
 
 
 @item(
@@ -223,7 +252,7 @@ def escapes(run: Run, batch: int = 5, alpha: float = 0.5, runs: int = 500) -> No
 )
 def leaves_saddles(run: Run, batch: int = 3, alpha: float = 0.05, runs: int = 500) -> None:
     saddle = refined(SADDLE)
-    run.claim(("full gradient at the saddle", "鞍点处的全梯度"), saddle.gradient_norm, at_most=5e-15)
+    run.claim(("full gradient at the saddle", "鞍点处的全批量梯度"), saddle.gradient_norm, at_most=5e-15)
     gradients = analysis.all_batch_gradients(*each_loss(saddle.point), 3, "sum")
     norms = np.linalg.norm(gradients, axis=1)
     run.claim(("batches of 3", "大小为 3 的批次数"), len(norms), equals=4060)
@@ -273,4 +302,4 @@ def leaves_saddles(run: Run, batch: int = 3, alpha: float = 0.05, runs: int = 50
             ax.legend(fontsize="small")
 
     run.figure(("Where the full gradient vanishes those of the batches do not; within an epoch they nearly cancel, so that it takes longer",
-                "全梯度为零处，各批次的梯度不为零；同一轮次内的批次梯度几乎相互抵消，因此需要更久"), draw, (1, 2), (10.0, 4.2))  # fmt: skip
+                "全批量梯度为零处，各批次的梯度不为零；同一轮次内的批次梯度几乎相互抵消，因此需要更久"), draw, (1, 2), (10.0, 4.2))  # fmt: skip

@@ -14,6 +14,10 @@ from ..run import Run
 from .gabor_runs import LOWEST, full_loss, in_global_basin, runs
 
 START = (-1.5, 8.5)
+NAMES_ZH = {
+    "constant": "固定学习率", "halved every 200 steps": "每 200 步减半", "halved every 300 steps": "每 300 步减半",
+    "halved every 60 steps": "每 60 步减半",
+}  # fmt: skip
 
 
 @item(
@@ -121,6 +125,11 @@ def step_decay_gabor(run: Run, alpha: float = 0.4, batch: int = 5, count: int = 
         ("constant", 1800), ("halved every 300 steps", 1800),
     )]  # fmt: skip
     early, hasty, constant, stepped, late, slower = (row[2] for row in rows)
+    for (name, step, found), (known, place) in zip(
+        rows, ((0.05, 0.45), (0.137, 0.1), (4.7e-2, 0.45), (8.9e-4, 0.3), (5.4e-2, 0.45), (6.1e-4, 0.6)), strict=True
+    ):
+        text = f"{name}, {step} steps: excess loss, median", f"{NAMES_ZH[name]}，{step} 步：超额损失的中位数"
+        run.claim(text, found, equals=known, relative=place)
     share = float(in_global_basin(loss, path[20, 0], 40).mean())
     run.claim(("share of the runs in the global basin", "处于全局最小值吸引盆中的比例"), share, between=(0.8, 0.98))
     run.claim(
@@ -170,7 +179,7 @@ def step_decay_gabor(run: Run, alpha: float = 0.4, batch: int = 5, count: int = 
         for k, mark in ((0, "o"), (1, "s")):
             right.plot(*path[20, k].T, mark, markersize=3, alpha=0.5, color=f"C{k}", label=names[k])
         right.plot(*goal, "k*", markersize=12, label="global minimum")
-        right.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title="after 1200 steps", xlim=(-1, 1), ylim=(15, 17))
+        right.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title="after 1200 steps", xlim=(-0.6, 0.6), ylim=(15.4, 16.6))
         right.legend(fontsize="small")
 
     run.figure(

@@ -48,27 +48,34 @@ def robbins_monro(run: Run, alpha: float = 0.1, factor: float = 0.9, count: int 
     found = np.array(squares)
     decaying, constant = found[-1, 0], found[-500:, 1].mean()
     run.claim(
-        (r"rate $1/(t + 1)$: mean of $x^2$ after 2000 steps", r"学习率 $1/(t + 1)$：2000 步后 $x^2$ 的均值"),
+        (
+            rf"rate $1/(t + 1)$: mean of $x^2$ after {steps} steps",
+            rf"学习率 $1/(t + 1)$：{steps} 步后 $x^2$ 的均值",
+        ),
         decaying,
-        equals=1 / 2000,
+        equals=1 / steps,
         relative=0.1,
     )
     run.claim(
-        ("constant rate 0.1: mean of $x^2$, last 500 steps", "恒定学习率 0.1：最后 500 步 $x^2$ 的均值"),
+        (
+            f"constant rate {alpha:g}: mean of $x^2$, last 500 steps",
+            f"恒定学习率 {alpha:g}：最后 500 步 $x^2$ 的均值",
+        ),
         constant,
-        equals=0.1 / 1.9,
+        equals=alpha / (2 - alpha),
         relative=0.1,
     )
     run.claim(
-        ("constant rate 0.1 after 2000 steps over the decreasing one", "2000 步后恒定学习率与递减学习率之比"), found[-1, 1] / decaying,
+        (f"constant rate {alpha:g} after {steps} steps over the decreasing one", f"{steps} 步后恒定学习率与递减学习率之比"), found[-1, 1] / decaying,
         at_least=50,
     )  # fmt: skip
-    sums = 0.4 * 0.9 ** np.arange(2000)
+    sums = 0.4 * factor ** np.arange(steps)
     left, rest = 1.0, 0.0
     for a in sums:  # the exact mean and variance
         left, rest = left * (1 - a), rest * (1 - a) ** 2 + a * a
     run.claim(
-        (r"rate $0.4 \cdot 0.9^t$, whose sum is 4: mean of $x^2$", r"学习率 $0.4 \cdot 0.9^t$（总和为 4）：$x^2$ 的均值"), found[-1, 2],
+        (rf"rate $0.4 \cdot {factor:g}^t$, whose sum is {sums.sum():.3g}: mean of $x^2$",
+         rf"学习率 $0.4 \cdot {factor:g}^t$（总和为 {sums.sum():.3g}）：$x^2$ 的均值"), found[-1, 2],
         equals=25 * left**2 + rest, relative=0.15,
     )  # fmt: skip
     run.claim(
@@ -88,10 +95,10 @@ def robbins_monro(run: Run, alpha: float = 0.1, factor: float = 0.9, count: int 
         ),
         still.end[0],
         equals=3.337,
-        within=5.1e-4,
+        within=5e-4,
     )
     run.table(
-        ("Mean square of 2000 walkers", "2000 个行走者的均方"),
+        (f"Mean square of {count} walkers", f"{count} 个粒子的均方"),
         ("rate", "mean of x^2"),
         list(zip(rates, found[-1], strict=True)),
     )
@@ -161,7 +168,7 @@ def stochastic(ridge: Ridge, rates: Any, orders: np.ndarray) -> np.ndarray:
     statement=(
         r"Full gradients and stochastic steps alternate. At a snapshot $\tilde w$ compute $\mu = \nabla L(\tilde w)$; then step "
         r"with $\nabla \ell_i(w) - \nabla \ell_i(\tilde w) + \mu$ for random $i$; take the last place as the next snapshot.",
-        r"全梯度与随机更新交替。在快照 $\tilde w$ 处计算 $\mu = \nabla L(\tilde w)$；随后对随机的 $i$ 用 "
+        r"全批量梯度与随机更新交替。在快照 $\tilde w$ 处计算 $\mu = \nabla L(\tilde w)$；随后对随机的 $i$ 用 "
         r"$\nabla \ell_i(w) - \nabla \ell_i(\tilde w) + \mu$ 更新；最后的位置作为下一个快照。",
     ),
     verdict="holds",
@@ -234,8 +241,8 @@ def svrg(run: Run, eta: float = 0.1, loops: int = 9) -> None:
 
     run.figure(
         (
-            "With the same constant rate SGD stops at its noise, SVRG goes on",
-            "恒定学习率相同时，SGD 停在噪声水平，SVRG 继续下降",
+            "With the same constant rate SGD stops at its noise floor, SVRG goes on",
+            "恒定学习率相同时，SGD 停在噪声基底，SVRG 继续下降",
         ),
         draw,
     )

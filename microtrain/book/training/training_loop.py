@@ -94,7 +94,7 @@ def training_as_argmin(
     def draw(left: Any, right: Any) -> None:
         plots.landscape(found, left, scale="log", paths={"GD": path})
         left.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$")
-        right.loglog(np.arange(1, len(losses) + 1), np.array(losses) - LOWEST + 1e-16, label="excess loss")
+        right.loglog(np.arange(1, len(losses) + 1), np.maximum(np.array(losses) - LOWEST, 1e-16), label="excess loss")
         right.set(xlabel="step", ylabel="loss above the minimum")
         right.legend(fontsize="small")
 

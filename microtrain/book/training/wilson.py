@@ -95,7 +95,7 @@ def methods(steepest: float, adagrad: float, adam: float) -> list[Callable[..., 
     "wilson-adaptive-vs-sgd",
     kind="experiment",
     source="Chapter 6, notes, SGD versus Adam (Wilson et al. 2017)",
-    title=("One training loss, two test errors", "训练损失相同，测试误差不同"),
+    title=("One training loss, two test errors", "训练损失相同，测试错误率不同"),
     statement=(
         "SGD with momentum is reported to find lower minima than Adam and so to generalise better on many tasks.",
         "书中引述：带动量的 SGD 找到的极小值比 Adam 更低，因而在许多任务上泛化更好。",
@@ -106,7 +106,7 @@ def methods(steepest: float, adagrad: float, adam: float) -> list[Callable[..., 
         r"the shortest solution $X^{+} y$, the adaptive methods one proportional to $\operatorname{sign}(X^\top y)$, which "
         "leans on rare features. It is a property of these data, and no general rule.",
         r"在这里，各个最小值同样低，都是零；差别在于到达哪一个。从零出发，梯度下降得到范数最小的解 $X^{+} y$，"
-        r"自适应方法得到与 $\operatorname{sign}(X^\top y)$ 成正比的解，它依赖罕见的特征。这是这组数据的性质，并非普遍规律。",
+        r"自适应方法得到与 $\operatorname{sign}(X^\top y)$ 成正比的解，它依赖稀有的特征。这是这组数据的性质，并非普遍规律。",
     ),
     ranges={"n": (20, 120), "share": (0.55, 0.9)},
     random=True,
@@ -121,19 +121,19 @@ def wilson(run: Run, n: int = 60, share: float = 0.75) -> None:
         most = f"$n = {size}$, {steps} steps", f"$n = {size}$，{steps} 步"
         run.claim((f"{most[0]}: largest training loss", f"{most[1]}：最大的训练损失"), losses[-1].max(), at_most=1e-7)
         run.claim(
-            (f"{most[0]}: test error of gradient descent and momentum", f"{most[1]}：梯度下降与动量法的测试误差"),
+            (f"{most[0]}: test error of gradient descent and momentum", f"{most[1]}：梯度下降与动量法的测试错误率"),
             errors[:2].ravel(),
             equals=0.0,
         )
         run.claim(
-            (f"{most[0]}: test error of the adaptive methods", f"{most[1]}：自适应方法的测试误差"),
+            (f"{most[0]}: test error of the adaptive methods", f"{most[1]}：自适应方法的测试错误率"),
             errors[2:].ravel(),
             at_least=0.2,
         )
         run.claim(
             (
                 f"{most[0]}: that error minus the share of the negative class",
-                f"{most[1]}：上述误差与负类所占比例之差",
+                f"{most[1]}：上述错误率与负类所占比例之差",
             ),
             np.abs(errors[2:] - (data.test < 0).mean(1)).max(),
             at_most=1e-12,
@@ -159,7 +159,7 @@ def wilson(run: Run, n: int = 60, share: float = 0.75) -> None:
         )
         rows += [(size, name, *losses[-1][k], *errors[k]) for k, name in enumerate(NAMES)]
     run.table(
-        ("Training loss and test error of three draws", "三次抽样的训练损失与测试误差"),
+        ("Training loss and test error of three draws", "三次抽样的训练损失与测试错误率"),
         ("n", "optimizer", *(f"loss {k}" for k in seeds), *(f"test error {k}" for k in seeds)),
         rows,
     )
@@ -251,14 +251,14 @@ def tuned(run: Run, n: int = 40, steps: int = 2000) -> None:
     errors = test_errors(data, weights)
     for k, e in enumerate(scales):
         english = rf"Wilson's data, $\epsilon = 10^{{{np.log10(e):g}}}$: test error"
-        chinese = rf"Wilson 的数据，$\epsilon = 10^{{{np.log10(e):g}}}$：测试误差"
+        chinese = rf"Wilson 的数据，$\epsilon = 10^{{{np.log10(e):g}}}$：测试错误率"
         if e < 1:
             run.claim((english, chinese), errors[k], at_least=0.2)
         else:
             run.claim((english, chinese), errors[k], equals=0.0)
     run.claim(("all: largest training loss at the end", "全部：最终训练损失的最大值"), losses[-1].max(), at_most=1e-15)
     run.table(
-        ("Test error of three draws", "三次抽样的测试误差"),
+        ("Test error of three draws", "三次抽样的测试错误率"),
         ("eps", *(f"draw {k}" for k in seeds)),
         [(e, *errors[k]) for k, e in enumerate(scales)],
     )

@@ -64,7 +64,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean", *, weight: Any = 
 
     The conventions of the book, for N samples: (1/N) sum r^2 is "mean", the sum of eq. 6.5 is "sum", (1/(2N)) sum r^2
     is "half_mean", and (1/2) r^2 of one sample (eq. 4.2.5) is "half_sum". The Hessian of a linear model is X^T X / N
-    with "half_mean" and twice that with "mean": section 4.2.2 prints the first for the second.
+    with "half_mean" and twice that with "mean".
 
     Args:
         input, target: of one shape, or one of them broadcast to the other.

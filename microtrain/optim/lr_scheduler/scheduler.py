@@ -23,7 +23,7 @@ class LRScheduler:
     which they were made. A rate that was set by hand in between scales what they say from then on.
 
     Write your own by giving it a `Schedule`, or as in PyTorch by a method `get_lr` that returns the rate of each group,
-    made of `self.last_epoch` and `self.base_lrs`.
+    made of `self.last_epoch` and `self.base_lrs`. A group that is added later goes on from the rate it is added with.
 
     Args:
         last_epoch: go on after this step; the groups must then have an "initial_lr".
@@ -40,8 +40,7 @@ class LRScheduler:
         if not isinstance(optimizer, Optimizer):
             raise DtypeError(f"{type(self).__name__} takes an optimizer, not {type(optimizer).__name__}.")
         for k, group in enumerate(optimizer.param_groups):
-            if callable(group["lr"]):
-                raise ArgumentError(f"The learning rate of group {k} is a schedule already.", fix="Use one of the two.")
+            _check_number(k, group)
             if last_epoch != -1 and "initial_lr" not in group:
                 raise ArgumentError(
                     f"Group {k} has no 'initial_lr', but last_epoch is {last_epoch}.",
@@ -81,11 +80,32 @@ class LRScheduler:
     def rate(self, index: int, eta: float) -> float:
         """The rate of a group at the present step, if it starts from `eta`."""
         if self._own:
-            return self._own[index]
+            return self._of_group(self._own, index)
         if self.from_initial:
             eta = self.optimizer.param_groups[index]["initial_lr"]
-        schedule = self.schedule[index] if isinstance(self.schedule, (list, tuple)) else self.schedule
+        several = isinstance(self.schedule, (list, tuple))
+        schedule = self._of_group(self.schedule, index) if several else self.schedule
         return schedule(self.position, eta) if schedule is not None else eta
+
+    def _of_group(self, values: Sequence[Value], index: int) -> Value:
+        if index >= len(values):
+            raise ArgumentError(
+                f"{type(self).__name__} rules {len(values)} groups, but the optimizer has a group number {index}.",
+                "It was made with one value for each group that there was.",
+                "Add the groups before you make the scheduler.",
+            )
+        return values[index]
+
+    def welcome(self, index: int) -> None:
+        """A group was added to the optimizer: its rate is that of the present step, from which all go on."""
+        group = self.optimizer.param_groups[index]
+        _check_number(index, group)
+        base = rate = float(group["lr"])
+        group["initial_lr"] = base
+        for scheduler in self.optimizer.schedulers:
+            scheduler._moved()
+            rate = scheduler.rate(index, rate)
+        self.optimizer.scheduled[index] = rate, base
 
     def step(self, epoch: float | None = None) -> None:
         """One step further, or to step `epoch`, which may be a fraction: epoch + batch / batches.
@@ -130,6 +150,12 @@ class LRScheduler:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(step {self.position:g}, {self.schedule})"
+
+
+def _check_number(index: int, group: Group) -> None:
+    """Raise `ArgumentError` if a group's rate is no number that could be scheduled."""
+    if callable(group["lr"]):
+        raise ArgumentError(f"The learning rate of group {index} is a schedule already.", fix="Use one of the two.")
 
 
 def apply(optimizer: Optimizer) -> None:

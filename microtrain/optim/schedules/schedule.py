@@ -64,7 +64,7 @@ class Chain(Schedule):
     def __init__(self, schedules: Sequence[Schedule]) -> None:
         if not schedules:
             raise ArgumentError("Chain of no schedules.")
-        self.schedules = list(schedules)
+        self.schedules = _joined(schedules)
         self.eta = self.schedules[0].eta
 
     def __call__(self, t: float, eta: float | None = None) -> float:
@@ -74,6 +74,18 @@ class Chain(Schedule):
         return rate
 
 
+def _joined(schedules: Sequence[Schedule]) -> list[Schedule]:
+    """The schedules, of which only the first can have a rate of its own: the others start from what they are given."""
+    for schedule in schedules[1:]:
+        if schedule.eta != 1:
+            raise ArgumentError(
+                f"{schedule} starts from a rate of its own, {schedule.eta:g}, which would be overlooked here.",
+                "Combined schedules have one rate that they start from.",
+                "Multiply the first, or the whole: 0.1 * Warmup(10).then(Cosine(90), at=10).",
+            )
+    return list(schedules)
+
+
 class Succession(Schedule):
     """One after the other: the next begins, counted from 0, at each milestone."""
 
@@ -81,7 +93,7 @@ class Succession(Schedule):
         if len(milestones) != len(schedules) - 1 or list(milestones) != sorted(milestones):
             needed = len(schedules) - 1
             raise ArgumentError(f"{needed + 1} schedules need {needed} rising milestones, not {milestones}.")
-        self.schedules, self.milestones = list(schedules), list(milestones)
+        self.schedules, self.milestones = _joined(schedules), list(milestones)
         self.eta = self.schedules[0].eta
 
     def __call__(self, t: float, eta: float | None = None) -> float:

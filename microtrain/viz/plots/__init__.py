@@ -6,6 +6,7 @@ from .dynamics import bifurcation, flow, gradient_noise, lyapunov, path, phase_p
 from .landscape import basins, landscape
 from .line_search import line_search
 from .spectrum import spectrum
+from .ternary import ternary
 from .training import against_setting, curves_with_spread, layer_curves, schedule, schedules
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "schedule",
     "schedules",
     "spectrum",
+    "ternary",
 ]

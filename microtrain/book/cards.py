@@ -1,0 +1,136 @@
+"""One item on the book's page: what the book says, what is right, the picture, the numbers, the command."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .drawing import MARKS, both, number
+from .entry import KINDS, SIGNS, VERDICTS, Item, Parameter, Text
+from .sources import where
+from .text import plain
+
+VERDICTS_ZH = dict(zip(VERDICTS, ("成立", "有条件成立", "按原文不成立"), strict=True))
+KINDS_ZH = dict(
+    zip(KINDS, "算法 定义 实验 图 函数 建议 线搜索 损失函数 模型 优化器 习题 学习率调度 表 定理".split(), strict=True)
+)
+CORRECTIONS = dict(zip(VERDICTS, (("", ""), ("Condition.", "条件："), ("Correction.", "更正：")), strict=True))
+WIDTH = 1240  # of the column on a usual screen, in pixels; only to guess heights
+
+
+def card(entry: Item, found: Mapping[str, Any]) -> str:
+    """The item as a section. `found` is its outcome."""
+    source = where(entry)
+    words = " ".join([entry.id, *source, *entry.title, *entry.statement, *entry.correction]).lower()
+    parts = [
+        f'<section id="{entry.id}" data-chapter="{entry.chapter}" data-kind="{entry.kind}" '
+        f'data-verdict="{entry.verdict}" data-words="{html.escape(words)}">',
+        f'<h3><a href="#{entry.id}">{both(entry.title)}</a></h3>',
+        f'<p class="about">{badge(entry)} {both((entry.kind, KINDS_ZH[entry.kind]))} · {both(source)}</p>',
+        both(entry.statement, "p"),
+    ]
+    if entry.correction[0]:
+        parts.append(f'<p class="correction">{corrected(entry)}</p>')
+    if "failed" in found:
+        parts.append(f"<pre>{html.escape(found['failed'])}</pre>")
+    parts += [_figure(figure) for figure in found.get("figures", ())]
+    if found.get("claims"):
+        parts.append(claims_table(found["claims"]))
+    parts += [both(note, "p") for note in found.get("notes", ())]
+    parts += [_table(table) for table in found.get("tables", ())]
+    parts.append(f"<p><code>microtrain book run {entry.id}</code>")
+    if entry.parameters:
+        settings = "".join(f" <code>--set {html.escape(_setting(p))}</code>" for p in entry.parameters)
+        parts.append(f"<br><small>{both(('to change:', '可调：'))}{settings}</small>")
+    parts.append("</p></section>")
+    return "".join(parts)
+
+
+def height(entry: Item, found: Mapping[str, Any]) -> int:
+    """About how many pixels the item is high, so that nothing jumps before it is drawn."""
+    lines = sum(math.ceil(len(plain(text[0])) / 90) for text in (entry.statement, entry.correction))
+    lines += sum(math.ceil(len(plain(text[0])) / 90) for text in found.get("notes", ()))
+    pictures: float = sum(f["height"] * min(1, WIDTH / f["width"]) + 60 for f in found.get("figures", ()))
+    return round(150 + 26 * lines + 33 * len(found.get("claims", ())) + pictures)
+
+
+def badge(entry: Item) -> str:
+    """The verdict, by sign, word and colour."""
+    grade = VERDICTS.index(entry.verdict)
+    return f'<b class="v{grade}">{SIGNS[entry.verdict]} {both((entry.verdict, VERDICTS_ZH[entry.verdict]))}</b>'
+
+
+def corrected(entry: Item) -> str:
+    """The correction, or the condition, under its name."""
+    return f"<b>{both(CORRECTIONS[entry.verdict])}</b> {both(entry.correction)}"
+
+
+def evidence(claims: Sequence[Mapping[str, Any]]) -> str:
+    """The first claims that fail when the book's formula is run as it is printed, and by how much."""
+    if not claims:
+        return ""
+    title = ("Run as it is printed", "照原文运行")
+    rows = "".join(
+        f"<tr><td>{both(c['text'])}</td><td>{number(c['measured'])}</td><td>{html.escape(c['expected'])}</td>"
+        f"<td>{both(_distance(c['margin']))}</td></tr>"
+        for c in claims[:4]
+    )
+    titles = (title, ("Measured", "实测"), ("Expected", "预期"), ("Off by", "偏差"))
+    return f'<div class="wide"><table><thead>{_heads(titles)}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _distance(margin: float | None) -> Text:
+    if margin is None or not math.isfinite(margin):
+        return "", ""
+    if margin < -999:
+        return "over 1000 × the tolerance", "超过容差的 1000 倍"
+    times = f"{1 - margin:.2g}" if margin > -9 else f"{1 - margin:.0f}"
+    return f"{times} × the tolerance", f"容差的 {times} 倍"
+
+
+def _figure(figure: Mapping[str, Any]) -> str:
+    """A picture, or one that moves with a still one for paper and a button."""
+    alt, size = html.escape(plain(figure["caption"][0])), f'width="{figure["width"]}" height="{figure["height"]}"'
+    image = f'<img src="{figure["picture"]}" alt="{alt}" {size} decoding="async">'
+    caption = f"<figcaption>{both(figure['caption'])}</figcaption>"
+    if "movie" not in figure:
+        return f"<figure>{image}{caption}</figure>"
+    button = f'<button type="button">{both(("Pause", "暂停"))}{both(("Play", "播放"))}</button>'
+    moving = f'<img src="{figure["movie"]}" alt="{alt}" {size} decoding="async">'
+    return f'<figure class="moving">{moving}{image}{button}{caption}</figure>'
+
+
+def _setting(p: Parameter) -> str:
+    """A parameter as it stands behind --set, with its range."""
+    values = ",".join(map(str, p.default)) if isinstance(p.default, (tuple, list)) else p.default
+    if p.choices:
+        return f"{p.name}={values} ({', '.join(map(str, p.choices))})"
+    return f"{p.name}={values}" + (f" ({p.low:g} … {p.high:g})" if p.low is not None else "")
+
+
+def _heads(titles: Sequence[Text]) -> str:
+    return "<tr>" + "".join(f"<th>{both(title)}</th>" for title in titles) + "</tr>"
+
+
+def claims_table(claims: Sequence[Mapping[str, Any]]) -> str:
+    """What was measured beside what was expected."""
+    titles = (("Claim", "论断"), ("Measured", "实测"), ("Expected", "预期"), ("As expected", "相符"))
+    rows = "".join(
+        f"<tr><td>{both(c['text'])}</td><td>{number(c['measured'])}</td><td>{html.escape(c['expected'])}</td>"
+        f"<td>{MARKS[c['passed']]}</td></tr>"
+        for c in claims
+    )
+    return f'<div class="wide"><table><thead>{_heads(titles)}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _table(table: Mapping[str, Any]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in table["columns"])
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(number(x))}</td>" for x in row) + "</tr>" for row in table["rows"]
+    )
+    return (
+        f"<details><summary>{both(table['caption'])}</summary>"
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>'
+    )

@@ -1,0 +1,72 @@
+"""Which elementwise rows can be part of a loop, and in which dtype it computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..formula import Expr
+from ..kernels.source import _Writer, expanded
+from .arrays import Array, Const, Shape
+
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+BOOL = np.dtype(bool)
+COMPARISONS = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "isfinite", "isnan", "isinf", "logical_not"])
+
+
+def is_one(x: Any) -> bool:
+    return isinstance(x, Const) and x.value == 1 and not isinstance(x.value, bool)
+
+
+def fits(x: Any, shape: Shape, dtype: Any) -> bool:
+    return isinstance(x, Array) and x.shape == tuple(shape) and x.dtype == dtype
+
+
+def kind_of(x: Any) -> str:
+    if isinstance(x, Const):
+        return "bool" if isinstance(x.value, bool) else repr(x.value) if x.value in (-2, -1, 0.5, 1, 2, 3) else "number"
+    return "booleans" if x.dtype == BOOL else "array"
+
+
+def key_of(x: Any) -> Any:
+    return (repr(x.value), x.dtype) if isinstance(x, Const) else (id(x.memory), x.offset, x.shape, x.strides)
+
+
+def computed_in(args: list[Any], dtype: Any) -> Any:
+    """The dtype of the arithmetic; None if machine code does not have it."""
+    kinds = [a.dtype for a in args if a.dtype is not None and a.dtype != BOOL]
+    found = np.result_type(*kinds) if kinds else np.dtype(np.float64)
+    if dtype.kind == "f":
+        found = dtype
+    elif dtype != BOOL:
+        return None  # integers
+    if found.kind in "iu":
+        found = np.dtype(np.float64)  # comparisons: exact up to 2**53
+    return found if found in FLOATS else None
+
+
+_translatable: dict[Any, bool] = {}
+
+
+def translatable(row: Any, kinds: tuple[str, ...], dtype: str, boolean: bool) -> bool:
+    """Can this row be part of a kernel, on operands of these kinds?"""
+    key = (row, kinds, dtype, boolean)
+    if key not in _translatable:
+        if len(_translatable) > 10_000:
+            _translatable.clear()
+        symbols = [Expr(f"v{k}") for k in range(len(kinds))]
+        args = [
+            s if k in ("array", "booleans") else {"bool": True, "number": 0.37}.get(k, k)
+            for s, k in zip(symbols, kinds, strict=True)
+        ]
+        args = [eval(a) if isinstance(a, str) else a for a in args]
+        try:
+            (e,) = expanded([row(*args)])
+            inputs = [(s, k) for s, k in zip(symbols, kinds, strict=True) if k in ("array", "booleans")]
+            writer = _Writer(dtype, inputs, [e])
+            (writer.as_boolean if boolean else writer.as_number)(e)
+            _translatable[key] = writer.is_boolean(e) == boolean
+        except Exception:  # formulas that symbols can't read raise whatever they like
+            _translatable[key] = False
+    return _translatable[key]

@@ -1,0 +1,68 @@
+"""At the end of a capture: what was made in the step must be gone, or be returned.
+
+What is still there was put somewhere by the step (`self.last = loss`), and a compiled step would not renew it. Arrays
+that were made in the step and are gone are constants of the program.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+
+import numpy as np
+
+from ..errors import CompileError
+from ..tensor import Tensor
+from .program import Op
+
+
+def check_escapes(recorder: Any, outputs: list[Any]) -> None:
+    """Raise if the step keeps a tensor that it made. The recorder forgets everything but the program."""
+    known = {id(y) for y in outputs}
+    grads = {id(leaf._grad) for leaf, _ in recorder.leaves.values()}
+    made = [
+        (weakref.ref(t), op.site)
+        for t, op in ((recorder.holders.get(op.out), op) for op in recorder.program.ops if isinstance(op, Op))
+        if t is not None and id(t) not in known and id(t) not in grads and id(t) not in recorder.met
+    ]
+    outside = [(v, weakref.ref(v.source)) for v in recorder.program.values if v.kind in ("tensor", "array")]
+    data = {v: (v.source._data if isinstance(v.source, Tensor) else v.source) for v, _ in outside}
+    for value, _ in outside:
+        value.source = None
+    recorder.known, recorder.seen, recorder.heard, recorder.home = [], {}, {}, {}
+    recorder.alive, recorder.current, recorder.by_data, recorder.holders = [], {}, {}, {}
+    recorder.op_of, recorder.arrived, recorder.totals, recorder.node = {}, {}, {}, None
+    for value, reference in outside:
+        source = reference()
+        if isinstance(source, np.ndarray) and sys.getrefcount(source) <= ALONE:
+            source = None  # only `data` has it
+        if source is None:  # made in the step, and gone: a constant
+            value.kind, value.source = "made", _kept(data[value])
+        else:
+            value.source = source
+        del source
+    data.clear()
+    for reference, site in made:
+        kept = reference()
+        if kept is not None and not any(kept is v.source for v, _ in outside):
+            raise CompileError(
+                f"mt.compile: the step keeps a tensor of shape {kept.shape} somewhere.\n  made at: {site}",
+                "The compiled step does not run the Python code that puts it there, so it would stay as it is now.",
+                "Return it from the step, and keep it where compiled(...) is called.",
+            )
+
+
+def _kept(x: Any) -> Any:
+    """A copy in the order of its axes, as `made` arrays are read; where one element stands for all it still does."""
+    return np.broadcast_to(np.array(x.flat[0]), x.shape) if x.size and not any(x.strides) else np.array(x, order="C")
+
+
+def _lonely() -> int:
+    """The reference count of an array that only a dictionary and a variable have."""
+    held = {0: np.empty(1)}
+    source = weakref.ref(held[0])()
+    return sys.getrefcount(source)
+
+
+ALONE = _lonely()

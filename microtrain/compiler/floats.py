@@ -1,0 +1,86 @@
+"""Floats among the arguments of a step: a learning rate, a weight of a penalty, a temperature.
+
+They are to be numbers of the run, not of the capture. So while a step is captured each of them is a `Number`: a float
+that remembers how to get its value from the arguments. Arithmetic of Python's (`lr / 2`, `1 - beta`) gives a `Number`
+again; where one meets a tensor, or is set in an optimizer's group, the compiled step works it out anew at each call.
+
+What looks at its value (`if lr > 0.1`, `int(lr)`) makes it a constant again, with a compiled form for each value. So
+does what Python computes without telling (`math.sqrt(lr)`): that is found out when the argument has another value for
+the first time, because then the step is captured once more and must do the same with it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+How = Callable[[list[Any]], Any]
+
+
+class Number(float):
+    """A float of which we know how to get it from the list of arguments (`how`), and from which of them (`who`)."""
+
+    how: How
+    who: frozenset[int]
+    looked: set[int]  # the arguments whose values were looked at, of all numbers of one capture
+
+    @classmethod
+    def of(cls, value: float, how: How, who: frozenset[int], looked: set[int]) -> Number:
+        self = cls(value)
+        self.how, self.who, self.looked = how, who, looked
+        return self
+
+    def look(self) -> None:
+        """Somebody wants to know the value."""
+        self.looked |= self.who
+
+
+def argument(k: int, value: float, looked: set[int]) -> Number:
+    """The k-th argument."""
+    return Number.of(value, operator.itemgetter(k), frozenset([k]), looked)
+
+
+def _arithmetic(name: str, work: Callable[..., Any], reflected: bool) -> Any:
+    def method(self: Number, *others: Any) -> Any:
+        (other,) = others or (None,)
+        if others and (not isinstance(other, (int, float)) or type(other).__module__ == "numpy"):
+            return NotImplemented
+        value = getattr(float, name)(self, *others)
+        if value is NotImplemented or not isinstance(value, float):
+            return value
+        mine = self.how
+        if not others:
+            return Number.of(value, lambda a: work(mine(a)), self.who, self.looked)
+        who, theirs = self.who, other.how if isinstance(other, Number) else lambda a: other
+        if isinstance(other, Number):
+            who = who | other.who
+        how = (lambda a: work(theirs(a), mine(a))) if reflected else (lambda a: work(mine(a), theirs(a)))
+        return Number.of(value, how, who, self.looked)
+
+    return method
+
+
+def _looking(name: str) -> Any:
+    def method(self: Number, *others: Any) -> Any:
+        self.look()
+        for other in others:
+            if isinstance(other, Number):
+                other.look()
+        return getattr(float, name)(self, *others)
+
+    return method
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow"):
+    _work = getattr(operator, _name)
+    setattr(Number, f"__{_name}__", _arithmetic(f"__{_name}__", _work, False))
+    setattr(Number, f"__r{_name}__", _arithmetic(f"__r{_name}__", _work, True))
+for _name in ("neg", "pos", "abs"):
+    setattr(Number, f"__{_name}__", _arithmetic(f"__{_name}__", getattr(operator, _name), False))
+for _name in (
+    "bool", "int", "floor", "ceil", "trunc", "round", "eq", "ne", "lt", "le", "gt", "ge", "floordiv", "rfloordiv",
+    "mod", "rmod", "divmod", "rdivmod",
+):  # fmt: skip
+    setattr(Number, f"__{_name}__", _looking(f"__{_name}__"))
+Number.__hash__ = float.__hash__  # type: ignore[method-assign]

@@ -1,0 +1,112 @@
+"""Many steps in one call of the machine code.
+
+Everything that is another array at each step is a table with a row a step: the numbers of the optimizers' rules, random
+draws, the batches of an epoch, the recorded results. The machine code moves on by one row after each step. Draws and
+schedules are Python's, done beforehand for a block of steps, in the order in which single steps would do them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import IndexingError
+from ..formula import trace
+from ..tensor import Tensor
+from .plan import STATUS
+from .program import Call
+
+if TYPE_CHECKING:
+    from .variant import Variant
+
+BLOCK = 1024  # steps that are prepared at a time ...
+ROOM = 1 << 24  # ... or fewer, where what is drawn takes more bytes
+
+
+def repeatable(variant: Variant) -> bool:
+    """Can many steps be done in one call?"""
+    if variant.emitter.python or variant.grads_in:
+        return False
+    drawn = {id(u.optimizer) for u in variant.updates if _drawn(u)}
+    return all(id(o) in drawn for o in variant.optimizers if prepares(o))
+
+
+def prepares(optimizer: Any) -> bool:
+    """Does it do more before a step than work out numbers?"""
+    return bool(type(optimizer).prepare.__qualname__ != "Optimizer.prepare")
+
+
+def _drawn(update: Any) -> list[int]:
+    """The pieces of state that `prepare` makes anew for each step, and that the rule only reads."""
+    rule = update.bucket.rule
+    written = len(trace(rule.formula)[1]) - 1
+    return [k for k, name in enumerate(rule.state) if name in update.optimizer.transient and k >= written]
+
+
+def run_many(
+    variant: Variant, n: int, arguments: list[Any], advance: dict[int, int], records: list[np.ndarray[Any, Any]]
+) -> None:
+    """n steps. `advance` has the bytes from one step's argument to the next; `records` gets the outputs."""
+    operands, count = variant.operands, variant.count
+    for k, slot, _, _ in variant.inputs:
+        x = arguments[k]
+        variant.set(slot, np.ascontiguousarray(x._array() if isinstance(x, Tensor) else x))
+        operands[count + slot] = advance.get(k, 0)
+    for (slot, _), record in zip(variant.outs, records, strict=True):
+        operands[slot] = record.ctypes.data
+        operands[count + slot] = record.strides[0] if len(record) else 0
+    variant.take_floats(arguments)
+    made = {variant.slots[u, k]: u.bucket.state[k] for u in variant.updates if prepares(u.optimizer) for k in _drawn(u)}
+    row = sum(
+        x.nbytes
+        for x in (*made.values(), *(variant.arrays[slot] for slot in variant.draws.values() if slot in variant.arrays))
+    )
+    try:
+        done = 0
+        while done < n:
+            block = min(BLOCK, n - done, max(1, ROOM // max(row, 1)))
+            tables = _tables(variant, block, made)
+            for slot, table in tables.items():
+                operands[slot], operands[count + slot] = table.ctypes.data, table.strides[0] if len(table) > 1 else 0
+            variant.call_native(block)
+            if operands[STATUS]:
+                raise IndexingError("A label is not one of the classes.", fix="Labels are 0 ... C - 1.")
+            done += block
+    finally:
+        operands[STATUS] = 0
+        for slot in range(count):
+            operands[count + slot] = 0
+        for slot, buffer in variant.outs:
+            operands[slot] = buffer.ctypes.data
+        for numbers in variant.numbers:
+            operands[numbers.slot] = numbers.place
+        for slot, array in made.items():
+            operands[slot] = array.ctypes.data
+        variant.leave()
+
+
+def _tables(variant: Variant, block: int, made: dict[int, Any]) -> dict[int, Any]:
+    """The numbers and draws of so many steps."""
+    tables: dict[int, Any] = {}
+    if not variant.draws and not made and not any(isinstance(item, Call) for item in variant.program.prelude):
+        for optimizer in variant.optimizers:
+            optimizer.steps += block
+        for numbers in variant.numbers:
+            tables[numbers.slot] = numbers.table(block)
+        return tables
+    tables = {slot: np.empty((block, *x.shape), x.dtype) for slot, x in made.items()}
+    for k in range(block):
+        variant.prelude()
+        for numbers in variant.numbers:
+            if numbers.slot not in tables:
+                tables[numbers.slot] = np.empty((block, numbers.width))
+            tables[numbers.slot][k] = numbers.present()
+        for slot in variant.draws.values():
+            drawn = variant.arrays[slot]
+            if slot not in tables:
+                tables[slot] = np.empty((block, *drawn.shape), drawn.dtype)
+            tables[slot][k] = drawn
+        for slot, x in made.items():
+            tables[slot][k] = x
+    return tables

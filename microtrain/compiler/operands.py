@@ -1,0 +1,152 @@
+"""The operands of a native function: the addresses of everything that lies outside of it.
+
+Each has a number, its slot. Behind the addresses come as many distances, by which they move on after each step; they
+are 0 but for what is a table with a row for each step (many.py).
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+
+from ..engine.node import memory_of
+from ..errors import ArgumentError
+from ..tensor import Tensor, wrap
+from . import blas
+from .arrays import Array
+from .emit import Emitter
+from .numbers import Numbers
+from .plan import ARENA, Plan
+from .program import Program, Update, Value
+from .watch import Watched
+
+
+class _Place:
+    """Memory as NumPy's array interface describes it; it lives as long as its owner."""
+
+    def __init__(self, owner: Any, address: int, shape: Any, strides: Any, dtype: str) -> None:
+        self.owner = owner
+        self.__array_interface__ = {
+            "data": (address, False), "shape": tuple(shape), "strides": strides, "typestr": dtype, "version": 3,
+        }  # fmt: skip
+
+
+class Operands:
+    """The addresses, and who has the memory."""
+
+    def __init__(self, program: Program, plan: Plan, emitter: Emitter) -> None:
+        self.program, self.plan, self.emitter = program, plan, emitter
+        self.count = emitter.extra
+        self.operands = array("q", [0] * (2 * self.count))
+        self.place = self.operands.buffer_info()[0]
+        self.arrays: dict[int, np.ndarray[Any, Any]] = {}  # slot: what lies there now
+        self._fill(blas.find())
+
+    def _fill(self, found: blas.Blas) -> None:
+        """Everything whose place stays the same from call to call."""
+        arena = np.zeros(self.plan.arena + 64, np.uint8)
+        start = -arena.ctypes.data % 64
+        self.set(ARENA, arena[start : start + max(1, self.plan.arena)])
+        for kind, slot in self.emitter.blas.items():
+            self.operands[slot] = found.dgemm if kind == "f64" else found.sgemm
+        for slot, numbers in getattr(self.emitter, "settings", []):
+            for k, (value, dtype) in enumerate(numbers):
+                self.set(slot + k, np.array([value], dtype))
+        self.outside: list[Watched] = []
+        self.inputs: list[tuple[int, int, Any, Any]] = []  # (argument, slot, shape, dtype)
+        self.grads_in: list[tuple[Any, int]] = []  # (leaf, slot): the gradient that is there before
+        self.draws: dict[int, int] = {}  # place in the prelude: slot
+        self.numbers: list[Numbers] = []
+        self.updates: list[Update] = []
+        self.outs: list[tuple[int, Any]] = []
+        self.floats: list[tuple[Any, Any]] = []  # (how to get a number from the arguments, where it goes)
+        self.slots: dict[tuple[Any, Any], int] = {}  # (update, which piece of its state): slot
+        flats: dict[int, Any] = {}
+        for source, memory in self.plan.sources:
+            slot = memory.slot
+            if isinstance(source, Value):
+                if source.kind == "argument":
+                    self.inputs.append((source.source, slot, source.shape, source.dtype))
+                elif source.kind == "tensor":
+                    self.operands[slot] = source.source._array().ctypes.data
+                    self.arrays[slot] = source.source
+                    self.outside.append(Watched(source.source, slot))
+                elif source.kind == "grad":
+                    self.grads_in.append((source.source, slot))
+                elif source.kind == "number":
+                    buffer = np.array(source.source[1], source.dtype)
+                    self.set(slot, buffer)
+                    self.floats.append((source.source[0], buffer))
+                elif source.kind == "drawn":
+                    self.draws[source.source] = slot
+                else:
+                    self.set(slot, source.source)
+                continue
+            what, which = source
+            if what == "output":
+                buffer = np.zeros(self.plan.outputs[which].shape, memory.dtype)
+                self.set(slot, buffer)
+                self.outs.append((slot, buffer))
+            elif what == "gradient":
+                self.set(slot, np.zeros(memory.size, memory.dtype))
+            elif what == "p":
+                bucket = which.bucket
+                self.set(slot, bucket.p if bucket.views else _dense(bucket.params[0]._array()))
+                self.updates.append(which)
+            elif what == "g":
+                flats[id(which)] = np.zeros(memory.size, memory.dtype)
+                self.set(slot, flats[id(which)])
+            elif what == "numbers":
+                self.numbers.append(Numbers(which, slot, memory.size, self.operands))
+                self.operands[slot] = self.numbers[-1].place
+            else:
+                self.set(slot, _dense(which.bucket.state[what]))
+                self.slots[which, what] = slot
+        for update in self.updates:  # parameters that nothing but the update reads are watched too
+            for p in update.bucket.params:
+                self.outside.append(Watched(p, -1))
+        update_where = next((u.where for u in self.updates), (Operands._fill.__code__, 0))
+        self.grads_out: list[Any] = []  # [leaf, the tensor in its .grad]
+        for leaf, place in self.plan.gradients:
+            if place is None:
+                self.grads_out.append([leaf, None])
+                continue
+            memory = place.memory
+            if memory.outside and any(slot == memory.slot for _, slot in self.grads_in):
+                continue  # added to what was there, in its place
+            self.grads_out.append([leaf, wrap(self.view(place))])
+        self.memories: list[tuple[Any, Any]] = []  # what the step writes, and what messages say of it
+        for update in self.updates:
+            writer = (type(update.optimizer).__name__, update.where)
+            self.memories += [(memory_of(p), writer) for p in update.bucket.params]
+        self.memories += [(memory_of(t), ("backward", update_where)) for _, t in self.grads_out if t is not None]
+        for home, _ in self.program.stores:
+            if isinstance(home.source, Tensor) and home.kind == "tensor":
+                self.memories.append((memory_of(home.source), ("a compiled step", update_where)))
+        self.counters = [(u.bucket.scalars, u.bucket.states) for u in self.updates]
+        self.optimizers = self.program.optimizers()
+        self.with_floats = bool(self.floats or self.program.settings)
+
+    def set(self, slot: int, x: Any) -> None:
+        self.arrays[slot] = x
+        self.operands[slot] = x.ctypes.data
+
+    def view(self, x: Array) -> np.ndarray[Any, Any]:
+        """The elements of an array of the plan, as an array of NumPy's. What holds the memory is in `arrays`."""
+        size = np.dtype(x.dtype).itemsize
+        return np.asarray(_Place(
+            self.arrays[x.memory.slot], self.operands[x.memory.slot] + (x.memory.offset + x.offset) * size, x.shape,
+            tuple(s * size for s in x.strides), np.dtype(x.dtype).str,
+        ))  # fmt: skip
+
+
+def _dense(x: Any) -> np.ndarray[Any, Any]:
+    """The memory itself; it must lie in order."""
+    if not x.flags.c_contiguous:
+        raise ArgumentError(
+            f"mt.compile: a tensor from outside of shape {x.shape} does not lie in memory in the order of its axes.",
+            fix="Make it contiguous before the step: x = x.contiguous().",
+        )
+    return x  # type: ignore[no-any-return]

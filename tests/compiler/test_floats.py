@@ -1,0 +1,171 @@
+"""Floats among the arguments are numbers of the run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain import optim
+from microtrain.compiler import Compiled
+from microtrain.errors import CompileError
+from microtrain.nn import functional as F
+
+X = np.random.default_rng(0).normal(size=(6, 3))
+
+
+def rates(k: int) -> tuple[float, ...]:
+    return (0.1 / (1 + k),)
+
+
+def by_hand(f: Callable[[Any], Any]) -> Any:
+    w, x = mt.ones(3, requires_grad=True), mt.tensor(X)
+
+    def step(lr: float) -> Any:
+        loss = (x @ w).tanh().square().mean()
+        loss.backward()
+        with mt.no_grad():
+            w.sub_(f(lr) * w.grad)
+            w.grad = None
+        return loss
+
+    return step, w
+
+
+def in_the_optimizer(f: Callable[[Any], Any], key: str = "lr", kind: Any = optim.Adam) -> Any:
+    w, x = mt.ones(3, requires_grad=True), mt.tensor(X)
+    o = kind([w], lr=0.1)
+
+    def step(lr: float) -> Any:
+        o.zero_grad()
+        loss = (x @ w).tanh().square().mean()
+        loss.backward()
+        o.param_groups[0][key] = f(lr)
+        o.step()
+        o.param_groups[0]["lr"] = 0.7
+        return loss
+
+    return step, w
+
+
+def as_a_penalty(f: Callable[[Any], Any]) -> Any:
+    w, x = mt.ones(3, requires_grad=True), mt.tensor(X)
+    o = optim.SGD([w], lr=0.1)
+
+    def step(a: float) -> Any:
+        o.zero_grad()
+        loss = (x @ w).tanh().square().mean() + a * (w.abs() ** (1 + a)).sum() + mt.where(w > a, w, a).sum()
+        (loss + F.leaky_relu(w - 1, f(a)).sum()).backward()
+        o.step()
+        return loss * a, [a, 2 * a]
+
+    return step, w
+
+
+def compared(build: Any, steps: int = 12, arguments: Any = rates) -> Compiled:
+    (eager, w), (step, ours) = build(), build()
+    compiled = mt.compile(step)
+    for k in range(steps):
+        expected, found = eager(*arguments(k)), compiled(*arguments(k))
+        if isinstance(expected, tuple):
+            assert expected[1] == found[1]
+            assert all(type(x) is float for x in found[1])
+            expected, found = expected[0], found[0]
+        assert found.item() == pytest.approx(expected.item(), rel=1e-12)
+    assert np.allclose(w.detach(), ours.detach(), rtol=1e-12, atol=0)
+    return compiled
+
+
+def forms(compiled: Compiled) -> list[Any]:
+    return [variant for form in compiled._forms.values() for variant, _ in form.variants]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: by_hand(lambda lr: lr),
+        lambda: by_hand(lambda lr: (1 - lr) * lr / 2 + abs(-lr) ** 2 * 2**lr),
+        lambda: in_the_optimizer(lambda lr: lr),
+        lambda: in_the_optimizer(lambda lr: 0.5 * lr),
+        lambda: in_the_optimizer(lambda lr: lr, kind=optim.SGD),
+        lambda: as_a_penalty(lambda a: a),
+    ],
+    ids=["by hand", "arithmetic", "Adam", "half of it", "SGD", "penalty"],
+)
+def test_one_form_for_all_values(build: Any) -> None:
+    compiled = compared(build)
+    assert len(forms(compiled)) == 1 and forms(compiled)[0].calls >= 8
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: by_hand(math.sqrt),
+        lambda: by_hand(lambda lr: lr if lr > 0.05 else 2 * lr),
+        lambda: in_the_optimizer(math.sqrt),
+        lambda: in_the_optimizer(lambda lr: (lr, 0.99), "betas"),
+    ],
+    ids=["sqrt", "branch", "sqrt in Adam", "betas"],
+)
+def test_a_form_for_each_value(build: Any) -> None:
+    """Where Python looks at the number, or computes with it past us, it is a constant; never the wrong one."""
+    compiled = compared(build, 15, lambda k: (0.1 / (1 + k % 3),))
+    assert compiled._constant == {0} and len(forms(compiled)) == 3
+
+
+def test_whole_numbers_have_forms_of_their_own() -> None:
+    compiled = compared(lambda: in_the_optimizer(lambda t: 0.1 / t), 15, lambda k: (1 + k % 3,))
+    assert len(forms(compiled)) == 3
+
+
+def test_repeat() -> None:
+    (eager, w), (step, ours) = in_the_optimizer(lambda lr: lr), in_the_optimizer(lambda lr: lr)
+    expected = [eager(lr).item() for lr in [0.1] * 20 + [0.05] * 20]
+    compiled = mt.compile(step)
+    found = [*compiled.repeat(20, 0.1).tolist(), *compiled.repeat(20, 0.05).tolist()]
+    assert np.allclose(expected, found, rtol=1e-12, atol=0) and len(forms(compiled)) == 1
+    assert np.allclose(w.detach(), ours.detach(), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("how", ["number", "setting", "constant"])
+def test_counters_inside_are_found(how: str) -> None:
+    w, counts = mt.ones(3, requires_grad=True), iter(range(1, 100))
+    o = optim.SGD([w], lr=0.1)
+
+    def step(lr: float) -> Any:
+        o.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        n = next(counts)
+        if how != "number":
+            o.param_groups[0]["lr"] = lr / n if how == "setting" else 1 / n
+        o.step()
+        return loss * (lr * n) if how == "number" else loss
+
+    compiled = mt.compile(step)
+    with pytest.raises(CompileError, match="two runs of the step were not the same"):
+        for _ in range(6):
+            compiled(0.1)
+
+
+def test_a_schedule_stays_a_schedule() -> None:
+    def build() -> Any:
+        w = mt.ones(3, requires_grad=True)
+        o = optim.SGD([w], lr=0.1)
+        scheduler = optim.lr_scheduler.ExponentialLR(o, 0.9)
+
+        def step(unused: float) -> Any:
+            o.zero_grad()
+            loss = (w * w).sum()
+            loss.backward()
+            o.step()
+            scheduler.step()
+            return loss
+
+        return step, w
+
+    assert len(forms(compared(build))) == 1

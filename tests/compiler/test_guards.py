@@ -1,0 +1,144 @@
+"""What a step refers to may change: the compiled step notices."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain import optim
+from microtrain.errors import CompileError
+
+settings = types.ModuleType("settings")
+settings.scale = 2.0  # type: ignore[attr-defined]
+data = mt.ones(3)
+values = [1.0, mt.tensor(2.0)]
+
+
+class Options:
+    shift = 1.0
+
+
+class Trainer:
+    offset = 0.5
+
+    def __init__(self) -> None:
+        self.w = mt.ones(3, requires_grad=True)
+        self.optimizer = optim.SGD([self.w], lr=0.0)
+        self.history: list[float] = []
+        self.calls, self.weight, self.last = 0, 1.0, None
+        self.data, self.weights = mt.ones(3), [1.0]
+        self.run = mt.compile(self.step)
+
+    def helper(self, loss: Any) -> Any:
+        return loss * self.weight * self.weights[0] + values[0] * values[1]
+
+    def step(self) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.helper((self.w * self.data * data).sum()) * settings.scale + Options.shift + self.offset
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def runs(self) -> list[float]:
+        for _ in range(4):
+            self.last = self.run()  # neither this nor what follows is read by the step
+            self.calls += 1
+            self.history.append(self.last.item())
+        return self.history[-4:]
+
+
+def native(compiled: Any) -> int:
+    return sum(variant.calls for form in compiled._forms.values() for variant, _ in form.variants)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: setattr(t, "weight", 3.0),
+        lambda t: setattr(t, "data", mt.full((3,), 5.0)),
+        lambda t: t.weights.__setitem__(0, 7.0),
+        lambda t: setattr(settings, "scale", settings.scale + 1),
+        lambda t: setattr(Options, "shift", Options.shift + 1),
+        lambda t: setattr(Trainer, "offset", Trainer.offset + 1),
+        lambda t: values.__setitem__(0, values[0] + 1),
+        lambda t: values.__setitem__(1, values[1] + 1),
+        lambda t: globals().__setitem__("data", data + 1),
+        lambda t: setattr(t, "helper", lambda loss: loss * 11),
+    ],
+    ids="attribute tensor element module class method_class number_in_list tensor_in_list global function".split(),
+)
+def test_changes(change: Any) -> None:
+    trainer = Trainer()
+    assert trainer.runs() == [trainer.step().item()] * 4 and native(trainer.run) == 2
+    change(trainer)
+    assert trainer.runs() == [trainer.step().item()] * 4
+    assert trainer.runs() == [trainer.step().item()] * 4  # and it goes on in machine code
+
+
+def test_what_the_step_does_not_read_may_change() -> None:
+    trainer = Trainer()
+    for _ in range(10):
+        trainer.runs()
+    assert native(trainer.run) == 38 and len(trainer.history) == 40
+
+
+def test_a_list_that_the_step_reads_and_that_grows() -> None:
+    seen: list[float] = []
+
+    @mt.compile
+    def step(x: Any) -> Any:
+        return x * len(seen)
+
+    with pytest.raises(CompileError, match="two runs of the step were not the same: in 'mul' 2 is now 3"):
+        for k in range(6):
+            assert step(mt.ones(2)).tolist() == [k, k]
+            seen.append(0.0)
+
+
+def test_a_parameter_is_replaced() -> None:
+    model = mt.nn.Linear(2, 1)
+    x = mt.ones(3, 2)
+
+    @mt.compile
+    def step() -> Any:
+        with mt.no_grad():
+            return model(x).sum()
+
+    for value in (1.0, 2.0):
+        model.weight = mt.nn.Parameter(mt.full((1, 2), value))
+        for _ in range(4):
+            assert np.isclose(step().item(), step.step().item(), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda o, p: o.state.clear(),
+        lambda o, p: o.state[p].__setitem__("exp_avg", mt.ones(3)),
+        lambda o, p: o.state[p].__setitem__("step", 0),
+        lambda o, p: o.state[p]["exp_avg"].zero_(),
+    ],
+    ids=["cleared", "replaced", "step", "written"],
+)
+def test_the_state_of_the_optimizer_is_changed(change: Any) -> None:
+    found = []
+    for compiled in (False, True):
+        w = mt.ones(3, requires_grad=True)
+        o = optim.Adam([w], lr=0.1)
+
+        def step(w: Any = w, o: Any = o) -> Any:
+            o.zero_grad()
+            loss = (w * w * w).sum()
+            loss.backward()
+            o.step()
+            return loss
+
+        run = mt.compile(step) if compiled else step
+        losses = [run().item() for _ in range(5)]
+        change(o, w)
+        found.append(losses + [run().item() for _ in range(8)])
+    assert found[1] == pytest.approx(found[0], rel=1e-13)

@@ -1,0 +1,148 @@
+"""Writing in place, through views and past them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain import nn, optim
+
+from .twins import apart
+
+
+def on_a_matrix(body: Callable[[Any], Any], tracked: bool = False) -> Callable[[], Any]:
+    def build() -> Any:
+        x = mt.tensor(np.random.default_rng(0).normal(size=(4, 6)), requires_grad=tracked)
+        return lambda: body(x), [x.detach() if not tracked else x], lambda k: ()
+
+    return build
+
+
+def a_row(x: Any) -> Any:
+    x[1].mul_(0.9)
+    return x.sum()
+
+
+def views_that_were_taken_before(x: Any) -> Any:
+    row, turned = x[1], x.T
+    x[:, 2].add_(1)
+    row.mul_(0.5)
+    return turned.sum() + row.sum() + x[0].sum()
+
+
+def views_of_views_of_a_result(x: Any) -> Any:
+    y = x * 1.0
+    some = y[1:3]
+    one = some[0]
+    one.mul_(2.0)
+    y.add_(1)
+    some.sub_(0.5)
+    x.mul_(0.99)
+    return y.sum() + one.sum()
+
+
+def a_square_part_turned(x: Any) -> Any:
+    x[:4, :4].T.mul_(mt.arange(4.0) / 3)
+    return x.tanh().sum()
+
+
+def detached_parts(x: Any) -> Any:
+    seen = x[1].detach()
+    x.mul_(0.9)
+    return seen.sum()
+
+
+def masks(x: Any) -> Any:
+    x[x > 1] = 0.5
+    x.masked_fill_(x < -1, 1.0)
+    return x.sum()
+
+
+def with_gradients(x: Any) -> Any:
+    with mt.no_grad():
+        x[0].mul_(0.9)
+    y = x * 2
+    y[1].mul_(3)
+    loss = (y.tanh() * x).sum()
+    loss.backward()
+    with mt.no_grad():
+        x.sub_(0.01 * x.grad)
+        x.grad[0].zero_()
+        x.grad.mul_(0.5)
+    return loss
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        a_row, views_that_were_taken_before, views_of_views_of_a_result, a_square_part_turned, detached_parts, masks,
+        with_gradients,
+    ],
+)  # fmt: skip
+def test_parts(body: Any) -> None:
+    assert apart(on_a_matrix(body, body is with_gradients), 10) < 1e-13
+
+
+def test_views_from_before_the_step() -> None:
+    def build() -> Any:
+        x = mt.tensor(np.arange(12.0).reshape(3, 4))
+        row, turned = x[1], x.T
+
+        def step() -> Any:
+            row.mul_(0.9)
+            turned[0].add_(1.0)
+            return x.sum() + row.sum() + turned.sum()
+
+        return step, [x, row, turned], lambda k: ()
+
+    assert apart(build, 10) < 1e-13
+
+
+def test_rows_of_a_parameter() -> None:
+    def build() -> Any:
+        model, x = nn.Linear(3, 3), mt.tensor(np.random.default_rng(0).normal(size=(5, 3)))
+        o = optim.SGD(model.parameters(), lr=0.1)
+
+        def step() -> Any:
+            o.zero_grad()
+            before = model.weight[0]
+            loss = model(x).square().mean()
+            loss.backward()
+            o.step()
+            with mt.no_grad():
+                model.weight[1].mul_(0.99)
+                model.weight.div_(model.weight.norm())
+            return loss + before.sum().detach() + model.weight[2].sum().detach()
+
+        return step, list(model.parameters()), lambda k: ()
+
+    assert apart(build, 10) < 1e-13
+
+
+def test_an_argument_is_written() -> None:
+    y = mt.ones(3, 4)
+
+    @mt.compile
+    def step(row: Any) -> Any:
+        row.mul_(0.5)
+        return row.sum()
+
+    assert [step(y[k % 3]).item() for k in range(6)] == [2, 2, 2, 1, 1, 1]
+    assert np.array_equal(y, np.full((3, 4), 0.25))
+
+
+def test_a_mask_from_outside_may_not_change_its_count() -> None:
+    mask, x = mt.tensor([True, False, True]), mt.arange(3.0)
+
+    @mt.compile
+    def step() -> Any:
+        return x[mask].sum()
+
+    assert [step().item() for _ in range(4)] == [2.0] * 4
+    mask[1] = True
+    with pytest.raises(mt.errors.CompileError, match=r"'index' failed.*shape \(3,\)"):
+        step()
