@@ -74,16 +74,21 @@ def evidence(claims: Sequence[Mapping[str, Any]]) -> str:
     title = ("Run as it is printed", "照原文运行")
     rows = "".join(
         f"<tr><td>{both(c['text'])}</td><td>{number(c['measured'])}</td><td>{html.escape(c['expected'])}</td>"
-        f"<td>{both(_distance(c['margin']))}</td></tr>"
+        f"<td>{both(distance(c['margin'], c['expected']))}</td></tr>"
         for c in claims[:4]
     )
     titles = (title, ("Measured", "实测"), ("Expected", "预期"), ("Off by", "偏差"))
     return f'<div class="wide"><table><thead>{_heads(titles)}</thead><tbody>{rows}</tbody></table></div>'
 
 
-def _distance(margin: float | None) -> Text:
+def distance(margin: float | None, expected: str) -> Text:
+    """How far outside, in words; `expected` tells of what the margin is a share."""
     if margin is None or not math.isfinite(margin):
         return "", ""
+    if "±" not in expected:
+        size, size_zh = ("half the range", "区间半宽") if "…" in expected else ("the limit", "限值")
+        share = f"{-margin:.0%}" if margin > -10 else f"{-margin:.0f} ×"
+        return f"{share} of {size}".replace("× of", "×"), f"{size_zh}的 {share.replace(' ×', ' 倍')}"
     if margin < -999:
         return "over 1000 × the tolerance", "超过容差的 1000 倍"
     times = f"{1 - margin:.2g}" if margin > -9 else f"{1 - margin:.0f}"

@@ -14,12 +14,15 @@ from .text import markup
 if TYPE_CHECKING:
     from .run import Figure
 
+COUNTED = re.compile("(step|update|iteration|epoch|sample|layer|evaluation|round)s?\\b")  # what comes in whole numbers
+
 MARKS = {True: "✓", False: "✗"}
 
 
 def draw(figure: Figure) -> tuple[Any, Callable[[int], object]]:
     """The matplotlib figure, and what shows frame k of it. It shows the last one."""
     from matplotlib.figure import Figure as Canvas  # without pyplot: nothing is left open
+    from matplotlib.ticker import AutoLocator, MaxNLocator
 
     rows, columns = figure.panels
     canvas = Canvas(figsize=figure.size, layout="constrained")
@@ -30,6 +33,9 @@ def draw(figure: Figure) -> tuple[Any, Callable[[int], object]]:
     for k in figure.solid:
         axes[k].set_box_aspect(None, zoom=0.85)  # else the labels are cut off
     show = figure.draw(*axes)
+    for axis in [axis for ax in axes for axis in (ax.xaxis, ax.yaxis)]:
+        if COUNTED.match(axis.get_label_text()) and isinstance(axis.get_major_locator(), AutoLocator):
+            axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))  # no step 2.5
     if not figure.frames:
         return canvas, lambda k: None
     show(figure.frames - 1)

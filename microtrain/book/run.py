@@ -23,7 +23,7 @@ class Claim:
     measured: Any
     expected: str  # readable: "0.9 +- 1e-12", ">= 2"
     passed: bool
-    margin: float | None = None  # how far inside (positive) or outside the limit, in units of the tolerance
+    margin: float | None = None  # how far inside (positive) or outside: of the tolerance, the limit or half the range
 
 
 @dataclass
@@ -122,7 +122,7 @@ class Run:
             if low is not None and high is not None and high - array.max() < array.min() - low:
                 worst = float(array.max())
             passed = bool((low is None or array.min() >= low) and (high is None or array.max() <= high))
-            margin = None
+            margin = _share(array, low, high)
             expected = f"{low:.6g} … {high:.6g}" if between else f"≥ {low:.6g}" if low is not None else f"≤ {high:.6g}"
         self.claims.append(Claim(text, worst, expected, bool(passed), margin))
         return bool(passed)
@@ -207,3 +207,12 @@ def execute(item: Item, given: dict[str, Any] | None = None, seed: int = 0, form
     item.function(run, **run.values, **({"form": form} if item.printed else {}))
     run.seconds = time.perf_counter() - start
     return run
+
+
+def _share(array: np.ndarray, low: float | None, high: float | None) -> float | None:
+    """How far numbers are inside their limits, as a share of half the range, or of the only limit (not of 0)."""
+    least, most = float(array.min()), float(array.max())
+    if low is None or high is None:
+        limit, inside = (low, least - low) if low is not None else (high, (high or 0.0) - most)
+        return inside / abs(limit) if limit else None
+    return 2 * min(least - low, high - most) / (high - low)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from microtrain import book
 from microtrain.book import all as several, catalogue, contents, report
+from microtrain.book.cards import distance
 from microtrain.book.drawing import draw, movie, picture
 from microtrain.book.entry import ITEMS, Item, Parameter, item
 from microtrain.book.moving import grow, moments
@@ -74,6 +75,28 @@ def test_the_worst_number_is_shown():
     run.claim(("b", "乙"), [0.2, 0.95], between=(0, 1))
     assert [claim.measured for claim in run.claims] == [1.3, 0.95]
     assert run.claims[0].margin == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("measured", "limits", "margin", "words"),
+    [
+        ([0.2, 0.95], {"between": (0, 1)}, 0.1, None),
+        (1.5, {"between": (0, 1)}, -1, ("100% of half the range", "区间半宽的 100%")),
+        ([3, 5], {"at_least": 2}, 0.5, None),
+        (0.5, {"at_least": 2}, -0.75, ("75% of the limit", "限值的 75%")),
+        (-3, {"at_least": -2}, -0.5, ("50% of the limit", "限值的 50%")),
+        (60, {"at_most": 2}, -29, ("29 × the limit", "限值的 29 倍")),
+        (1, {"at_most": 0}, None, ("", "")),
+        (1.5, {"equals": 1, "within": 0.1}, -4, ("5 × the tolerance", "容差的 5 倍")),
+    ],
+)
+def test_how_clearly_a_claim_holds_or_fails(measured, limits, margin, words):
+    run = run_of()
+    run.claim(("a", "甲"), measured, **limits)
+    (claim,) = run.claims
+    assert claim.margin == (None if margin is None else pytest.approx(margin))
+    if words is not None:
+        assert distance(claim.margin, claim.expected) == words
 
 
 def test_a_claim_needs_one_expectation():
@@ -458,3 +481,16 @@ def test_items_are_frozen():
     with pytest.raises(AttributeError):
         book.get("nesterov").verdict = "holds"  # type: ignore[misc]
     assert isinstance(book.get("nesterov"), Item)
+
+
+def test_what_is_counted_has_whole_ticks():
+    def show(left, right):
+        left.plot([0, 1, 2, 3], [0, 1, 4, 9])
+        left.set(xlabel="step $t$", ylabel="stepped")
+        right.plot([1, 10], [1, 2])
+        right.set(xlabel="samples", ylabel="epochs", xscale="log", yticks=[1, 1.5, 2])
+
+    canvas, _ = draw(Figure(("a", "甲"), show, panels=(1, 2)))
+    left, right = canvas.axes
+    assert all(tick == round(tick) for tick in left.get_xticks())
+    assert right.get_xscale() == "log" and 1.5 in right.get_yticks()

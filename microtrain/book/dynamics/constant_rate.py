@@ -44,7 +44,7 @@ def best_rate(run: Run, low: float = 1.0, high: float = 10.0, steps: int = 30) -
         best, formula = analysis.optimal_rate(small, large)
         name = rf"$\lambda = {small}, {large}$"
         size = np.linalg.norm(path(loss, start, best, 20), axis=1)
-        run.claim((f"{name}: $R$", f"{name}：$R$"), formula, equals=factor, within=6e-7)
+        run.claim((f"{name}: $R$", f"{name}：$R$"), formula, equals=factor, within=5e-7)
         run.claim(
             (f"{name}: error ratio of each step, less $R$", f"{name}：每步误差比与 $R$ 之差"), size[1:] / size[:-1] - formula,
             equals=0, within=1e-12,
@@ -68,7 +68,7 @@ def best_rate(run: Run, low: float = 1.0, high: float = 10.0, steps: int = 30) -
         ratios = search.losses[1:] / search.losses[:-1]
         run.claim(
             (f"{name}: exact line search, ratio of losses", f"{name}：精确线搜索每步的损失比"), ratios,
-            equals=squared, within=6e-7,
+            equals=squared, within=5e-7,
         )  # fmt: skip
         run.claim(
             (f"{name}: the same less $R^2$", f"{name}：它与 $R^2$ 之差"), ratios - formula**2, equals=0, within=1e-12

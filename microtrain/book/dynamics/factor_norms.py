@@ -149,7 +149,7 @@ def balancedness(run: Run, eta: float = 0.02, start: float = 0.3) -> None:
                 (rf"$\eta = {rate}$: drift in the time 20", rf"$\eta = {rate}$：时间 20 内的漂移"),
                 drift,
                 equals=expected,
-                within=6e-6,
+                within=5e-6,
             )
         run.claim(("loss at the end", "最终损失"), fits[0], at_most=1e-16)
     ratios = np.array(drifts[:-1]) / drifts[1:]

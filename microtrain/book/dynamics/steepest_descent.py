@@ -124,7 +124,7 @@ def gradient_flow(run: Run, x: float = -0.7, y: float = 0.9, t_end: float = 4.0)
         weights = np.array([1, -8, 8, -1]) / (12 * h)
         g, fall, velocity = found.gradient(flow(t)), weights @ found.values(near), weights @ near
         run.claim(
-            (rf"$t = {t}$: $-\|\nabla L\|^2$", rf"$t = {t}$：$-\|\nabla L\|^2$"), -g @ g, equals=expected, within=6e-8
+            (rf"$t = {t}$: $-\|\nabla L\|^2$", rf"$t = {t}$：$-\|\nabla L\|^2$"), -g @ g, equals=expected, within=5e-8
         )
         run.claim(
             (rf"$t = {t}$: $dL/dt + \|\nabla L\|^2$", rf"$t = {t}$：$dL/dt + \|\nabla L\|^2$"), fall + g @ g,
@@ -198,9 +198,9 @@ def euler(run: Run, eta: float = 0.04, t_end: float = 3.0) -> None:
     )  # fmt: skip
     cases = (
         ("quadratic", "二次函数", bowl, (1.0, -2.0), 1.0, (0.1, 0.05, 0.025, 0.0125, 0.00625),
-         (0.0560, 0.0274, 0.01353, 0.00673, 0.00335), (6e-5, 6e-5, 6e-6, 6e-6, 6e-6)),
+         (0.0560, 0.0274, 0.01353, 0.00673, 0.00335), (5e-5, 5e-5, 5e-6, 5e-6, 5e-6)),
         ("bent valley", "弯曲山谷", bent_valley, START, 2.0, (0.02, 0.01, 0.005, 0.0025),
-         (3.16e-3, 1.53e-3, 7.50e-4, 3.72e-4), (6e-6, 6e-6, 6e-7, 6e-7)),
+         (3.16e-3, 1.53e-3, 7.50e-4, 3.72e-4), (5e-6, 5e-6, 5e-7, 5e-7)),
     )  # fmt: skip
     curves = {}
     for name, name_zh, loss, start, time, rates, expected, place in cases:

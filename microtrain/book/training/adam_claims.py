@@ -124,13 +124,13 @@ def adam_convergence(run: Run, lr: float = 0.05, gamma: float = 0.99, steps: int
         ("constant rate: loss after 200 steps", "学习率恒定：200 步后的损失"),
         constant[200],
         equals=6.1e-10,
-        within=5.1e-12,
+        within=5e-12,
     )
     run.claim(
         ("constant rate: loss after 1000 steps", "学习率恒定：1000 步后的损失"),
         constant[1000],
         equals=1.9e-7,
-        within=5.1e-9,
+        within=5e-9,
     )
     run.claim(
         ("constant rate: median loss of steps 1000 to 5000", "学习率恒定：1000 到 5000 步的损失中位数"),

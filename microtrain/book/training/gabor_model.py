@@ -78,7 +78,7 @@ def gabor_model(run: Run, phi_0: float = -2.0, phi_1: float = 20.0, shift: float
             (f"{name}: standard deviation of the envelope", f"{name}：包络的标准差"),
             width(phi),
             equals=deviation,
-            within=5.1e-4,
+            within=5e-4,
         )
         flipped = curve(x, (-phi[0], -phi[1])) + curve(x, phi)
         run.claim(
@@ -185,7 +185,7 @@ def figure_6_2(run: Run, phi_0: float = -5.0, phi_1: float = 50.0) -> None:
             (rf"$\phi_1 = {second:g}$: width of the envelope", rf"$\phi_1 = {second:g}$：包络的宽度"),
             width(phi),
             equals=spread,
-            within=5.1e-4,
+            within=5e-4,
         )
         run.claim(
             (rf"$\phi_0 = -5$, $\phi_1 = {second:g}$: the centre", rf"$\phi_0 = -5$，$\phi_1 = {second:g}$：中心"),
@@ -264,8 +264,8 @@ def figure_6_3(run: Run, n: int = 28, noise: float = 0.15) -> None:
         np.abs(ends[:, 1] - 16.6).max(),
         at_most=2,
     )
-    run.claim(("their lowest loss", "其中最低的损失"), losses.min(), equals=0.31, within=5.1e-3)
-    run.claim(("their highest loss", "其中最高的损失"), losses.max(), equals=0.92, within=5.1e-3)
+    run.claim(("their lowest loss", "其中最低的损失"), losses.min(), equals=0.31, within=5e-3)
+    run.claim(("their highest loss", "其中最高的损失"), losses.max(), equals=0.92, within=5e-3)
     if (n, noise) != (28, 0.15):
         sets, ends, losses = drawn(n, noise)
 
