@@ -46,6 +46,7 @@ def test_maxima_and_one_dimension():
     assert kinds[0.0] == "maximum" and kinds[round(np.pi, 6)] == "minimum"
 
 
+@pytest.mark.wide
 def test_the_gabor_losss_minima():
     x, y = gabor_points()
 

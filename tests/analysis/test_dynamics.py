@@ -67,6 +67,7 @@ def test_lyapunov_exponents_of_a_quadratic_are_its_multipliers():
     assert runaway.diverged and not runaway.chaotic
 
 
+@pytest.mark.wide
 def test_three_ways_to_the_same_exponent():
     step = analysis.gd_map(problems.double_well, 1.9, np.zeros(1))
     exact = analysis.lyapunov_spectrum(problems.double_well, np.array([0.3]), lr=1.9, steps=4000)

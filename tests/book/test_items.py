@@ -15,8 +15,8 @@ SAMPLE = {entry.id for entry in ITEMS[::16]}  # the default suite runs these; th
 
 
 def each(items):
-    """The ids, marked so that most run with `-m book` only."""
-    return [pytest.param(e.id, marks=[] if e.id in SAMPLE else [pytest.mark.book]) for e in items]
+    """The ids, marked so that most run with `-m wide` only."""
+    return [pytest.param(e.id, marks=[] if e.id in SAMPLE else [pytest.mark.wide]) for e in items]
 
 
 @pytest.mark.parametrize("id", each(ITEMS))
@@ -30,7 +30,7 @@ def test_claims(id):
         assert all(text), text
 
 
-@pytest.mark.book
+@pytest.mark.wide
 @pytest.mark.parametrize("id", [e.id for e in ITEMS])
 def test_pictures(id):
     """They can be drawn, and are small enough for one page of all."""

@@ -19,6 +19,7 @@ def run(*args, cwd):
     )
 
 
+@pytest.mark.wide
 def test_five_seeds_reach_96_percent():
     digits = load_digits(mt.float32)
     for seed in range(5):

@@ -70,7 +70,7 @@ def test_failures_and_seeds_that_do_nothing(tmp_path):
         (["lr=log:1:2"], "0 random draws of lr"),
         (["--random", "3", "lr=log:2:1"], "no distribution"),
         (["--grid", "lr=1", "--metric", "colour"], "no 'colour'"),
-        (["--grid", "lr=1", "--dask", "tcp://127.0.0.1:9"], "No Dask scheduler"),
+        pytest.param(["--grid", "lr=1", "--dask", "tcp://127.0.0.1:9"], "No Dask scheduler", marks=pytest.mark.wide),
     ],
 )
 def test_mistakes(tmp_path, arguments, message):

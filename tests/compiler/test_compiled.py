@@ -118,6 +118,7 @@ def test_float32() -> None:
     assert apart(build, 30) < 1e-5
 
 
+@pytest.mark.wide
 def test_large_products_and_updates_are_shared_among_threads() -> None:
     """Too large for one thread: tiles of products, and the optimizer's own kernel."""
     x, y = RNG.normal(size=(130, 300)), RNG.integers(0, 3, 130)
@@ -204,6 +205,7 @@ def test_accumulating_gradients() -> None:
     assert apart(build) < CLOSE
 
 
+@pytest.mark.wide
 def test_second_order() -> None:
     def build() -> Any:
         m = mlp()
@@ -563,6 +565,7 @@ def test_the_gradient_of_a_part_goes_to_where_it_belongs():
         np.testing.assert_allclose(ours, eager, rtol=1e-13)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "clip",
     [
@@ -594,6 +597,7 @@ def test_sines_of_very_large_numbers(scale: float) -> None:
     assert step(scale).item() == pytest.approx(step.step(scale).item(), rel=1e-13)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "settings", [{"ignore_index": 2}, {"weight": mt.tensor([1.0, 2.0, 3.0])}, {"label_smoothing": 0.1}]
 )

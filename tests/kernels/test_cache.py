@@ -164,6 +164,7 @@ def test_the_second_process_needs_no_numba(run):
     assert second == "False" and messages == ""
 
 
+@pytest.mark.wide
 def test_damage_everywhere_is_mended(run, tmp_path):
     run(PROGRAM)
     files = sorted((tmp_path / "cache").rglob("kernel.*"))
@@ -173,6 +174,7 @@ def test_damage_everywhere_is_mended(run, tmp_path):
     assert run(PROGRAM)[0] == "False"
 
 
+@pytest.mark.wide
 def test_several_processes_at_once(tmp_path):
     environment = {**os.environ, "MICROTRAIN_CACHE_DIR": str(tmp_path), "MICROTRAIN_KERNELS": "auto"}
     for expected in ("True", "False"):

@@ -23,6 +23,7 @@ print("numba" in sys.modules)
 """
 
 
+@pytest.mark.wide
 def test_functions_of_the_c_library_are_found_without_numba(run, tmp_path):
     assert run(PROGRAM)[0] == "True"
     called = set()

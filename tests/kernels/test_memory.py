@@ -110,6 +110,7 @@ def test_results_of_kernels_are_owned():
     x.grad.add_(1.0)  # gradients are writable
 
 
+@pytest.mark.wide
 def test_nothing_is_said_at_the_end(run):
     out, messages = run(
         "import microtrain as mt\nx = mt.ones(1_000_000)\ny = x.tanh()\nz = x.exp()\ndel z\nprint(y.sum().item() > 0)",

@@ -70,6 +70,7 @@ def test_a_dask_cluster_gives_the_same_bits(serial, cluster):
     assert run(grid=GRID, seeds=2, dask=cluster.scheduler_address).to_json() == serial
 
 
+@pytest.mark.wide
 @pytest.mark.filterwarnings("ignore")
 def test_a_killed_dask_worker_loses_nothing(cluster, tmp_path):
     grid, options = {"lr": [float(k) for k in range(6)]}, {"seeds": 2, "fixed": {"seconds": 0.2}}
@@ -117,6 +118,7 @@ def test_a_trial_that_kills_every_process_is_named():
         run("deadly", {"lr": [1.0]}, jobs=2)
 
 
+@pytest.mark.wide
 def test_no_cluster():
     pytest.importorskip("distributed")
     start = time.perf_counter()
@@ -170,6 +172,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path):
     assert stop.count == 9, "only what is new is computed"
 
 
+@pytest.mark.wide
 def test_killed_and_started_again(tmp_path):
     """The whole command is killed with SIGKILL in mid-sweep; the same command finishes the work."""
     command = [

@@ -80,6 +80,7 @@ def test_a_training_loop_folds():
     assert trace.data["values"][last["new"]]["data"] == [train().item()]
 
 
+@pytest.mark.wide
 def test_hundreds_of_thousands_of_operations():
     start = time.perf_counter()
     x = mt.tensor(0.5, requires_grad=True)
