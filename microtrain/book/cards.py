@@ -85,14 +85,17 @@ def distance(margin: float | None, expected: str) -> Text:
     """How far outside, in words; `expected` tells of what the margin is a share."""
     if margin is None or not math.isfinite(margin):
         return "", ""
-    if "±" not in expected:
-        size, size_zh = ("half the range", "区间半宽") if "…" in expected else ("the limit", "限值")
-        share = f"{-margin:.0%}" if margin > -10 else f"{-margin:.0f} ×"
-        return f"{share} of {size}".replace("× of", "×"), f"{size_zh}的 {share.replace(' ×', ' 倍')}"
-    if margin < -999:
-        return "over 1000 × the tolerance", "超过容差的 1000 倍"
-    times = f"{1 - margin:.2g}" if margin > -9 else f"{1 - margin:.0f}"
-    return f"{times} × the tolerance", f"容差的 {times} 倍"
+    if "±" in expected:
+        of, of_zh, times = "the tolerance", "容差", 1 - margin
+    else:
+        of, of_zh = ("half the range", "区间半宽") if "…" in expected else ("the limit", "限值")
+        times = -margin
+        if times < 2:
+            return f"{times:.0%} of {of}", f"{of_zh}的 {times:.0%}"
+    if times > 1000:
+        return f"over 1000 × {of}", f"超过{of_zh}的 1000 倍"
+    count = f"{times:.2g}" if times < 10 else f"{times:.0f}"
+    return f"{count} × {of}", f"{of_zh}的 {count} 倍"
 
 
 def _figure(figure: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ rest is done again.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Iterator, Sequence
@@ -111,13 +112,19 @@ def by_dask(target: Target, trials: Sequence[Trial], settings: Settings, address
     from distributed.scheduler import KilledWorker
 
     with _quiet(), contextlib.ExitStack() as stack:
+        client, silence = None, ""
         try:
             client = stack.enter_context(Client(address, timeout=CONNECT, set_as_default=False))
         except (OSError, ValueError, TimeoutError, ImportError, TypeError) as error:
+            silence = _first_line(error)
+        if client is None:
+            # Dask's half-made client ends now: if it were found by the garbage collector while the next one begins, the
+            # two would wait for each other for ever.
+            gc.collect()
             raise ArgumentError(
-                f"No Dask scheduler answers at {address}: {_first_line(error)}",
+                f"No Dask scheduler answers at {address}: {silence}",
                 fix="Start one: dask scheduler; dask worker tcp://HOST:8786 --nthreads 1; and give its tcp:// address.",
-            ) from None
+            )
         if not client.scheduler_info()["workers"]:
             with contextlib.suppress(TimeoutError):
                 client.wait_for_workers(1, timeout=CONNECT)

@@ -86,6 +86,7 @@ def test_the_worst_number_is_shown():
         (0.5, {"at_least": 2}, -0.75, ("75% of the limit", "限值的 75%")),
         (-3, {"at_least": -2}, -0.5, ("50% of the limit", "限值的 50%")),
         (60, {"at_most": 2}, -29, ("29 × the limit", "限值的 29 倍")),
+        (0.1, {"at_most": 1e-12}, 1 - 1e11, ("over 1000 × the limit", "超过限值的 1000 倍")),
         (1, {"at_most": 0}, None, ("", "")),
         (1.5, {"equals": 1, "within": 0.1}, -4, ("5 × the tolerance", "容差的 5 倍")),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -127,6 +128,8 @@ def test_no_cluster():
     for wrong in ("nonsense://x", "tcp://:::", ""):
         with pytest.raises(mt.MicrotrainError, match="No Dask scheduler"):
             run("nothing", {"lr": [1]}, dask=wrong)
+        clients = [x for x in gc.get_objects() if type(x).__name__ == "Client" and "distributed" in type(x).__module__]
+        assert not [x for x in clients if x.status not in ("closed", "newly-created")], "a client was left behind"
     assert time.perf_counter() - start < 20
 
 
