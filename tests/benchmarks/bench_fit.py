@@ -1,6 +1,6 @@
 """What `fit` costs beside a loop written by hand: an epoch of the digits MLP (64-128-64-10, Adam, float32, batches of 32).
 
-    python tests/benchmarks/bench_fit.py [rounds]
+    python -m tests.benchmarks.bench_fit [rounds]
 
 "bare" does nothing but train; "by hand" also sums the loss, as every loop does. `fit` has to stay within 5 % of it. The
 other lines show what accuracy, statistics of every step and checkpoints cost.

@@ -1,6 +1,6 @@
 """Fused kernels beside NumPy, PyTorch (all threads) and jax.jit: elementwise formulas, cross-entropy, Adam.
 
-    python tests/benchmarks/bench_kernels.py [--rounds 5] [--sizes 100 10000 1000000 10000000] [--only tanh gelu limits]
+    python -m tests.benchmarks.bench_kernels [--rounds 5] [--sizes 100 10000 1000000 10000000] [--only tanh gelu limits]
 
 All contestants take turns in one process, rested; medians over the rounds, in microseconds. "forward" makes a new array from
 an array; "both" is a forward pass and a backward pass with an upstream gradient. At the end: how far the kernels are from
@@ -19,13 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.special
 import torch
-from rounds import race, seconds
 
 import microtrain as mt
 from microtrain import F
 from microtrain.kernels import pool
 from microtrain.kernels.kernel import Kernel
 from microtrain.kernels.source import kernel_source
+
+from .rounds import race, seconds
 
 try:
     import jax

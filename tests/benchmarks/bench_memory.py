@@ -1,6 +1,6 @@
 """Peak memory of one training step beyond what stands before it, beside PyTorch; growth over many steps without gc.
 
-    python tests/benchmarks/bench_memory.py
+    python -m tests.benchmarks.bench_memory
 
 Each framework runs in a process of its own; the peak is the high-water mark of its resident memory (Linux).
 """
@@ -12,7 +12,7 @@ import sys
 
 STEP = """
 import gc, re, resource
-from bench_steps import ours, theirs
+from tests.benchmarks.bench_steps import ours, theirs
 import microtrain, torch
 
 def status(name):
@@ -29,7 +29,7 @@ print(status("VmHWM") - before)
 
 GROWTH = """
 import gc, re
-from bench_steps import ours
+from tests.benchmarks.bench_steps import ours
 
 def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read()).group(1)) / 1024
@@ -46,7 +46,7 @@ print(resident() - before)
 
 
 def measure(code: str) -> float:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 

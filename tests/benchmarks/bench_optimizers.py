@@ -1,6 +1,6 @@
 """One `optimizer.step()` beside PyTorch's, for every optimizer that both have (float32, gradients given).
 
-    python tests/benchmarks/bench_optimizers.py [threads] [names ...]
+    python -m tests.benchmarks.bench_optimizers [threads] [names ...]
 
 The small network is compared with PyTorch's default, the large one with the fastest of its implementations.
 """
@@ -12,10 +12,11 @@ import sys
 import time
 
 import torch
-from rounds import report, seconds
 
 import microtrain as mt
 from microtrain import optim
+
+from .rounds import report, seconds
 
 NAMES = "SGD Momentum Adagrad RMSprop Adadelta Adam AdamW Adamax NAdam RAdam Rprop ASGD".split()
 OPTIONS = {"Momentum": {"lr": 1e-4, "momentum": 0.9}}

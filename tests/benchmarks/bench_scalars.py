@@ -1,6 +1,6 @@
 """A chain of multiplications of single numbers, forward and backward, per operation, beside PyTorch and micrograd.
 
-    python tests/benchmarks/bench_scalars.py
+    python -m tests.benchmarks.bench_scalars
 
 micrograd walks its graph by recursion, so the recursion limit is lifted for it and it runs in a thread with a large
 stack.
@@ -12,9 +12,10 @@ import sys
 import threading
 
 import torch
-from rounds import race, report
 
 import microtrain as mt
+
+from .rounds import race, report
 
 try:
     from micrograd.engine import Value

@@ -1,6 +1,6 @@
 """How long a program waits: importing microtrain (beyond NumPy), and from a cold start to the first gradient.
 
-python tests/benchmarks/bench_start.py
+python -m tests.benchmarks.bench_start
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A whole training step (forward, backward, Adam, float32, cross-entropy) beside PyTorch's eager mode.
 
-python tests/benchmarks/bench_steps.py [threads]
+python -m tests.benchmarks.bench_steps [threads]
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 
 import torch
-from rounds import race, report
 
 import microtrain as mt
 from microtrain import nn, optim
 from microtrain.nn.functional import cross_entropy
+
+from .rounds import race, report
 
 SIZES = [([2, 16, 16, 2], 100), ([64, 128, 64, 10], 64), ([784, 1024, 1024, 10], 256)]
 
