@@ -150,7 +150,7 @@ def nesterov(run: Run, lr: float = 0.2, beta: float = 0.9, steps: int = 60, form
         (ours,) = ax.plot(*path.T, "o-", markersize=3, label=r"look-ahead $\phi - \alpha\beta m$")
         (theirs,) = ax.plot(*printed.T, "s--", markersize=3, label=r"as printed, $\phi - \alpha m$")
         ax.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", xlim=(left, right), ylim=(bottom, top))
-        ax.legend(fontsize="small")
+        ax.legend(fontsize="small", loc="lower left")
         return grow(np.arange(len(path)), ours, theirs)
 
     run.figure(("Paths on a narrow valley", "狭长山谷上的路径"), draw, size=(7.0, 5.0), frames=steps + 1, seconds=6)
