@@ -9,6 +9,18 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from .errors import DataFileError
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Raise `DataFileError` if a file is where this folder is, or is to be made."""
+    path = Path(path)
+    for place in (path, *path.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise DataFileError(f"{place} is a file, not a folder.", fix="Choose another folder.")
+            return
+
 
 @contextlib.contextmanager
 def atomically(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[Path]:
@@ -18,6 +30,7 @@ def atomically(path: str | os.PathLike[str], *, durable: bool = False) -> Iterat
     power failure too, at the price of waiting for the disk.
     """
     target = Path(path)
+    check_folder(target.parent)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
     os.close(handle)

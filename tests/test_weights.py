@@ -254,3 +254,11 @@ def test_weights_go_to_pytorch_and_back(tmp_path):
     torch.save(torch.nn.Linear(1, 1), tmp_path / "pickle.pt")
     with pytest.raises(mt.MicrotrainError, match=r"it asks for[\s\S]*safetensors\.torch"):
         mt.load(tmp_path / "pickle.pt")
+
+
+def test_a_file_where_a_folder_should_be_is_named_and_kept(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    for path in (tmp_path / "taken" / "w.safetensors", tmp_path / "taken" / "deeper" / "w.safetensors"):
+        with pytest.raises(mt.MicrotrainError, match="taken is a file, not a folder"):
+            mt.save({"w": mt.ones(2)}, path)
+    assert (tmp_path / "taken").read_text() == "mine"

@@ -22,7 +22,9 @@ MARKS = {True: "✓", False: "✗"}
 def draw(figure: Figure) -> tuple[Any, Callable[[int], object]]:
     """The matplotlib figure, and what shows frame k of it. It shows the last one."""
     from matplotlib.figure import Figure as Canvas  # without pyplot: nothing is left open
-    from matplotlib.ticker import AutoLocator, MaxNLocator
+    from matplotlib.ticker import AutoLocator
+
+    from ..viz.plots.axes import whole_numbers
 
     rows, columns = figure.panels
     canvas = Canvas(figsize=figure.size, layout="constrained")
@@ -35,7 +37,7 @@ def draw(figure: Figure) -> tuple[Any, Callable[[int], object]]:
     show = figure.draw(*axes)
     for axis in [axis for ax in axes for axis in (ax.xaxis, ax.yaxis)]:
         if COUNTED.match(axis.get_label_text()) and isinstance(axis.get_major_locator(), AutoLocator):
-            axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))  # no step 2.5
+            whole_numbers(axis)
     if not figure.frames:
         return canvas, lambda k: None
     show(figure.frames - 1)

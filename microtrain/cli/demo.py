@@ -12,8 +12,8 @@ from rich.console import Console
 
 from .. import float32, no_grad
 from ..data import DataLoader, Digits, load_digits
-from ..errors import DataFileError, MicrotrainError
-from ..files import atomically, write_text
+from ..errors import MicrotrainError
+from ..files import atomically, check_folder, write_text
 from ..nn import MLP
 from ..nn.functional import cross_entropy
 from ..optim import Adam
@@ -59,8 +59,7 @@ def train(
 def run_demo(out: Path, *, seed: int, epochs: int, hidden: list[int], lr: float) -> None:
     """Train, and write curves, confusion matrix, wrong digits, compute graph, weights and report into `out`."""
     console = Console(stderr=True)
-    if out.exists() and not out.is_dir():
-        raise DataFileError(f"{out} is a file, not a folder.", fix="Choose another folder with --out.")
+    check_folder(out)
     digits = load_digits(float32)
     console.print(f"Training on {len(digits.train_images)} digits, testing on {len(digits.test_images)} others ...")
     trained = train(digits, seed, epochs, hidden, lr)

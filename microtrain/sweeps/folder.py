@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import ArgumentError, DataFileError
-from ..files import locked, remove_leftovers, write_text
+from ..errors import ArgumentError
+from ..files import check_folder, locked, remove_leftovers, write_text
 from .space import Trial
 from .target import Target
 from .trial import Outcome, file_text
@@ -25,8 +25,7 @@ class Folder:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """For this process alone. Raises `ArgumentError` if another one has it, `DataFileError` if it is a file."""
-        if self.path.exists() and not self.path.is_dir():
-            raise DataFileError(f"{self.path} is a file, not a folder.", fix="Choose another folder.")
+        check_folder(self.path)
         (self.path / "trials").mkdir(parents=True, exist_ok=True)
         with locked(self.path) as ours:
             if not ours:

@@ -108,7 +108,7 @@ def _named(name: str | Function) -> Target:
         try:
             source = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise DataFileError(f"{place} can't be read: {error}.") from None
+            raise DataFileError(f"{place} can't be read: {getattr(error, 'strerror', None) or error}.") from None
         return Target(f"{path.name}:{function}", path=str(path), source=source)
     if colon and function.isidentifier():
         try:

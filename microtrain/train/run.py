@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DataFileError
-from ..files import locked, remove_leftovers, write_text
+from ..files import check_folder, locked, remove_leftovers, write_text
 from ..nn.module import Module
 from ..optim.line_search import LineSearch
 from ..optim.momentum import Nesterov
@@ -92,8 +92,7 @@ class Run:
                 raise ArgumentError("fit(): resume=True needs to know where the run is.", fix='fit(..., out="run").')
             yield
             return
-        if self.folder.exists() and not self.folder.is_dir():
-            raise DataFileError(f"{self.folder} is a file, not a folder.")
+        check_folder(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder) as ours:
             if not ours:

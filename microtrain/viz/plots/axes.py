@@ -26,8 +26,8 @@ def new_row(columns: int, size: tuple[float, float]) -> list[Any]:
     return list(figure.subplots(1, columns, squeeze=False)[0])
 
 
-def whole_numbers(ax: Any) -> None:
-    """Ticks of the x axis at whole numbers only: there is no epoch 2.5."""
+def whole_numbers(axis: Any) -> None:
+    """Ticks of an axis (`ax.xaxis`) at whole numbers only: there is no epoch 2.5."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))

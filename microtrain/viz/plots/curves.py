@@ -23,7 +23,7 @@ def learning_curves(history: Any, what: str = "loss", ax: Any = None) -> Any:
     numbers = [value for part in STYLES if f"{part}_{what}" in history for value in history[f"{part}_{what}"]]
     if what == "loss" and numbers and 0 < 4 * min(numbers) < max(numbers):  # within a factor of 4 it tells nothing more
         ax.set_yscale("log")
-    whole_numbers(ax)
+    whole_numbers(ax.xaxis)
     ax.grid(alpha=0.3)
     ax.legend()
     return ax

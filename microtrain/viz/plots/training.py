@@ -45,7 +45,7 @@ def curves_with_spread(curves: Mapping[str, Any], what: str = "loss", ax: Any = 
     if logarithmic:
         ax.set_yscale("log")
     ax.set_xlabel("epoch")
-    whole_numbers(ax)
+    whole_numbers(ax.xaxis)
     ax.set_ylabel(f"{what}, mean ± standard deviation" if any(len(c) > 1 for c in drawn.values()) else what)
     ax.grid(alpha=0.3)
     if not drawn:
