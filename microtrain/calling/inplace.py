@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.node import memory_of
 from ..engine.views import reshape_in_place
 from ..errors import InplaceError
-from ..ops.indexing import put
+from ..ops.indexing import add_at, put
 from ..ops.joining import along
 from ..ops.primitive import operation
 from ..ops.shapes import normalise_dim, squeeze, t, transpose, unsqueeze
@@ -76,9 +76,6 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     where = tuple(index._data if isinstance(index, Tensor) else index for index in indices)
     if not accumulate:
         return put(input, values, index=where)
-    shape = np.broadcast_shapes(*(np.shape(i) for i in where))
-    flat = np.ravel_multi_index(np.broadcast_arrays(*where), input.shape[: len(where)], mode="wrap").ravel()
-    rest = input.shape[len(where) :]
     spread = values if isinstance(values, Tensor) else Tensor(values)
-    rows = spread.expand(*shape, *rest).reshape(flat.size, *rest)
-    return input.reshape(-1, *rest).index_add(0, flat, rows.to(input.dtype)).reshape(input.shape)
+    places = np.broadcast_to(np.False_, input.shape)[where].shape
+    return input + add_at(spread.to(input.dtype).expand(*places), shape=input.shape, index=where)

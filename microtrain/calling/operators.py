@@ -16,7 +16,7 @@ from ..engine.node import serial
 from ..engine.recording import MODE
 from ..errors import DtypeError, MicrotrainError
 from ..formula import Operand
-from ..functions import arranging, composed, sampling, statistics, typed  # noqa: F401
+from ..functions import arranging, composed, counting, sampling, statistics, typed  # noqa: F401
 from ..ops import arithmetic, comparison, indexing, linalg, shapes
 from ..ops.primitive import FUNCTIONS, INPLACE, METHODS, Primitive
 from ..show import short

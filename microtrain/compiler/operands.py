@@ -125,7 +125,6 @@ class Operands:
         for home, _ in self.program.stores:
             if isinstance(home.source, Tensor) and home.kind == "tensor":
                 self.memories.append((memory_of(home.source), ("a compiled step", update_where)))
-        self.counters = [(u.bucket.scalars, u.bucket.states) for u in self.updates]
         self.optimizers = self.program.optimizers()
         self.with_floats = bool(self.floats or self.program.settings)
 

@@ -144,14 +144,11 @@ class Variant(Pieces):
         for memory, writer in self.memories:
             memory.version += 1
             memory.writer = writer
-        for scalars, states in self.counters:
-            if len(scalars) > 1:
-                for state in states:
-                    state.update(scalars)
-            else:
-                step = scalars["step"]
-                for state in states:
-                    state["step"] = step
+        for update in self.updates:
+            update.bucket.told = False
+        for optimizer in self.optimizers:
+            if optimizer._seen:
+                optimizer.tell()
         for leaf, _ in self.grads_in:
             memory_of(leaf._grad).version += 1
 

@@ -59,11 +59,13 @@ class Watch:
             o = x(update.optimizer)
             tests.append(f"{o}._buckets.get({update.group}) is {x(buckets)} and len({o}.param_groups) == {count}")
             tests.append(f"{o}.rule_for({x(group)}) is {x(rule)}")
-            states, numbers = x(update.optimizer.state), x(update.bucket.scalars)
+            states, numbers = x(update.optimizer._state), x(update.bucket.scalars)
+            unchanged = [f"{o}._state is {states}"]
             for p, state, pieces in update.bucket.kept:  # has the program put other state there?
                 s = x(state)
-                tests.append(f"{states}.get({x(p)}) is {s} and {s}['step'] == {numbers}['step']")
-                tests += [f"{s}[{name!r}] is {x(value)}" for name, value in pieces]
+                unchanged.append(f"{states}.get({x(p)}) is {s} and {s}['step'] == {numbers}['step']")
+                unchanged += [f"{s}[{name!r}] is {x(value)}" for name, value in pieces]
+            tests.append(f"(not {o}._seen or {' and '.join(unchanged)})")
         tests += self.guards.tests(x)
         names = ", ".join(["mode", *(f"x{k}" for k in range(len(given)))])
         namespace: dict[str, Any] = {}
@@ -101,7 +103,7 @@ class Watch:
             optimizer = update.optimizer
             if optimizer._buckets.get(update.group) is not buckets:
                 return False
-            if optimizer.rule_for(group) is not rule or not buckets.have_state(optimizer.state):
+            if optimizer.rule_for(group) is not rule or (optimizer._seen and buckets.new_state(optimizer._state)):
                 return False
             if group.get("maximize", False) != update.negate or len(optimizer.param_groups) != count:
                 return False

@@ -242,23 +242,6 @@ def std_mean(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool =
     return std(input, dim, unbiased, keepdim), mean(input, dim, keepdim)
 
 
-@operation()
-def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False) -> Any:
-    """The different values, in order; with their numbers for each element, and how often they occur, if asked."""
-    values, inverse, counts = np.unique(looked_at(input), return_inverse=True, return_counts=True)
-    extra = [inverse.reshape(input.shape)] * return_inverse + [counts] * return_counts
-    return (wrap(values), *map(wrap, extra)) if extra else wrap(values)
-
-
-@operation()
-def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
-    """How often 0, 1, 2 ... occur in a vector of integers, or the sums of their weights."""
-    if input.dtype.kind not in "iu" or input.ndim != 1 or (input._data < 0).any():
-        raise ArgumentError("bincount() takes a vector of integers 0, 1, 2 ...", fix="Flatten it, or use x.long().")
-    given = None if weights is None else looked_at(weights)
-    return wrap(np.bincount(looked_at(input), given, minlength))
-
-
 # ---- shapes ----------------------------------------------------------------------------------------------------------
 
 

@@ -115,10 +115,20 @@ def arange(
             f"arange({start}, {end}, {step}): steps of {step} lead away from the end.",
             fix=f"Use a step of {-step}, or exchange start and end (then flip).",
         )
-    data = np.arange(start, end, step, dtype=dtypes.parse(dtype))
-    if dtype is None and data.dtype.kind == "f":
-        data = data.astype(dtypes.get_default_dtype(), copy=False)
-    return _finish(data, requires_grad, device)
+    try:
+        data = np.arange(start, end, step)  # told an integer dtype, NumPy would round the step
+    except (ValueError, OverflowError):
+        raise ArgumentError(f"arange({start}, {end}, {step}) has no number of elements that fits in memory.") from None
+    wanted = dtypes.parse(dtype) or (dtypes.get_default_dtype() if data.dtype.kind == "f" else data.dtype)
+    if wanted.kind in "iu" and data.size and not _fits(data[[0, -1]], wanted):
+        raise ArgumentError(f"arange({start}, {end}, {step}) does not fit into {wanted}.", fix="Take a wider dtype.")
+    return _finish(data.astype(wanted, copy=False), requires_grad, device)
+
+
+def _fits(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
+    """Are they in the range of an integer dtype?"""
+    limits = np.iinfo(dtype)
+    return bool(np.all((values >= limits.min) & (values <= limits.max)))
 
 
 def linspace(
@@ -127,7 +137,7 @@ def linspace(
     """`steps` numbers at equal distances from start to end, both included."""
     (count,) = _shape((steps,))
     start, end = _number(start, "linspace()"), _number(end, "linspace()")
-    return _finish(np.linspace(start, end, count, dtype=_float(dtype)), requires_grad, device)
+    return _finish(np.linspace(start, end, count).astype(_float(dtype), copy=False), requires_grad, device)
 
 
 def logspace(

@@ -187,57 +187,10 @@ def dist(input: Any, other: Any, p: float = 2) -> Any:
     return (input - other).norm(p)
 
 
-# ---- counting and looking up -----------------------------------------------------------------------------------------
-
-
-@operation()
-def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
-    """How many elements fall into each of `bins` equal intervals from min to max (of the data, if both are 0)."""
-    raw = looked_at(input)
-    low, high = (float(np.min(raw)), float(np.max(raw))) if min == max == 0 and raw.size else (min, max)
-    if low == high:
-        low, high = low - 1, high + 1
-    return wrap(np.histogram(raw, bins, (low, high))[0].astype(raw.dtype))
-
-
-@operation(method=False)
-def searchsorted(sorted_sequence: Any, input: Any, *, right: bool = False, side: str | None = None) -> Any:
-    """Where each element belongs in a sorted vector: before equal ones, or after them with right=True."""
-    values = looked_at(sorted_sequence)
-    if values.ndim != 1:
-        raise ShapeError(f"searchsorted() takes a sorted vector, not shape {values.shape}.")
-    raw = np.asarray(looked_at(input) if isinstance(input, Tensor) else input)
-    side = side or ("right" if right else "left")
-    return wrap(np.asarray(np.searchsorted(values, raw, side)))  # type: ignore[call-overload]
-
-
-@operation(method=False)
-def bucketize(input: Any, boundaries: Any, *, right: bool = False) -> Any:
-    """The number of the interval between the boundaries that each element lies in."""
-    limits = boundaries if isinstance(boundaries, Tensor) else Tensor(np.asarray(boundaries))
-    return searchsorted(limits, input, right=right)
-
-
-@operation(method=False)
-def isin(elements: Any, test_elements: Any, *, invert: bool = False) -> Any:
-    """Elementwise: is it among the others?"""
-    others = looked_at(test_elements) if isinstance(test_elements, Tensor) else test_elements
-    return wrap(np.isin(looked_at(elements), others, invert=invert))
-
-
 @operation()
 def take(input: Any, index: Any) -> Any:
     """The elements at these places of the flattened tensor."""
     return reshape(input, shape=(-1,))[index]
-
-
-@operation()
-def unique_consecutive(input: Any) -> Any:
-    """A vector without what equals the element before."""
-    if input.ndim != 1:
-        raise ShapeError(f"unique_consecutive() takes a vector, not shape {input.shape}.", fix="Flatten it.")
-    raw = looked_at(input)
-    return wrap(raw[np.concatenate([[True], raw[1:] != raw[:-1]])] if raw.size else raw.copy())
 
 
 # ---- sampled curves --------------------------------------------------------------------------------------------------

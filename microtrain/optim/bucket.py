@@ -42,9 +42,9 @@ class Buckets:
         lists = sorted(together.values(), key=lambda pairs: -pairs[0][0].numel())  # one kernel's threads help the next
         self.buckets = [Bucket(rule, [p for p, _ in pairs], [s for _, s in pairs], scalars) for pairs in lists]
 
-    def have_state(self, state: Mapping[Tensor, State]) -> bool:
-        """Is the optimizer's state still what was made here, or has the program replaced or removed some of it?"""
-        return all(bucket.has_state(state) for bucket in self.buckets)
+    def new_state(self, state: Mapping[Tensor, State]) -> bool:
+        """Has the program replaced or removed some of the optimizer's state?"""
+        return not all(bucket.has_state(state) for bucket in self.buckets)
 
     def gradients(self, writer: Writer) -> list[tuple[Bucket, list[Any]]] | None:
         """Each bucket with the gradients of its parameters, which are noted as written by `writer`.
@@ -53,7 +53,7 @@ class Buckets:
         """
         try:
             found = [(bucket, bucket.begin(writer)) for bucket in self.buckets]
-        except AttributeError:
+        except AttributeError:  # somebody's gradient is None
             return None
         return None if self.others and any(p._grad is not None for p in self.others) else found
 
@@ -65,6 +65,7 @@ class Bucket:
         self.rule, self.params, self.states = rule, params, states
         self.scalars = {name: states[0][name] for name in scalars}
         self.views: list[np.ndarray] = []
+        self.told = True  # do the states have these numbers?
         self.memo: dict[str, Any] = {}  # what the rule knows of these arrays since the last step
         self.away: list[tuple[Tensor, np.ndarray]] | None = None  # parameters that are elsewhere
         if len(params) == 1:
@@ -94,7 +95,7 @@ class Bucket:
         """Is the state of all parameters what it was after the last step?"""
         step = self.scalars["step"]
         for p, state, kept in self.kept:
-            if all_states.get(p) is not state or state.get("step") != step:
+            if all_states.get(p) is not state or (self.told and state.get("step") != step):
                 return False
             for name, value in kept:
                 if state.get(name) is not value:
@@ -114,15 +115,16 @@ class Bucket:
             memory.writer = writer
         return gradients
 
-    def update(self, gradients: list[Any], hyper: Sequence[Any], negate: bool) -> None:
-        """One step. `negate` to climb instead."""
-        if len(self.scalars) > 1:
+    def tell(self) -> None:
+        """Put the numbers into the states."""
+        if not self.told:
+            self.told = True
             for state in self.states:
                 state.update(self.scalars)
-        else:
-            step = self.scalars["step"]
-            for state in self.states:
-                state["step"] = step
+
+    def update(self, gradients: list[Any], hyper: Sequence[Any], negate: bool) -> None:
+        """One step. `negate` to climb instead."""
+        self.told = False
         if self.views:
             g = _joined(gradients, self.p.dtype)
             self.rule.update(self.p, -g if negate else g, self.state, hyper, self.memo)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def saved(optimizer: Optimizer) -> dict[str, Any]:
     """{"state": {number of the parameter: its state}, "param_groups": [hyper-parameters and numbers]}; a copy."""
+    optimizer.tell()
     number = {p: k for k, p in enumerate(optimizer._params())}
     state = {
         number[p]: {
@@ -25,7 +26,7 @@ def saved(optimizer: Optimizer) -> dict[str, Any]:
             for key, value in entries.items()
             if key not in optimizer.transient
         }
-        for p, entries in optimizer.state.items()
+        for p, entries in optimizer._state.items()
         if p in number and entries
     }
     groups = [
@@ -78,7 +79,7 @@ def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
                 state[p][key] = wrap(_loaded(value, p, False)) if key in of_parameters else _loaded(value, p)
     for group, entries in zip(optimizer.param_groups, groups, strict=True):
         group.update({key: entries[key] for key in entries if key in ("initial_lr", *group) and key != "params"})
-    optimizer.state = state
+    optimizer._state = state
 
 
 def _checked(state_dict: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -50,7 +50,8 @@ class Optimizer:
             raise ArgumentError("The optimizer got no parameters.", fix="model.parameters() can be used up only once.")
         self.defaults = defaults
         self.param_groups: list[Group] = []
-        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self._state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self._seen = False  # has the program got hold of the state?
         self.schedulers: list[Any] = []  # which set the learning rate together, in the order in which they were made
         self.scheduled: dict[int, tuple[float, float]] = {}  # group: (the rate they set last, what it started from)
         self.steps = 0  # calls of step()
@@ -91,6 +92,27 @@ class Optimizer:
             except ArgumentError:
                 self.param_groups.pop()
                 raise
+
+    @property
+    def state(self) -> defaultdict[Tensor, dict[str, Any]]:
+        """{parameter: its state}, tensors and numbers by name. The program may change what is in it.
+
+        Who has asked for it once finds it up to date after every step; until then steps needn't look at it.
+        """
+        self._seen = True
+        self.tell()
+        return self._state
+
+    @state.setter
+    def state(self, value: Mapping[Tensor, dict[str, Any]]) -> None:
+        self._seen = True
+        self._state = defaultdict(dict, value)
+
+    def tell(self) -> None:
+        """Put the numbers of the steps taken into the state."""
+        for buckets in self._buckets.values():
+            for bucket in buckets.buckets:
+                bucket.tell()
 
     # ---- what a subclass says ----------------------------------------------------------------------------------------
 
@@ -140,18 +162,23 @@ class Optimizer:
         for index, group in enumerate(self.param_groups):
             rule = self.rule_for(group)
             known = self._buckets.get(index)
-            going_on = known is not None and known.rule is rule and known.have_state(self.state)
-            found = known.gradients(writer) if going_on else None  # type: ignore[union-attr]
-            if known is None or found is None:
+            found = None
+            if known is not None and known.rule is rule and not (self._seen and known.new_state(self._state)):
+                found = known.gradients(writer)
+            if found is None:
+                self.tell()
                 known = self._buckets[index] = self._in_buckets(group, rule)
                 found = known.gradients(writer) or []
             negate = group.get("maximize", False)
             for bucket, gradients in found:
                 numbers = self._numbers(group, rule, bucket)
-                for listener in listeners:
-                    if hasattr(listener, "update"):
-                        listener.update(self, bucket, gradients, numbers, negate)
+                if listeners:
+                    for listener in listeners:
+                        if hasattr(listener, "update"):
+                            listener.update(self, bucket, gradients, numbers, negate)
                 bucket.update(gradients, numbers, negate)
+        if self._seen:
+            self.tell()
 
     def prepare(self) -> None:
         """What a step needs besides gradients and numbers: random ones, say."""
@@ -164,7 +191,7 @@ class Optimizer:
 
     def state_of(self, p: Tensor, rule: Rule, group: Group) -> dict[str, Any]:
         """The state that the rule needs, made where it is missing."""
-        state = self.state[p]
+        state = self._state[p]
         for scalar, value in self.scalars.items():
             state.setdefault(scalar, value)
         for name in rule.state:
@@ -206,6 +233,7 @@ class Optimizer:
         self._buckets.clear()
 
     def __getstate__(self) -> dict[str, Any]:
+        self.tell()
         return {**self.__dict__, "_buckets": {}}  # they share memory with the parameters, which a copy would lose
 
     def _params(self) -> Iterator[Tensor]:

@@ -89,7 +89,7 @@ class SGD(Optimizer):
 
     def state_of(self, p: Tensor, rule: Rule, group: Group) -> dict[str, Any]:
         """The steps are counted from the first with momentum, which takes all of the gradient; PyTorch counts none."""
-        state = self.state[p]
+        state = self._state[p]
         begun = "momentum_buffer" in state
         if begun:
             state.setdefault("step", 1)

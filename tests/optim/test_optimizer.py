@@ -492,3 +492,28 @@ def test_programs_may_look_into_the_state_and_change_it(reset):
     with pytest.raises(mt.MicrotrainError, match=r"'exp_avg' .* shape \(3,\)"):
         optimizer.state[w[0]]["exp_avg"] = mt.zeros(3)
         optimizer.step()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_state_that_a_program_holds_is_up_to_date(compiled):
+    w = mt.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.Adam([w], lr=0.1)
+
+    def step():
+        optimizer.zero_grad()
+        (w * w).sum().backward()
+        optimizer.step()
+
+    run = mt.compile(step) if compiled else step
+    for _ in range(3):
+        run()
+    assert optimizer.state_dict()["state"][0]["step"] == 3
+    run()
+    held = optimizer.state[w]
+    assert held["step"] == 4
+    for count in (5, 6):
+        run()
+        assert held["step"] == count
+    held["step"] = 0
+    run()
+    assert held["step"] == 1
