@@ -77,7 +77,7 @@ class Compiled(Repeating):
                 self._recent = None if kwargs else (trees.seen(args), arguments, form)
             for variant, template in form.variants:
                 if variant.holds():
-                    if not variant.trusts(arguments):
+                    if variant.fixed and not variant.trusts(arguments):
                         return self._verify(form, variant, template, arguments, args, kwargs)
                     form.captures = 0
                     variant.protect()

@@ -49,6 +49,7 @@ def run_many(
 ) -> None:
     """n steps. `advance` has the bytes from one step's argument to the next; `records` gets the outputs."""
     operands, count = variant.operands, variant.count
+    variant.taken = None  # single steps work on other arguments
     for k, slot, _, _ in variant.inputs:
         x = arguments[k]
         variant.set(slot, np.ascontiguousarray(x._array() if isinstance(x, Tensor) else x))

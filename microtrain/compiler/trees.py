@@ -74,15 +74,17 @@ def _visit(x: Any, arguments: list[Any], key: list[Any], constant: Any) -> None:
 
 def seen(args: tuple[Any, ...]) -> Any:
     """What `unchanged` compares with; None if there is more than tensors."""
-    return tuple((x, x._data, x._tracked) for x in args) if all(isinstance(x, Tensor) for x in args) else None
+    if not all(isinstance(x, Tensor) for x in args):
+        return None
+    return [(k, x, x._data, x._tracked) for k, x in enumerate(args)]
 
 
 def unchanged(args: tuple[Any, ...], before: Any) -> bool:
     """Are these the same tensors as before, and are they still what they were?"""
     if before is None or len(args) != len(before):
         return False
-    for x, (tensor, data, tracked) in zip(args, before, strict=True):
-        if x is not tensor or x._data is not data or x._tracked is not tracked:
+    for k, tensor, data, tracked in before:
+        if args[k] is not tensor or tensor._data is not data or tensor._tracked is not tracked:
             return False
     return True
 

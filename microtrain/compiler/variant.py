@@ -25,7 +25,7 @@ from .tiles import one_thread_each
 from .watch import Watch
 
 _nothing = ctypes.create_string_buffer(16)  # where a function would put its result and its exception
-NOTHING = ctypes.addressof(_nothing)
+NOTHING = ctypes.c_void_p(ctypes.addressof(_nothing))  # ctypes takes its own objects faster than numbers
 
 
 class Stale(Exception):  # noqa: N818
@@ -48,8 +48,10 @@ class Variant(Pieces):
         self.machine = Machine(title, code + "\n")  # comments name lines, which move without changing anything
         self.call = SIGNATURE(self.machine.address)
         super().__init__(program, plan, emitter)
+        self.pointer = ctypes.c_void_p(self.place)
         self.alone = emitter.alone or bool(emitter.python)
         self.calls = 0
+        self.taken: list[Any] | None = None  # the arguments of the last step
         self.before: list[tuple[Any, list[Numbers] | None, bool]] = [  # (optimizer, its numbers, does it prepare?)
             (item, None, False)
             if isinstance(item, (Call, Draw))
@@ -66,15 +68,8 @@ class Variant(Pieces):
     def run(self, arguments: list[Any]) -> list[Any]:
         """One step; the values of the outputs. Raises `Stale` for labels that the compiled step does not take."""
         operands = self.operands
-        for k, slot, _, _ in self.inputs:
-            x = arguments[k]
-            if isinstance(x, Tensor):
-                x = x._data if x._data.__class__ is np.ndarray else x._array()
-            if self.arrays.get(slot) is not x:
-                if not x.flags.c_contiguous:
-                    x = np.ascontiguousarray(x)
-                self.arrays[slot] = x
-                operands[slot] = address(x)
+        if arguments is not self.taken:
+            self.take(arguments)
         for leaf, slot in self.grads_in:
             self.set(slot, leaf._grad._array())
         if self.with_floats:
@@ -89,6 +84,19 @@ class Variant(Pieces):
         self.calls += 1
         return [buffer[()] if not buffer.ndim else buffer.copy() for _, buffer in self.outs]
 
+    def take(self, arguments: list[Any]) -> None:
+        """Have the machine code work on these tensors and arrays."""
+        for k, slot, _, _ in self.inputs:
+            x = arguments[k]
+            if isinstance(x, Tensor):
+                x = x._data if x._data.__class__ is np.ndarray else x._array()
+            if self.arrays.get(slot) is not x:
+                if not x.flags.c_contiguous:
+                    x = np.ascontiguousarray(x)
+                self.arrays[slot] = x
+                self.operands[slot] = address(x)
+        self.taken = arguments
+
     def run_many(
         self, n: int, arguments: list[Any], advance: dict[int, int], records: list[np.ndarray[Any, Any]]
     ) -> None:
@@ -98,13 +106,13 @@ class Variant(Pieces):
     def call_native(self, n: int) -> None:
         """The machine code, for n steps. A step with pieces of Python in between is done in pieces."""
         if not self.alone:
-            self.call(NOTHING, NOTHING, n, self.place)
+            self.call(NOTHING, NOTHING, n, self.pointer)
             return
         with one_thread_each():
             if self.emitter.python:
-                self.run_in_pieces(lambda k: self.call(NOTHING, NOTHING, -1 - k, self.place))
+                self.run_in_pieces(lambda k: self.call(NOTHING, NOTHING, -1 - k, self.pointer))
             else:
-                self.call(NOTHING, NOTHING, n, self.place)
+                self.call(NOTHING, NOTHING, n, self.pointer)
 
     def trusts(self, arguments: list[Any]) -> bool:
         """Are the floats among the arguments such that the form is known to be right for them?"""

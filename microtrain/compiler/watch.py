@@ -66,6 +66,8 @@ class Watch:
                 unchanged.append(f"{states}.get({x(p)}) is {s} and {s}['step'] == {numbers}['step']")
                 unchanged += [f"{s}[{name!r}] is {x(value)}" for name, value in pieces]
             tests.append(f"(not {o}._seen or {' and '.join(unchanged)})")
+            if buckets.others:
+                tests.append(f"not {x(buckets)}.late()")
         tests += self.guards.tests(x)
         names = ", ".join(["mode", *(f"x{k}" for k in range(len(given)))])
         namespace: dict[str, Any] = {}
@@ -75,7 +77,7 @@ class Watch:
     def holds(self) -> bool:
         """Is everything still as it was captured?"""
         try:
-            if self._glance() and not self._others():
+            if self._glance():
                 return True
         except (KeyError, ValueError, IndexError):
             pass
@@ -85,13 +87,6 @@ class Watch:
     def obsolete(self) -> bool:
         """Can it never hold again, because an optimizer has put its parameters elsewhere?"""
         return any(u.optimizer._buckets.get(u.group) is not buckets for u, buckets, *_ in self.rules)
-
-    def _others(self) -> bool:
-        """Have parameters got a gradient that had none?"""
-        for _, buckets, _, _, _ in self.rules:
-            if buckets.others and any(p._grad is not None for p in buckets.others):
-                return True
-        return False
 
     def _looked_at_closely(self) -> bool:
         if MODE.get().grad != self.grad_mode:
@@ -107,8 +102,8 @@ class Watch:
                 return False
             if group.get("maximize", False) != update.negate or len(optimizer.param_groups) != count:
                 return False
-        if self._others():
-            return False
+            if buckets.late():
+                return False
         self.changed = self.guards.changed()
         if self.changed:
             return False

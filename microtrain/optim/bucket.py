@@ -55,7 +55,11 @@ class Buckets:
             found = [(bucket, bucket.begin(writer)) for bucket in self.buckets]
         except AttributeError:  # somebody's gradient is None
             return None
-        return None if self.others and any(p._grad is not None for p in self.others) else found
+        return None if self.others and self.late() else found
+
+    def late(self) -> bool:
+        """Have parameters a gradient now that had none when the buckets were made?"""
+        return any(p._grad is not None for p in self.others)
 
 
 class Bucket:
