@@ -46,9 +46,9 @@ class LineSearchGD(WholeOptimizer):
         self, params: Iterable[Any], search: str = "armijo", lr: float = 1.0, rho: float = 0.5, c: float = 1e-4,
         tol: float = 1e-6,
     ) -> None:  # fmt: skip
-        check_range("LineSearchGD", lr=lr, rho=rho, c=c, tol=tol)
+        check_range(type(self).__name__, lr=lr, rho=rho, c=c, tol=tol)
         if search not in SEARCHES:
-            raise ArgumentError(f"LineSearchGD: search is one of {', '.join(SEARCHES)}, not {search!r}.")
+            raise ArgumentError(f"{type(self).__name__}: search is one of {', '.join(SEARCHES)}, not {search!r}.")
         super().__init__(params, {"lr": lr, "method": search, "rho": rho, "c": c, "tol": tol})
         self.search: LineSearch | None = None  # the last
 
@@ -57,7 +57,7 @@ class LineSearchGD(WholeOptimizer):
         objective, where = self.objective(closure, "A line search computes the loss again and again."), call_site(2)
         group, start, lr = self.param_groups[0], self.flat.values(), self.lr()
         if group["method"] == "exact":
-            loss = objective.graph("LineSearchGD")
+            loss = objective.graph(type(self).__name__)
             gradients = objective.gradient_graph(loss)
             g = self.flat.joined([x._data for x in gradients])
             d = self.direction(g)

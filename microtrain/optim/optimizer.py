@@ -282,7 +282,13 @@ def need_closure(closure: Closure | None, who: str, why: str) -> Closure:
 
 
 def check_range(who: str, **values: float) -> None:
-    """Raise `ArgumentError` for a hyper-parameter that is negative."""
+    """Raise `ArgumentError` for a hyper-parameter that is negative or no number."""
     for name, value in values.items():
-        if not callable(value) and not value >= 0:
+        if callable(value):
+            continue
+        try:
+            negative = not value >= 0
+        except TypeError:
+            raise ArgumentError(f"{who}: {name} is {value!r}; it has to be a number.") from None
+        if negative:
             raise ArgumentError(f"{who}: {name} is {value}; it can't be negative.")

@@ -26,7 +26,7 @@ def confusion(counts: Any, names: Sequence[str] | None = None, ax: Any = None) -
             ax.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=10, color=color)
     ax.set_xticks(range(len(names)), names)
     ax.set_yticks(range(len(names)), names)
-    ax.set_title(f"{np.trace(counts)} of {counts.sum()} right", fontsize=11)
+    ax.set_title(f"{np.trace(counts)} of {counts.sum()} right; mistakes shaded by their number", fontsize=11)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
     return ax
