@@ -519,7 +519,9 @@ def test_state_that_a_program_holds_is_up_to_date(compiled):
     assert held["step"] == 1
 
 
-@pytest.mark.parametrize(("lr", "match"), [("fast", "lr is 'fast'; it has to be a number"), (-1.0, "can't be negative")])
+@pytest.mark.parametrize(
+    ("lr", "match"), [("fast", "lr is 'fast'; it has to be a number"), (-1.0, "can't be negative")]
+)
 def test_a_learning_rate_is_a_number_and_not_negative(lr, match):
     for make in (optim.SGD, optim.Adam, optim.ConjugateGradient):
         with pytest.raises(mt.MicrotrainError, match=f"^{make.__name__}: .*{match}"):
