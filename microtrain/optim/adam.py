@@ -25,6 +25,16 @@ def go_on(
     return p, g, beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * (g * g)
 
 
+def step(
+    p: Any, m: Any, v: Any, lr: Any, eps: Any, c1: Any, c2: Any, eps_inside_root: bool = False,
+    bias_correction: bool = True,
+) -> Any:  # fmt: skip
+    """p after a step against m over the root of v, eq. 6.17."""
+    if bias_correction:
+        lr, v = lr / c1, v * (1 / c2)  # m / c1 and v / c2 would each be a division for every element
+    return p - lr * m / (F.sqrt(v + eps) if eps_inside_root else F.sqrt(v) + eps)
+
+
 @cache
 def adam_rule(
     amsgrad: bool = False, decay: str = "", eps_inside_root: bool = False, bias_correction: bool = True
@@ -34,16 +44,11 @@ def adam_rule(
     m and v are running means of the gradient and of its square; c1 and c2 correct for their start at 0.
     """
 
-    def step(p: Any, m: Any, v: Any, lr: Any, eps: Any, c1: Any, c2: Any) -> Any:
-        if bias_correction:
-            lr, v = lr / c1, v / c2  # m / c1 would be one division more for each element
-        return p - lr * m / (F.sqrt(v + eps) if eps_inside_root else F.sqrt(v) + eps)
-
     def formula(
         p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, c1: Any, c2: Any
     ) -> Any:
         p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
-        return step(p, m, v, lr, eps, c1, c2), m, v
+        return step(p, m, v, lr, eps, c1, c2, eps_inside_root, bias_correction), m, v
 
     def with_maximum(
         p: Any, g: Any, m: Any, v: Any, top: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any,
@@ -51,7 +56,7 @@ def adam_rule(
     ) -> Any:  # fmt: skip
         p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
         top = F.maximum(top, v)
-        return step(p, m, top, lr, eps, c1, c2), m, v, top
+        return step(p, m, top, lr, eps, c1, c2, eps_inside_root, bias_correction), m, v, top
 
     scalars = CORRECTIONS if bias_correction else None
     if amsgrad:

@@ -51,8 +51,10 @@ class Buckets:
 
         None if it is no longer these parameters that have a gradient.
         """
+        found = []
         try:
-            found = [(bucket, bucket.begin(writer)) for bucket in self.buckets]
+            for bucket in self.buckets:
+                found.append((bucket, bucket.begin(writer)))
         except AttributeError:  # somebody's gradient is None
             return None
         return None if self.others and self.late() else found

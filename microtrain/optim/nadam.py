@@ -30,7 +30,7 @@ def nadam_rule(decay: str = "") -> Rule:
         k_g: Any, c2: Any,
     ) -> Any:  # fmt: skip
         p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
-        return p - lr * (k_m * m + k_g * g) / (F.sqrt(v / c2) + eps), m, v
+        return p - lr * (k_m * m + k_g * g) / (F.sqrt(v * (1 / c2)) + eps), m, v
 
     return Rule("NAdam", ["exp_avg", "exp_avg_sq"], formula, SCALARS)
 

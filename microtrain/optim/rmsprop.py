@@ -20,10 +20,10 @@ def rmsprop_rule(
     def scaled(v: Any, g: Any, a: Any, alpha: Any, eps: Any, c: Any) -> Any:
         """(g over its root mean square, v, a)"""
         v = alpha * v + (1 - alpha) * (g * g)
-        spread = v / c if bias_correction else v
+        spread = v * (1 / c) if bias_correction else v
         if centered:
             a = alpha * a + (1 - alpha) * g
-            mean = a / c if bias_correction else a
+            mean = a * (1 / c) if bias_correction else a
             spread = F.maximum(spread - mean * mean, 0.0)  # never negative but for rounding
         return g / (F.sqrt(spread) + eps), v, a
 

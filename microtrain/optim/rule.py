@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.quiet import quiet, restore
-from ..formula import Expr, in_order, trace
+from ..formula import Expr, in_order, is_number, trace
 from ..formula_print import assignments
 from ..kernels import tier
 from ..kernels.fused import FusedUpdate
@@ -83,6 +83,7 @@ class Rule:
                 rename(symbols, style)
                 lines += assignments([(_in_book(name, style), value)], style)
         symbols, outputs = trace(self.formula)
+        outputs = _with_fractions(outputs)
         rename(symbols, style)
         p, _, *others = symbols
         named = [(s.name, value) for s, value in zip(others, outputs[1:], strict=False)]
@@ -96,28 +97,27 @@ class Rule:
 
         Whoever updates the same arrays again gives the same `memo` each time, a dictionary that is empty at first.
         """
-        if p.size >= tier.large_update and self.kernel(p, g, state, hyper, memo):
+        size = p.size
+        if size >= tier.large_update and self.kernel(p, g, state, hyper, memo):
             return
         token = quiet()
         try:
-            if p.size <= BLOCK:
-                self._write((p, *state), self.formula(p, g, *state, *hyper))
+            if size <= BLOCK:
+                _write(self.formula(p, g, *state, *hyper), p, state)
                 return
-            flat, g = [x.reshape(-1) for x in (p, *state)], g.reshape(-1)
-            for start in range(0, p.size, BLOCK):
+            p, g, state = p.reshape(-1), g.reshape(-1), [x.reshape(-1) for x in state]
+            for start in range(0, size, BLOCK):
                 part = slice(start, start + BLOCK)
-                old = [x[part] for x in flat]
-                self._write(old, self.formula(old[0], g[part], *old[1:], *hyper))
+                parts = [x[part] for x in state]
+                _write(self.formula(p[part], g[part], *parts, *hyper), p[part], parts)
         finally:
             restore(token)
 
-    @staticmethod
-    def _write(old: Sequence[np.ndarray], new: Sequence[Any]) -> None:
-        if len(new) == 1:
-            old[0][...] = new[0]
-            return
-        for into, value in zip(old, new, strict=False):
-            into[...] = value
+
+def _write(new: Sequence[Any], p: np.ndarray, state: Sequence[np.ndarray]) -> None:
+    p[...] = new[0]
+    for k in range(1, len(new)):
+        state[k - 1][...] = new[k]
 
 
 BOOK = {  # lr is printed as eta
@@ -134,6 +134,18 @@ def rename(symbols: Sequence[Expr], style: str) -> None:
     """Give the symbols of a formula the names that are printed in this style."""
     for symbol in symbols:
         symbol.name = _in_book(symbol.name, style)
+
+
+def _with_fractions(outputs: Sequence[Any]) -> list[Any]:
+    """x * (1 / c), which is quicker where c is a number, as the x / c that it stands for."""
+    new: dict[Any, Any] = {}
+    for e in in_order(outputs):
+        args = tuple([new[a] if isinstance(a, Expr) else a for a in e.args])
+        row, last = e.row, args[-1] if args else None
+        if e.name == "mul" and isinstance(last, Expr) and last.name == "div" and is_number(last.args[0], 1):
+            row, args = last.row, (args[0], last.args[1])
+        new[e] = e if row is None else Expr(row.name, row, args)
+    return [new[e] if isinstance(e, Expr) else e for e in outputs]
 
 
 def _with_shared(named: list[tuple[str, Any]], symbols: Sequence[Expr], arrays: int) -> list[tuple[str, Any]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..formula import F
 from ..formula_mathml import mathml_of_latex
-from .adam import CORRECTIONS, AdamLike
+from .adam import CORRECTIONS, AdamLike, go_on, step
 from .flat import Flat
 from .optimizer import Group
 from .rule import Rule
@@ -16,9 +15,8 @@ from .rule import Rule
 def _adam(
     p: Any, g: Any, m: Any, v: Any, u: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, c1: Any, c2: Any
 ) -> tuple[Any, ...]:
-    m = beta1 * m + (1 - beta1) * g
-    v = beta2 * v + (1 - beta2) * (g * g)
-    return p - lr / c1 * m / (F.sqrt(v / c2) + eps), m, v
+    p, g, m, v = go_on("", p, g, m, v, lr, beta1, beta2, 0.0)
+    return step(p, m, v, lr, eps, c1, c2), m, v
 
 
 def _sgd(p: Any, g: Any, u: Any, sgd_lr: Any, momentum: Any) -> tuple[Any, ...]:
