@@ -14,7 +14,8 @@ emit.py                    the source of the native function:
 variant.py  operands.py    its call: addresses, the numbers of the optimizers (numbers.py), results
     watch.py  guards.py        whether it still holds
     repeating.py  many.py      many steps in one call
-    pieces.py  tiles.py        what is shared among threads, or left to NumPy
+    pieces.py                  what is done between pieces of the native function:
+        tiles.py  shared.py        large products and loops, shared among threads; what is left to NumPy
 explain.py                 for people: text and graph
 """
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from . import tiles
+from . import shared, tiles
 from .arrays import Apply, Array, Assemble, Group, InPython, Map, Memory, Product, Step, Surprise
 from .loop import POINTER, Loop
 from .plan import Plan
@@ -41,7 +41,7 @@ class Emitter:
         self.called: set[str] = set()
         self.constants: list[tuple[Any, str]] = []  # (value, dtype): in memory, for hand-written kernels
         self.segments: list[list[str]] = [[]]
-        self.python: list[InPython | Apply | Product] = []  # between the segments
+        self.python: list[InPython | Apply | Product | shared.Shared] = []  # between the segments
         self.extra = plan.slots  # operands after those of the plan
         self.blas: dict[str, int] = {}
         self.alone = False  # are there products for which BLAS would wake its threads? It must not
@@ -71,6 +71,10 @@ class Emitter:
         """The text of the module."""
         for number, step in enumerate(self.plan.steps, 1):
             self.count(step)
+            if shared.wanted(step):
+                self.python.append(shared.Shared(self, step, native_hash(), _where(step)))  # type: ignore[arg-type]
+                self.segments.append([])
+                continue
             if isinstance(step, InPython) or tiles.wanted(step) or (isinstance(step, Apply) and step.p.size >= SHARED):
                 self.python.append(step)  # type: ignore[arg-type]
                 self.segments.append([])
@@ -94,7 +98,11 @@ class Emitter:
             self.flops += step.x.size * 5
 
     def _group(self, number: int, group: Group) -> None:
-        loop = Loop(self, group.shape, np.dtype(group.compute).name)
+        self._loop(f"loop_{number}", self.group_loop(group))
+
+    def group_loop(self, group: Group, cut: bool = False) -> Loop:
+        """The loop nest of a group, or of a part of it."""
+        loop = Loop(self, group.shape, np.dtype(group.compute).name, cut)
         for step in group.steps:
             if isinstance(step, Map):
                 args = [loop.read(a) if isinstance(a, Array) else a.value for a in step.args]
@@ -104,7 +112,7 @@ class Emitter:
                     loop.store(step.out, e)
             else:
                 loop.fold(step.how, step.spread(), loop.read(step.x))
-        self._loop(f"loop_{number}", loop)
+        return loop
 
     def _apply(self, number: int, step: Apply) -> None:
         loop = Loop(self, step.p.shape, np.dtype(step.p.dtype).name)
@@ -221,7 +229,7 @@ class Emitter:
         return "\n".join(
             [
                 f'"""A step, compiled (native.py: {native_hash()})."""', "",
-                *self._imports(), "",
+                *self.imports(), "",
                 *(f"\n{f}\n" for f in self.functions), "",
                 "def kernel(n, operands):",
                 "    wide_vectors()",
@@ -229,7 +237,8 @@ class Emitter:
             ]
         )  # fmt: skip
 
-    def _imports(self) -> list[str]:
+    def imports(self) -> list[str]:
+        """The lines that import what is called."""
         self.called |= {"wide_vectors"}
         homes = {
             "math": {"sqrt", "inf", "nan"},
@@ -259,7 +268,10 @@ def native_hash() -> str:
 
 
 def _where(step: Step) -> str:
+    """The line of the learner's program."""
     site = step.site
+    if site is None:
+        return step.phase
     text = (
         str(site)
         if not hasattr(site, "filename")

@@ -10,6 +10,7 @@ from ..errors import ArgumentError
 from .arrays import Apply, Array, Assemble, Group, InPython, Map, Product, Reduce, Step, Surprise
 from .fusion import extent
 from .program import Op, Update, Value
+from .shared import Shared
 from .variant import Variant
 
 
@@ -62,6 +63,8 @@ def _one(variant: Variant, name: str) -> str:
         "",
         *(f"    {line}".rstrip() for line in variant.source.splitlines()),
     ]
+    for piece in dict.fromkeys(p.source for p in emitter.python if isinstance(p, Shared)):
+        lines += ["", *(f"    {line}".rstrip() for line in piece.splitlines())]
     return "\n".join(lines)
 
 
@@ -159,7 +162,7 @@ def graph(compiled: Any) -> Any:
             bytes=sum(a.memory.nbytes for a in writes),
         )  # fmt: skip
         for slot, source in enumerate(reads):
-            edges.append(Edge(source=source, target=key, slot=slot, needs_grad=True))
+            edges.append(Edge(source=source, target=key, index=slot, needs_grad=True))
         for a in writes:
             start, end = extent(a)
             here = [entry for entry in made.get(id(a.memory), ()) if entry[1] <= start or end <= entry[0]]

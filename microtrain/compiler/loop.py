@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 POINTER = {"float64": "f64", "float32": "f32", "bool": "bool", "int64": "int64", "uint8": "bool"}
 INITIAL = {"sum": "0.0", "max": "-inf", "min": "inf"}
 MANY = 4096  # numbers from which sums of float32 are added up in float64
+LONG = 64  # an axis that can be cut into parts
 
 
 class Loop:
     """One loop nest over a shape: what is read, computed, written and added up at each place."""
 
-    def __init__(self, emitter: Emitter, shape: tuple[int, ...], dtype: str) -> None:
+    def __init__(self, emitter: Emitter, shape: tuple[int, ...], dtype: str, cut: bool = False) -> None:
         self.emitter, self.shape, self.dtype = emitter, shape, dtype
+        self.cut = cut  # is the function to do a part only, from `first` to before `last` of one axis?
+        self.cut_length = self.cut_row = 0  # of that axis: its length, and the elements of the loop at each place there
+        self.partial: dict[int, Memory] = {}  # number of a fold: where each part leaves its own result of it
         self.places: list[tuple[Memory, int]] = []  # the arguments of the function: where each array begins
         self.values: dict[int, Any] = {}  # array -> its expression
         self.loads: list[tuple[Expr, str, Array]] = []  # (symbol, kind, the array with the axes of the loop)
@@ -100,16 +104,18 @@ class Loop:
         limit = f'RANGE["{writer.limited[0].name}"]["{self.dtype}"]'
         looks = [f"beyond |= abs({writer.as_number(e.args[0])}) > LIMIT" for e in writer.limited]
         quick = nest.lines(list(dict.fromkeys(looks)))
-        arguments = ", ".join(self._name(*place) for place in self.places)
         return "\n".join([
             *self._head(f"{name}_full", wide=False), *slowly, "", "",
             f"{name}_LIMIT = {limit}  # of the fast functions", "", "",
             *self._head(name), "    beyond = False", *(line.replace("LIMIT", f"{name}_LIMIT") for line in quick),
-            "    if beyond:", f"        {name}_full({arguments})",
+            "    if beyond:", f"        {name}_full({', '.join(self._arguments())})",
         ])  # fmt: skip
 
+    def _arguments(self) -> list[str]:
+        return [*(["first", "last"] if self.cut else []), *(self._name(*place) for place in self.places)]
+
     def _head(self, name: str, wide: bool = True) -> list[str]:
-        return self.emitter.head(name, [self._name(*place) for place in self.places], wide)
+        return self.emitter.head(name, self._arguments(), wide)
 
 
 class Nest:
@@ -120,6 +126,19 @@ class Nest:
         accesses = [a for *_, a in loop.loads] + [a for a, _ in loop.stores] + [a for _, a, _ in loop.folds]
         accesses += [loop.spread(a) for a, _ in loop.plain] + [loop.spread(a) for pair in loop.moved for a in pair]
         self.axes, self.steps = merged(loop.shape, [a.strides for a in accesses])
+        self.cut = self._axis_to_cut() if loop.cut else -1
+
+    def _axis_to_cut(self) -> int:
+        """The axis of which each part does some: if possible one that nothing is added up over."""
+        loop, axes = self.loop, self.axes
+        stored = self.steps[len(loop.loads) :][: len(loop.stores) + len(loop.folds)]
+        long = [d for d, n in enumerate(axes) if n >= LONG] or [axes.index(max(axes))]
+        best = min(long, key=lambda d: sum(not steps[d] for steps in stored))
+        loop.cut_length, loop.cut_row = axes[best], math.prod(axes) // axes[best]
+        return best
+
+    def _range(self, d: int) -> str:
+        return "range(first, last)" if d == self.cut else f"range({self.axes[d]})"
 
     def lines(self, looks: Sequence[str] = ()) -> list[str]:
         """All lines of the function's body; `looks` are some to go behind the formulas."""
@@ -152,18 +171,18 @@ class Nest:
             place = self._at(to, next(steps))
             self.inside.append(f"{place} = {self._at(source, next(steps))}")
         lines = [*self.begin, *numbers]
-        for d, length in enumerate(axes):
+        for d in range(len(axes)):
             lines += ["    " * d + x for x in self.before[d]]
-            lines.append(f"{'    ' * d}for i{d} in range({length}):")
+            lines.append(f"{'    ' * d}for i{d} in {self._range(d)}:")
         lines += ["    " * len(axes) + x for x in (*self.before[len(axes)], *self.inside)]
         for d in range(len(axes) - 1, -1, -1):
             lines += ["    " * d + x for x in self.after[d]]
         return [f"    {line}" for line in lines]
 
-    def _at(self, a: Array, strides: tuple[int, ...]) -> str:
+    def _at(self, a: Array, strides: tuple[int, ...], name: str = "") -> str:
         """An element, in the innermost loop."""
         parts = [f"i{d}" if s == 1 else f"i{d} * {s}" for d, s in enumerate(strides) if s]
-        return f"{self.loop._name(a.memory, a.offset)}[{' + '.join(parts) or '0'}]"
+        return f"{name or self.loop._name(a.memory, a.offset)}[{' + '.join(parts) or '0'}]"
 
     def _fold(self, how: str, a: Array, strides: tuple[int, ...], e: Any, k: int) -> None:
         """Add up in a register along the inner axes that are reduced, in memory along the others."""
@@ -174,12 +193,13 @@ class Nest:
             depth -= 1
         value = self.writer.as_number(e)
         combine = {"sum": "any_order", "max": "maximum", "min": "minimum"}[how]
-        place = self._at(a, strides)
+        name = self._home(a, strides, k)
+        place = self._at(a, strides, name)
         split = any(not s for s in strides[:depth])  # reduced along an outer axis too: the result grows in memory
         if split:
-            size = math.prod(n for n, s in zip(axes, strides, strict=True) if s)
-            name = self.loop._name(a.memory, a.offset)
-            self.begin += [f"for r in range({size}):", f"    {name}[r] = {cast}({INITIAL[how]})"]
+            kept = [d for d, s in enumerate(strides) if s]
+            self.begin += ["    " * at + f"for i{d} in {self._range(d)}:" for at, d in enumerate(kept)]
+            self.begin.append("    " * len(kept) + f"{place} = {cast}({INITIAL[how]})")
         if depth == len(axes):
             self.inside.append(f"{place} = {combine}({place}, {value})")
             return
@@ -194,6 +214,14 @@ class Nest:
         self.after[depth].append(
             f"{place} = {combine}({place}, {cast}({total}))" if split else f"{place} = {cast}({total})"
         )
+
+    def _home(self, a: Array, strides: tuple[int, ...], k: int) -> str:
+        """The name of the memory where a fold's result grows: a part's own, if every part adds to the same places."""
+        if self.cut < 0 or strides[self.cut]:
+            return self.loop._name(a.memory, a.offset)
+        size = math.prod(n for n, s in zip(self.axes, strides, strict=True) if s)
+        memory = self.loop.partial.setdefault(k, Memory(size, a.dtype))
+        return self.loop._name(memory, 0)
 
 
 def _expanded(values: list[Any]) -> list[Any]:

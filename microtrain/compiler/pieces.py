@@ -14,6 +14,7 @@ from .arrays import Apply, Array, InPython, Product
 from .emit import native_hash
 from .operands import Operands
 from .plan import STATUS
+from .shared import Shared, SharedLoop
 from .tiles import Tiles
 
 
@@ -23,6 +24,7 @@ class Pieces(Operands):
     def __init__(self, program: Any, plan: Any, emitter: Any) -> None:
         super().__init__(program, plan, emitter)
         self.tiles: dict[Product, Tiles] = {}
+        self.loops = {piece: SharedLoop(piece, self) for piece in emitter.python if isinstance(piece, Shared)}
 
     def run_in_pieces(self, call: Any) -> None:
         """One step. `call(k)` runs the k-th piece of machine code."""
@@ -33,7 +35,10 @@ class Pieces(Operands):
             if k < len(self.emitter.python):
                 self._in_python(self.emitter.python[k])
 
-    def _in_python(self, step: InPython | Apply | Product) -> None:
+    def _in_python(self, step: InPython | Apply | Product | Shared) -> None:
+        if isinstance(step, Shared):
+            self.loops[step].run()
+            return
         if isinstance(step, Product):
             if step not in self.tiles:
                 self.tiles[step] = Tiles(step, native_hash())

@@ -99,12 +99,20 @@ class Tiles:
 
     def run(self, operands: int) -> None:
         """`operands` is the address of the addresses of all arrays."""
-        loop, count = program.loop(), len(self.table)
-        job = array("q", (
-            0, 0, count, 1, count, 0, 0, 1, self.kernel.address, 2, 0, 0, 8 * BLOCK, loop.address, 0, 0,
-            self.table.ctypes.data, 8 * FIELDS, SIDE_BY_SIDE, 0, operands, 0, SIDE_BY_SIDE, 0,
-        ))  # fmt: skip
-        pool.run(loop, job, True)
+        run_rows(self.kernel, self.table, operands)
+
+
+def run_rows(kernel: Program, table: np.ndarray[Any, Any], places: int) -> None:
+    """Call a kernel with the rows of a table, one by one; each is a piece of work for whichever thread is free.
+
+    `places` is what its second operand points to.
+    """
+    loop, (count, fields) = program.loop(), table.shape
+    job = array("q", (
+        0, 0, count, 1, count, 0, 0, 1, kernel.address, 2, 0, 0, 8 * BLOCK, loop.address, 0, 0,
+        table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0, places, 0, SIDE_BY_SIDE, 0,
+    ))  # fmt: skip
+    pool.run(loop, job, True)
 
 
 def _start(x: Array) -> int:

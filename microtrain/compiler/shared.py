@@ -1,0 +1,122 @@
+"""Loops over large arrays, cut into parts that threads share.
+
+Each part does a range of one axis. Where possible that is an axis that nothing is added up over; else each part leaves
+a result of its own, and these are put together at the end, in order. The parts depend on the shapes alone, so the bits
+do not depend on the threads.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..kernels.program import Program
+from .arrays import Array, Group, Memory
+from .loop import POINTER
+from .tiles import run_rows
+
+if TYPE_CHECKING:
+    from .emit import Emitter
+    from .operands import Operands
+
+LEAST = 1 << 18  # operations on elements from which it pays to wake other threads (measured)
+PART = 1 << 15  # elements that a thread takes at a time
+FIELDS = 3  # integers that describe a part: its first and last index, and its number
+COMBINE: dict[str, Any] = {"sum": np.add, "max": np.maximum, "min": np.minimum}
+
+SOURCE = '''"""A loop that threads share (native.py: {native})."""
+
+{imports}
+
+
+{loop}
+
+
+def kernel(n, operands):
+    """operands: descriptions of n parts, and the addresses of the arrays."""
+    wide_vectors()
+    places = int64_at(operands, 1)
+    for i in range(n):
+        part = ahead(int64_at(operands, 0), {fields} * i)
+        # {where}
+        loop({arguments})
+'''
+
+
+def wanted(step: Any) -> bool:
+    """Is this a loop that is worth sharing?"""
+    return isinstance(step, Group) and math.prod(step.shape) * len(step.steps) >= LEAST
+
+
+class Shared:
+    """One such loop: its source, and what lies where."""
+
+    def __init__(self, emitter: Emitter, step: Group, native: str, where: str) -> None:
+        loop = emitter.group_loop(step, cut=True)
+        before, emitter.called = emitter.called, {"ahead", "int64_at", "wide_vectors"}
+        text = loop.source("loop")
+        arguments = ["part[0]", "part[1]"]
+        own = {id(memory) for memory in loop.partial.values()}
+        for k, (memory, _) in enumerate(loop.places):
+            kind = POINTER[np.dtype(memory.dtype).name]
+            emitter.called.add(f"{kind}_at")
+            pointer = f"{kind}_at(places, {k})"
+            arguments.append(f"ahead({pointer}, {memory.size} * part[2])" if id(memory) in own else pointer)
+        self.source = SOURCE.format(
+            native=native, where=where, imports="\n".join(emitter.imports()), loop=text, fields=FIELDS,
+            arguments=", ".join(arguments),
+        )  # fmt: skip
+        emitter.called = before
+        self.step, self.places = step, loop.places
+        length = max(1, PART // loop.cut_row)
+        starts = range(0, loop.cut_length, length)
+        parts = [(i, min(i + length, loop.cut_length), number) for number, i in enumerate(starts)]
+        self.table = np.array(parts, np.int64)
+        folds = list(enumerate(loop.folds))
+        self.partial = [(how, place, loop.partial[k]) for k, (how, place, _) in folds if k in loop.partial]
+
+
+class SharedLoop:
+    """The same, ready to run."""
+
+    def __init__(self, shared: Shared, operands: Operands) -> None:
+        self.shared, self.operands = shared, operands
+        self.program = _program(shared.source)
+        results = [(how, place, memory, _room(len(shared.table), memory)) for how, place, memory in shared.partial]
+        rooms = {id(memory): room for _, _, memory, room in results}
+        self.places = array("q", [0] * len(shared.places))
+        self.moving: list[tuple[int, int, int]] = []  # (which place, its operand, bytes from there)
+        for k, (memory, offset) in enumerate(shared.places):
+            if id(memory) in rooms:
+                self.places[k] = rooms[id(memory)].ctypes.data
+            else:
+                self.moving.append((k, memory.slot, (memory.offset + offset) * np.dtype(memory.dtype).itemsize))
+        self.results = [(COMBINE[how].reduce, _dense(place, memory.size), room) for how, place, memory, room in results]
+
+    def run(self) -> None:
+        """All of the loop."""
+        addresses = self.operands.operands
+        for k, slot, offset in self.moving:
+            self.places[k] = addresses[slot] + offset
+        run_rows(self.program, self.shared.table, self.places.buffer_info()[0])
+        for reduce, place, room in self.results:
+            reduce(room, axis=0, out=self.operands.view(place))
+
+
+def _room(parts: int, memory: Memory) -> Any:
+    return np.empty((parts, memory.size), memory.dtype)
+
+
+def _dense(place: Array, size: int) -> Array:
+    """Where a fold's results belong, as one axis."""
+    return Array(place.memory, (size,), (1,), place.offset)
+
+
+@cache
+def _program(source: str) -> Program:
+    code = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("# "))
+    return Program("a loop that threads share", code + "\n")
