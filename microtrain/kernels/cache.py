@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import ArgumentError, KernelError
+from ..errors import ArgumentError, DataFileError, KernelError
 from ..files import atomically
 from .compiling import Code
 
@@ -129,7 +129,7 @@ def put(key: str, name: str, text: str, code: Code) -> bool:
         }.items():
             with atomically(folder / file) as temporary:
                 temporary.write_bytes(content)
-    except OSError:
+    except (OSError, DataFileError):
         return False
     return True
 

@@ -27,6 +27,9 @@ class Kernel:
         self.program = program.Program(f"{source.name} ({source.dtype})", source.text)
         self.inputs = [o for o in source.operands if not o.is_output]
         self.outputs = [_dtype(o, source) for o in source.operands if o.is_output]
+        kinds = [o.kind for o in source.operands]  # the inputs come first
+        self._numbers = [k for k, kind in enumerate(kinds) if kind in ("number", "scalar")]
+        self._others = [k for k, kind in enumerate(kinds) if kind not in ("number", "scalar")]
         self.together = TOGETHER_PLAIN if source.plain else TOGETHER
         self.runs = self.elements = 0  # how often it ran, and on how many elements
         self._flat_job: array[int] | None = None
@@ -98,7 +101,7 @@ class Kernel:
     # ---- jobs, as job.py describes them ------------------------------------------------------------------------------
 
     def _arrays(self, operands: Arrays) -> list[Any]:
-        return [x for o, x in zip(self.inputs, operands, strict=True) if o.kind in ("array", "booleans")]
+        return [x for k, x in enumerate(operands) if k not in self._numbers] if self._numbers else list(operands)
 
     def _records(self, arrays: Arrays, axes: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> list[list[int]]:
         """A record for each operand; without outputs if `arrays` has none."""
@@ -136,21 +139,19 @@ class Kernel:
 
     def _put(self, job: array[int], operands: Arrays, bases: list[int], record: int, place: int) -> Any:
         """Put the addresses into a job; what has to stay alive meanwhile (the numbers)."""
+        for k, base in zip(self._others, bases, strict=False):  # without outputs where they are folded
+            job[place + k * record + BASE] = base
+        if not self._numbers:
+            return None
         numbers = array("d")
-        for o, x in zip(self.inputs, operands, strict=True):
-            if o.kind == "number":
-                numbers.append(x)
-            elif o.kind == "scalar":  # float32, in the first half of a place for float64
-                numbers.frombytes(np.array([x, 0], np.float32).tobytes())
-        here, at, taken = numbers.buffer_info()[0], 0, 0
-        for o in self.source.operands:
-            if o.kind in ("number", "scalar"):
-                job[place + BASE] = here + 8 * at
-                at += 1
-            elif taken < len(bases):
-                job[place + BASE] = bases[taken]
-                taken += 1
-            place += record
+        for k in self._numbers:
+            if self.inputs[k].kind == "number":
+                numbers.append(operands[k])
+            else:  # float32, in the first half of a place for float64
+                numbers.frombytes(np.array([operands[k], 0], np.float32).tobytes())
+        here = numbers.buffer_info()[0]
+        for at, k in enumerate(self._numbers):
+            job[place + k * record + BASE] = here + 8 * at
         return numbers
 
     def _run(self, work: program.Function, job: array[int], size: int) -> None:
