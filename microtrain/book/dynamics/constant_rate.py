@@ -18,18 +18,18 @@ from .descent import path
     "gd-optimal-constant-rate",
     kind="theorem",
     source=r"The dynamics of gradient descent, crossing the ravine, $R = (\kappa-1)/(\kappa+1)$",
-    title=("The best constant learning rate", "最优的恒定学习率"),
+    title=("The best constant learning rate", "最优的固定学习率"),
     statement=(
         r"With one constant rate gradient descent can shrink the error on a quadratic at best by the factor "
         r"$R = (\kappa - 1)/(\kappa + 1)$ a step, with $\eta = 2/(\lambda_{min} + \lambda_{max})$.",
-        r"在二次函数上使用恒定学习率时，误差每步最好能缩小为前一步的 $R = (\kappa - 1)/(\kappa + 1)$，"
+        r"在二次函数上使用固定学习率时，误差每步最好能缩小为前一步的 $R = (\kappa - 1)/(\kappa + 1)$，"
         r"此时 $\eta = 2/(\lambda_{min} + \lambda_{max})$。",
     ),
     verdict="holds with a condition",
     correction=(
         r"It is the best constant rate for the worst start. The text's “best rate for a single step” is loose: a single step has its own "
         r"optimum $g^\top g / g^\top H g$, and a start on one axis is solved in one step with $\eta = 1/\lambda$.",
-        r"这是对最坏起点而言的最优恒定学习率。原文“单步的最优学习率”不准确：单步的最优步长是 $g^\top g / g^\top H g$；"
+        r"这是对最坏起点而言的最优固定学习率。原文“单步的最优学习率”不准确：单步的最优步长是 $g^\top g / g^\top H g$；"
         r"若起点在某条主轴上，取 $\eta = 1/\lambda$ 一步即达。",
     ),
     ranges={"low": (0.1, 10.0), "high": (1.0, 200.0), "steps": (5, 100)},

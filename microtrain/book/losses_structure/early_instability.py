@@ -76,7 +76,7 @@ def warmup_avoids(run: Run, eta: float = 0.1, warmup: int = 500) -> None:
     sharp = sharpness_along(seed, 0.1 * S.Warmup(500), marks)
     if run.seed == 0:
         run.claim(
-            ("how many of 20 constant runs diverge", "常数学习率：20 次中发散的次数"),
+            ("how many of 20 constant runs diverge", "固定学习率：20 次中发散的次数"),
             int(plain.diverged.sum()),
             equals=15,
             within=1,

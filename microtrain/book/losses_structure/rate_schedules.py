@@ -78,7 +78,7 @@ def step_decay_schedule(run: Run, eta0: float = 0.1, gamma: float = 0.5, every: 
     run.figure(
         (
             "Left: the stairs. Right: a constant rate stalls at a level set by the noise; each step down lowers the level.",
-            "左：阶梯。右：常数学习率停滞在由噪声决定的水平；学习率每降一级，这一水平也随之下降。",
+            "左：阶梯。右：固定学习率停滞在由噪声决定的水平；学习率每降一级，这一水平也随之下降。",
         ),
         draw,
         (1, 2),

@@ -240,7 +240,7 @@ def rattle(
     title=("Decay removes the noise floor", "学习率衰减消除噪声基底"),
     statement=(
         "Near the optimum SGD with a constant rate keeps rattling at a noise floor; with a decaying rate it settles.",
-        "在最优解附近，常数学习率的 SGD 停留在噪声基底上来回抖动；学习率衰减后则稳定下来。",
+        "在最优解附近，固定学习率的 SGD 停留在噪声基底上来回抖动；学习率衰减后则稳定下来。",
     ),
     verdict="holds",
     ranges={"sigma": (0.0, 3.0), "steps": (200, 4000)},

@@ -114,7 +114,7 @@ def lr_schedule_interface(run: Run, eta: float = 0.4, warmup: int = 10, total: i
         (
             "Five schedules, and what they do on a bowl without noise: there nothing has to settle, and a constant rate "
             "below $2/L$ gets furthest.",
-            "五种调度，以及它们在无噪声的碗上的表现：这里无须平息噪声，小于 $2/L$ 的常数学习率降得最低。",
+            "五种调度，以及它们在无噪声的碗上的表现：这里无须平息噪声，小于 $2/L$ 的固定学习率降得最低。",
         ),
         draw,
         (1, 2),
@@ -147,7 +147,7 @@ def warmup_linear(run: Run, target: float = 0.2, W: int = 10, start: float = 0.0
     )
     run.claim(("afterwards", "此后"), rates[10:], equals=0.2)
     run.claim(
-        ("$W = 0$ is a constant rate", "$W = 0$ 即常数学习率"), np.array((0.2 * S.Warmup(0)).values(20)), equals=0.2
+        ("$W = 0$ is a constant rate", "$W = 0$ 即固定学习率"), np.array((0.2 * S.Warmup(0)).values(20)), equals=0.2
     )
     p = mt.tensor([0.0], requires_grad=True)
     optimizer = mt.optim.SGD([p], lr=0.2 * S.Warmup(10))

@@ -44,7 +44,7 @@ def falling_curvature(eta: float, W: int, lam0: float, lam1: float, tau: float, 
     statement=(
         r"Curvature may be so large at first that a rate which suits later violates $\eta < 2/L$. Constant, it blows up "
         "early; warm-up keeps it stable.",
-        r"前期曲率可能很大，以致后期合适的学习率在开始时违反 $\eta < 2/L$。常数学习率会在前期发散，预热则保持稳定。",
+        r"前期曲率可能很大，以致后期合适的学习率在开始时违反 $\eta < 2/L$。固定学习率会在前期发散，预热则保持稳定。",
     ),
     verdict="holds",
     ranges={
@@ -113,7 +113,7 @@ def warmup_time_varying_curvature(
         )
     run.note(
         "The constant run comes back in the end, because this curvature falls whatever the parameter does.",
-        "常数学习率的运行最终也会回来，因为这里的曲率下降与参数无关。",
+        "固定学习率的运行最终也会回来，因为这里的曲率下降与参数无关。",
     )
     set_up = (lam0, lam1, tau, steps)
     paths = {

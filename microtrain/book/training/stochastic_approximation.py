@@ -59,14 +59,14 @@ def robbins_monro(run: Run, alpha: float = 0.1, factor: float = 0.9, count: int 
     run.claim(
         (
             f"constant rate {alpha:g}: mean of $x^2$, last 500 steps",
-            f"恒定学习率 {alpha:g}：最后 500 步 $x^2$ 的均值",
+            f"固定学习率 {alpha:g}：最后 500 步 $x^2$ 的均值",
         ),
         constant,
         equals=alpha / (2 - alpha),
         relative=0.1,
     )
     run.claim(
-        (f"constant rate {alpha:g} after {steps} steps over the decreasing one", f"{steps} 步后恒定学习率与递减学习率之比"), found[-1, 1] / decaying,
+        (f"constant rate {alpha:g} after {steps} steps over the decreasing one", f"{steps} 步后固定学习率与递减学习率之比"), found[-1, 1] / decaying,
         at_least=50,
     )  # fmt: skip
     sums = 0.4 * factor ** np.arange(steps)
@@ -242,7 +242,7 @@ def svrg(run: Run, eta: float = 0.1, loops: int = 9) -> None:
     run.figure(
         (
             "With the same constant rate SGD stops at its noise floor, SVRG goes on",
-            "恒定学习率相同时，SGD 停在噪声基底，SVRG 继续下降",
+            "固定学习率相同时，SGD 停在噪声基底，SVRG 继续下降",
         ),
         draw,
     )
