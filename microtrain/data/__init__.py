@@ -9,21 +9,36 @@ from .classification import (
     make_wilson,
     make_xor,
 )
-from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
 from .digits import DIGITS_CITATION, Digits, load_digits
 from .loader import DataLoader
 from .points import Samples, gabor_points, line_points
 from .regression import make_collinear, make_gabor, make_line, make_regression
+from .sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 __all__ = [
     "DIGITS_CITATION",
+    "BatchSampler",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
     "Digits",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
     "Samples",
+    "SequentialSampler",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
+    "WeightedRandomSampler",
     "gabor_points",
     "line_points",
     "load_digits",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,15 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..random import Generator, stream
 from ..tensor import Tensor
+
+__all__ = [
+    "ConcatDataset",
+    "Dataset",
+    "IterableDataset",
+    "Subset",
+    "TensorDataset",
+    "random_split",
+]
 
 
 class Dataset:
@@ -22,6 +31,17 @@ class Dataset:
     def __class_getitem__(cls, item: Any) -> Any:
         """`Dataset[tuple[Tensor, Tensor]]` in annotations."""
         return cls
+
+    def __add__(self, other: Dataset) -> ConcatDataset:
+        """The samples of this one, then those of the other."""
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset):
+    """Samples that come one after the other: subclasses define `__iter__`."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(f"{type(self).__name__} does not define __iter__().")
 
 
 class TensorDataset(Dataset):

@@ -2,99 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..calling.operators import PUBLIC
-from ..errors import ArgumentError, DtypeError, IndexingError
+from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..functions.creation import tensor
-from ..random import Generator, stream
+from ..random import Generator
 from ..tensor import Tensor
-from .dataset import Subset, TensorDataset
+from .dataset import IterableDataset, Subset, TensorDataset
+from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 
 class DataLoader:
     """Batches of a data set, each sample once an epoch, in the order of the data or shuffled.
 
     Args:
-        dataset: a `TensorDataset`, one tensor, a tuple of tensors, or anything with a length and samples by number.
-        batch_size: samples in a batch; the last one may be smaller, unless `drop_last`.
+        dataset: a `TensorDataset`, one tensor, a tuple of tensors, anything with a length and samples by number, or an
+            `IterableDataset`.
+        batch_size: samples in a batch; the last one may be smaller, unless `drop_last`. None: samples one by one.
         shuffle: a new random order each epoch, drawn from `generator` (or the default one).
         sampler: the numbers of the samples, instead of all in order; gone through once an epoch.
+        batch_sampler: lists of such numbers, one for each batch, instead of batch_size, shuffle, sampler and drop_last.
         collate_fn: makes a batch of a list of samples; by default tensors and numbers are stacked, part by part.
-        num_workers, pin_memory: accepted for PyTorch's sake; there is one process, and no GPU to copy to.
+        num_workers, pin_memory, timeout, worker_init_fn, multiprocessing_context, prefetch_factor, persistent_workers:
+            accepted for PyTorch's sake; there is one process, and no GPU to copy to.
+
+    Raises `ArgumentError` for arguments that exclude each other, `IndexingError` for a data set without samples.
     """
 
     def __init__(
-        self, dataset: Any, batch_size: int = 1, shuffle: bool | None = False, drop_last: bool = False,
-        generator: Generator | None = None, *, sampler: Iterable[int] | None = None,
-        collate_fn: Callable[[list[Any]], Any] | None = None, num_workers: int = 0, pin_memory: bool = False,
-        persistent_workers: bool = False,
+        self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None,
+        sampler: Iterable[int] | None = None, batch_sampler: Iterable[Sequence[int]] | None = None,
+        num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None, pin_memory: bool = False,
+        drop_last: bool = False, timeout: float = 0, worker_init_fn: Any = None, multiprocessing_context: Any = None,
+        generator: Generator | None = None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
+        pin_memory_device: str = "",
     ) -> None:  # fmt: skip
         if isinstance(dataset, Tensor):
             dataset = TensorDataset(dataset)
         elif isinstance(dataset, tuple) and all(isinstance(part, Tensor) for part in dataset):
             dataset = TensorDataset(*dataset)
-        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise DtypeError(f"A data set has a length and samples by number, but {type(dataset).__name__} lacks one.")
+        self._streamed = isinstance(dataset, IterableDataset)
+        if not self._streamed and not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise DtypeError(
+                f"A data set has a length and samples by number, but {type(dataset).__name__} lacks one.",
+                fix="For samples that come one after the other derive it from IterableDataset.",
+            )
         self.dataset: Any = dataset
-        if batch_size < 1:
-            raise ArgumentError(f"A batch has at least one sample, not {batch_size}.")
-        if len(dataset) == 0:
+        _check_choice(batch_size, shuffle, sampler, batch_sampler, drop_last, self._streamed)
+        if not self._streamed and len(dataset) == 0:
             raise IndexingError("The data set is empty.")
-        if sampler is not None and shuffle:
-            raise ArgumentError("A DataLoader takes a sampler or shuffle=True, not both.")
-        self.batch_size, self.shuffle, self.drop_last, self.generator = batch_size, bool(shuffle), drop_last, generator
-        self.sampler, self.collate_fn = sampler, collate_fn
-        self._present: tuple[Any, int] | None = None  # (order, number of batches given out) of the epoch under way
-        self._next: tuple[Any, int] | None = None  # the same, for the epoch that comes now
-
-    def _count(self) -> int:
-        return len(self.dataset) if self.sampler is None else len(self.sampler)  # type: ignore[arg-type]
+        if sampler is None and not self._streamed:
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        self.batch_size = None if batch_sampler is not None else batch_size
+        self.shuffle, self.drop_last, self.generator = bool(shuffle), drop_last, generator
+        self.sampler, self.batch_sampler, self.collate_fn = sampler, batch_sampler, collate_fn
+        self._present: tuple[Any, Any, int] | None = None  # (order, ends, batches given out) of the epoch under way
+        self._next: tuple[Any, Any, int] | None = None  # the same, for the epoch that comes now
 
     def __len__(self) -> int:
-        whole, rest = divmod(self._count(), self.batch_size)
+        """The number of batches. Raises `TypeError` where the sampler or the stream of samples has no length."""
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)  # type: ignore[arg-type]
+        count = len(self.dataset) if self.sampler is None else len(self.sampler)  # type: ignore[arg-type]
+        whole, rest = divmod(count, self.batch_size or 1)
         return whole + (rest > 0 and not self.drop_last)
 
+    def _what(self) -> str:
+        if self._streamed:
+            return "a stream of samples"
+        if self.batch_sampler is not None:
+            return f"batches, chosen from {len(self.dataset)} samples"
+        return f"{len(self.sampler)} samples in batches of {self.batch_size or 1}"  # type: ignore[arg-type]
+
     def _order(self) -> Any:
-        if self.sampler is not None:
-            return np.array(list(self.sampler), dtype=np.intp)
-        n = len(self.dataset)
-        return stream(self.generator).permutation(n) if self.shuffle else np.arange(n)
+        """The numbers of the samples of an epoch."""
+        sampler: Any = self.sampler
+        if hasattr(sampler, "numbers"):
+            return sampler.numbers()
+        return np.array([int(i) for i in sampler], dtype=np.intp)
+
+    def _epoch(self) -> tuple[Any, Any]:
+        """(the numbers of the samples of an epoch, where in them each batch ends)."""
+        if self.batch_sampler is not None:
+            batches = [[int(i) for i in batch] for batch in self.batch_sampler]
+            order = np.array([i for batch in batches for i in batch], dtype=np.intp)
+            return order, np.cumsum([len(batch) for batch in batches], dtype=np.intp)
+        order = self._order()
+        return order, self._ends(order)
+
+    def _ends(self, order: Any) -> Any:
+        """Where in `order` each batch ends."""
+        size = self.batch_size or 1
+        ends = np.arange(size, len(order) + size, size)
+        if len(ends) and ends[-1] > len(order):
+            ends = ends[:-1] if self.drop_last else np.minimum(ends, len(order))
+        return ends
 
     def __iter__(self) -> Iterator[Any]:
-        order, done = self._next or (self._order(), 0)
+        chosen: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
+        if self._streamed:
+            yield from self._from_stream()
+            return
+        if not hasattr(chosen, "__len__"):  # it may have no end, and so can't be gone through beforehand
+            if self.batch_sampler is None:
+                chosen = BatchSampler(chosen, self.batch_size or 1, self.drop_last)
+            yield from map(self._batch, chosen)
+            return
+        order, ends, done = self._next or (*self._epoch(), 0)
         self._next = None
-        whole = self.collate_fn is None and _takes_arrays(self.dataset)
-        for k, start in enumerate(range(done * self.batch_size, len(order), self.batch_size), done + 1):
-            numbers = order[start : start + self.batch_size]
-            if len(numbers) < self.batch_size and self.drop_last:
-                break
-            self._present = order, k
-            if whole:
-                yield self.dataset[numbers]
-            else:
-                yield (self.collate_fn or collate)([self.dataset[int(i)] for i in numbers])
+        for k in range(done, len(ends)):
+            self._present = order, ends, k + 1
+            yield self._batch(order[ends[k - 1] if k else 0 : ends[k]])
         self._present = None
+
+    def _batch(self, numbers: Any) -> Any:
+        """The samples with these numbers."""
+        if self.batch_size is None and self.batch_sampler is None:
+            return (self.collate_fn or converted)(self.dataset[int(numbers[0])])
+        if self.collate_fn is None and _takes_arrays(self.dataset):
+            return self.dataset[np.asarray(numbers)]
+        return (self.collate_fn or collate)([self.dataset[int(i)] for i in numbers])
+
+    def _from_stream(self) -> Iterator[Any]:
+        samples = iter(self.dataset)
+        if self.batch_size is None:
+            yield from map(self.collate_fn or converted, samples)
+            return
+        while batch := list(itertools.islice(samples, self.batch_size)):
+            if len(batch) < self.batch_size and self.drop_last:
+                return
+            yield (self.collate_fn or collate)(batch)
 
     def epoch(self) -> Any:
         """The tensors of the epoch that comes now, in its order; None where batches have to be made one by one."""
-        if self.collate_fn is not None or not _takes_arrays(self.dataset) or self._next is not None:
+        one_by_one = self.batch_size is None or self.collate_fn is not None or self._streamed
+        if one_by_one or self._next is not None or not hasattr(self.sampler, "__len__"):
             return None
-        return self.dataset[self._order()]
+        return self.dataset[self._order()] if _takes_arrays(self.dataset) else None
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch under way stands: the order of its samples, and how many batches have been given out.
 
-        Empty between two epochs. The generator's state is not part of it.
+        Empty between two epochs, and where samples come without an end in sight (`IterableDataset`). The generator's
+        state is not part of it.
         """
         if self._present is None:
             return {}
-        order, batch = self._present
+        order, ends, batch = self._present
         small = np.min_scalar_type(int(order.max(initial=0))) if order.min(initial=0) >= 0 else order.dtype
-        return {"order": order.astype(small), "batch": batch, "batch_size": self.batch_size}
+        state = {"order": order.astype(small), "batch": batch, "batch_size": self.batch_size or 1}
+        return state if self.batch_sampler is None else {**state, "ends": ends}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Let the next iteration give what was left of an epoch when `state_dict` was taken.
@@ -107,16 +169,38 @@ class DataLoader:
         try:
             order, batch = np.asarray(state_dict["order"]), state_dict["batch"]
             fits = order.dtype.kind in "iu" and order.ndim == 1 and type(batch) is int and batch >= 0
-            fits = fits and state_dict["batch_size"] == self.batch_size
+            fits = fits and state_dict["batch_size"] == (self.batch_size or 1) and not self._streamed
+            fits = fits and ("ends" in state_dict) == (self.batch_sampler is not None)
             fits = fits and (order.size == 0 or -len(self.dataset) <= order.min() <= order.max() < len(self.dataset))
+            ends = np.asarray(state_dict.get("ends", ()), dtype=np.intp)
         except (KeyError, TypeError, ValueError):
             fits = False
-        if not fits or len(order) != self._count():
+        if not fits or (self.batch_sampler is None and len(order) != len(self.sampler)):  # type: ignore[arg-type]
             raise ArgumentError(
-                f"This is not the state of a loader of {self._count()} samples in batches of {self.batch_size}.",
+                f"This is not the state of a loader of {self._what()}.",
                 fix="Make the loader of the same data, with the same batch size.",
             )
-        self._next = self._present = order.astype(np.intp), batch
+        order = order.astype(np.intp)
+        self._next = self._present = order, ends if self.batch_sampler is not None else self._ends(order), batch
+
+
+def _check_choice(
+    batch_size: int | None, shuffle: bool | None, sampler: Any, batch_sampler: Any, drop_last: bool, streamed: bool
+) -> None:
+    """Raises `ArgumentError` for arguments of a loader that exclude each other."""
+    if sampler is not None and shuffle:
+        raise ArgumentError("A DataLoader takes a sampler or shuffle=True, not both.")
+    if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+        raise ArgumentError("A DataLoader takes a batch_sampler, or batch_size, shuffle, sampler and drop_last.")
+    if streamed and (shuffle or sampler is not None or batch_sampler is not None):
+        raise ArgumentError(
+            "An IterableDataset gives its samples in an order of its own: a DataLoader can't shuffle or choose them.",
+            fix="Shuffle in its __iter__().",
+        )
+    if batch_size is not None and batch_size < 1:
+        raise ArgumentError(f"A batch has at least one sample, not {batch_size}.")
+    if batch_size is None and drop_last:
+        raise ArgumentError("Without batches (batch_size=None) there is no last one to drop.")
 
 
 def _takes_arrays(dataset: Any) -> bool:
@@ -127,16 +211,42 @@ def _takes_arrays(dataset: Any) -> bool:
 
 
 def collate(samples: list[Any]) -> Any:
-    """A batch of samples: tensors, arrays and numbers stacked, tuples and dicts part by part, texts as a list."""
+    """A batch of samples: tensors, arrays and numbers stacked, tuples and dicts part by part, texts as a list.
+
+    Raises `ShapeError` for samples with different numbers of parts, or with arrays of different shapes.
+    """
     first = samples[0]
     if isinstance(first, Tensor):
         return PUBLIC["stack"](samples)
     if isinstance(first, (np.ndarray, np.generic)):
+        if len({np.shape(sample) for sample in samples}) > 1:
+            raise ShapeError(
+                f"A batch of arrays of different shapes: {', '.join(str(np.shape(sample)) for sample in samples)}.",
+                fix="Give the DataLoader a collate_fn that pads them.",
+            )
         return tensor(np.stack(samples))
     if isinstance(first, (bool, int, float)):
         return tensor(samples)
     if isinstance(first, Mapping):
         return {key: collate([sample[key] for sample in samples]) for key in first}
     if isinstance(first, (tuple, list)):
-        return [collate(list(parts)) for parts in zip(*samples, strict=True)]
+        if len({len(sample) for sample in samples}) > 1:
+            raise ShapeError(
+                f"A batch of samples with different numbers of parts: {[len(sample) for sample in samples]}.",
+                fix="Give the DataLoader a collate_fn.",
+            )
+        parts = [collate(list(part)) for part in zip(*samples, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else parts
     return samples
+
+
+def converted(sample: Any) -> Any:
+    """A sample by itself, its arrays as tensors."""
+    if isinstance(sample, (np.ndarray, np.generic)):
+        return tensor(sample)
+    if isinstance(sample, Mapping):
+        return {key: converted(part) for key, part in sample.items()}
+    if isinstance(sample, (tuple, list)):
+        parts = [converted(part) for part in sample]
+        return type(sample)(*parts) if hasattr(sample, "_fields") else type(sample)(parts)
+    return sample

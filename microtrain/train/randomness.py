@@ -34,11 +34,12 @@ def _owners(thing: Any) -> Iterator[Any]:
         yield from thing.modules()
         return
     yield thing
-    for name in ("dataset", "sampler"):
+    for name in ("dataset", "sampler", "batch_sampler"):
         part = getattr(thing, name, None)
-        while part is not None:  # a Subset has a data set of its own
+        while part is not None:  # a Subset has a data set of its own, a BatchSampler a sampler
             yield part
-            part = getattr(part, "dataset", None)
+            of = "dataset" if hasattr(part, "dataset") else "sampler"
+            part = getattr(part, of, None)
 
 
 def states(found: list[Any]) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.quiet import quiet, restore
-from ..engine.recording import MODE, no_grad
-from ..engine.views import written
-from ..errors import ArgumentError, GraphError, ShapeError
-from ..ops.arithmetic import maximum
-from ..ops.comparison import choose as where
-from ..ops.joining import cat
-from ..tensor import Tensor, wrap
+from ...engine.quiet import quiet, restore
+from ...engine.recording import MODE, no_grad
+from ...engine.views import count_write
+from ...errors import ArgumentError, GraphError, ShapeError
+from ...ops.arithmetic import maximum
+from ...ops.comparison import where_row as where
+from ...ops.joining import cat
+from ...tensor import Tensor, wrap
 
 Parameters = Tensor | Iterable[Tensor]
 
@@ -94,7 +94,7 @@ def clip_grad_value_(parameters: Parameters, clip_value: float, foreach: bool | 
                 continue
             g = p._grad._array()
             np.clip(g, -limit, limit, out=g)
-            written(p._grad, "clip_grad_value_", 3)
+            count_write(p._grad, "clip_grad_value_", 3)
 
 
 def clip_grad_norm_each_(parameters: Parameters, max_norm: float, norm_type: float = 2.0) -> list[Any]:
@@ -212,4 +212,4 @@ def _scale(g: Tensor, factor: float, who: str) -> None:
         np.multiply(memory, factor, out=memory)
     finally:
         restore(token)
-    written(g, who, 4)
+    count_write(g, who, 4)
