@@ -30,7 +30,7 @@ from .calculus.gradcheck import (
     gradgradcheck as gradgradcheck,
 )
 from .calling import operators as _operators
-from .custom import elementwise as elementwise
+from .custom import Function as Function, elementwise as elementwise
 from .dtypes import (
     double as double,
     float16 as float16,
@@ -51,7 +51,6 @@ from .engine.anomaly import (
     detect_anomaly as detect_anomaly,
     is_anomaly_enabled as is_anomaly_enabled,
 )
-from .engine.function import Function as Function
 from .engine.recording import (
     enable_grad as enable_grad,
     inference_mode as inference_mode,

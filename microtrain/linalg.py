@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .calling.operators import PUBLIC
-from .errors import ArgumentError as LinAlgError, UnsupportedError
+from .errors import ArgumentError as LinAlgError, ShapeError
+from .functions.creation import arange
+from .functions.norms import matrix_norm, norm, vector_norm
 from .pytorch.missing import refuse
 from .tensor import Tensor
 
@@ -20,7 +22,6 @@ matmul = PUBLIC["matmul"]
 matrix_power = PUBLIC["matrix_power"]
 slogdet = PUBLIC["slogdet"]
 solve = PUBLIC["solve"]
-vander = PUBLIC["vander"]
 
 __all__ = [
     "LinAlgError",
@@ -49,6 +50,16 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     return A.diagonal(offset, dim1, dim2)
 
 
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
+    """The powers 0, 1 ... N - 1 of the elements of vectors (the last axis) as columns; N is their number if not given.
+
+    (`microtrain.vander` has the highest power first, as NumPy's.)
+    """
+    if x.ndim == 0:
+        raise ShapeError("vander() takes vectors, not a tensor without axes (shape ()).")
+    return x.unsqueeze(-1) ** arange(x.shape[-1] if N is None else N)
+
+
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The dot products of vectors along an axis."""
     return (x * y).sum(dim)
@@ -57,34 +68,6 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of several matrices, from left to right."""
     return PUBLIC["chain_matmul"](*tensors)  # type: ignore[no-any-return]
-
-
-def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """(sum |x|^ord)^(1/ord) over `dim`, by default over everything. Where it is 0 its derivative is taken as 0."""
-    return x.norm(ord, dim, keepdim)
-
-
-def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
-    """The Frobenius norm of each matrix. Raises `UnsupportedError` for the others, which need singular values."""
-    if ord not in ("fro", None):
-        raise UnsupportedError(
-            f"matrix_norm({ord!r}) is not in microtrain.",
-            "It needs singular values, whose derivatives are not here.",
-            "Use the Frobenius norm; the spectral norm is eigvalsh(A.mT @ A).amax(-1).sqrt().",
-        )
-    return A.norm(2, dim, keepdim)
-
-
-def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The vector norm of a vector or along one axis, the Frobenius norm of anything else.
-
-    Raises `UnsupportedError` for other norms of matrices.
-    """
-    if ord in (None, "fro"):
-        return A.norm(2, dim, keepdim)
-    if A.ndim == 1 or isinstance(dim, int):
-        return vector_norm(A, ord, dim, keepdim)
-    return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim)
 
 
 def __getattr__(name: str) -> Any:

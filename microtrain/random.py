@@ -11,7 +11,7 @@ import numpy as np
 from .engine.recording import MODE
 from .errors import ArgumentError, DtypeError
 from .ops.primitive import operation
-from .ops.probability import dropped
+from .ops.probability import dropout_row
 
 Drawn = TypeVar("Drawn", bound=Callable[..., Any])
 
@@ -113,5 +113,5 @@ def dropout(
     if not training or p == 0:
         return input
     keep = _those_to_keep(input.shape, p, generator)
-    output = dropped(input, keep, 1 / (1 - p) if p < 1 else 0.0)
+    output = dropout_row(input, keep, 1 / (1 - p) if p < 1 else 0.0)
     return input.overwrite(output, "dropout") if inplace else output

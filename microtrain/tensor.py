@@ -3,8 +3,9 @@
 A `Tensor` is a NumPy array that may remember how it was made. `apply` computes an operation's value and, where a
 gradient is wanted, leaves a `Node` behind; nothing else adds to the graph.
 
-Where the rest is: `values` has what a tensor shares with arrays, `views` writing in place, `backward` the gradients,
-and `operators` gives the class its operators and the methods of the operation table.
+Where the rest is: engine/values.py has what a tensor shares with arrays, engine/views.py writing in place,
+engine/backward.py the gradients, and calling/operators.py gives the class its operators and the methods of the
+operation table.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
-from .calling.complaints import explain_failure
+from .calling.failures import explain_failure
 from .engine import views
 from .engine.node import Memory, Node, memory_of
 from .engine.quiet import quiet, restore
@@ -97,14 +98,15 @@ class Tensor(Values, Methods):
             else:
                 arrays.append(x if type(x) in NUMBERS else dtypes.operand(x))
             bit <<= 1
-        if primitive.view:
+        if primitive.view:  # a view needs memory, and a NumPy scalar has none to share
             arrays[0] = inputs[0]._array()
         value = None
+        # Only the first and the last input are asked for their size: small operations must not pay for a loop.
         if primitive.kernel is not None and (
             (arrays[0].__class__ is _ndarray and arrays[0].size >= tier.large)
             or (arrays[-1].__class__ is _ndarray and arrays[-1].size >= tier.large)
         ):
-            value = primitive.kernel(arrays, params)
+            value = primitive.kernel(arrays)
         token = quiet()
         try:
             if value is None:
@@ -116,14 +118,14 @@ class Tensor(Values, Methods):
 
         output = wrap(value)
         if primitive.view:
-            views.link(output, inputs[0], primitive, params)
+            views.note_view(output, inputs[0], primitive, params)
         if mask and mode.grad and primitive.differentiable and value.dtype.kind == "f":
             plan = primitive.plans.get(mask) or primitive.plan(mask, len(inputs))
             if plan.wanted:
                 output._node = node = Node(primitive, params, plan, origins, inputs, arrays, value)
                 output._tracked = True
                 if output._memory is not None:
-                    node._memory, node._born = output._memory, output._memory.version
+                    node._memory, node._output_version = output._memory, output._memory.version
         if mode.listeners:  # asking first takes half the time of an empty loop
             for listener in mode.listeners:
                 listener.forward(primitive, inputs, params, output, output._node)
@@ -202,11 +204,20 @@ class Tensor(Values, Methods):
                 value = value.clone()  # gradients are never shared: backward() writes to them
         self._grad = value
 
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
     @property
     def retains_grad(self) -> bool:
         """Has `retain_grad()` been called on this result?"""
         node = self._current()
         return node is not None and node.keeper is not None
+
+    @property
+    def _version(self) -> int:
+        """How often its memory was written, as PyTorch calls it."""
+        return self._memory.version if self._memory is not None else 0
 
     def detach(self) -> Tensor:
         """The same memory without the graph. Writes to it are seen by every tensor and node that shares it."""

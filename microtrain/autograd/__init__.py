@@ -2,12 +2,12 @@
 
 from ..calculus.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
 from ..calculus.gradcheck import gradcheck, gradgradcheck
+from ..custom.function import Function
 from ..engine.anomaly import detect_anomaly, set_detect_anomaly
 from ..engine.backward import run_backward as backward
-from ..engine.function import Function
 from ..engine.recording import enable_grad, inference_mode, no_grad, set_grad_enabled
 from ..functions.typed import variable as Variable
-from . import functional
+from . import function, functional
 
 __all__ = [
     "Function",
@@ -15,6 +15,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "function",
     "functional",
     "grad",
     "gradcheck",

@@ -19,7 +19,7 @@ from ..engine.node import SMALL
 from ..errors import MicrotrainError
 from ..formula import F, Operand
 from ..kernels import tier
-from ..ops import indexing, linalg, shapes
+from ..ops import indexing, products, shapes
 from ..ops.primitive import METHODS, Primitive
 from ..ops.probability import Saved
 from .batching_rules import RULES, Array, aligned
@@ -49,12 +49,12 @@ class Batch(NDArrayOperatorsMixin, Operand):
         if primitive.elementwise:
             arrays = aligned(plain, many)
             if max(np.size(a) for a in arrays) >= tier.large and primitive.kernel is not None:
-                value = primitive.kernel(arrays, params)
+                value = primitive.kernel(arrays)
                 if value is not None:
                     return Batch(value)
             return Batch(primitive.forward(*arrays, **params))
         for name, value in params.items():
-            if isinstance(value, Saved):  # what is left there would be found by another, who is not a batch
+            if isinstance(value, Saved):  # shared with the node of the recorded call, which is no batch
                 params[name] = None
         rule = RULES.get(primitive.name)
         value = rule(plain, many, params) if rule is not None else None
@@ -104,7 +104,7 @@ class Batch(NDArrayOperatorsMixin, Operand):
         return lambda *args, **kwargs: method(self, *args, **kwargs)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        row = linalg.matmul if ufunc is np.matmul else F._row_of(ufunc)
+        row = products.matmul if ufunc is np.matmul else F._row_of(ufunc)
         if row is None or method != "__call__" or options:
             raise NotBatchable(f"np.{ufunc.__name__} of a batch.")
         return Batch.apply(row, *inputs)

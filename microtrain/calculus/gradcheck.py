@@ -14,7 +14,7 @@ from ..errors import ArgumentError, DtypeError, GradcheckError
 from ..random import Generator
 from ..tensor import Tensor, wrap
 from .derivatives import grad
-from .diagnosis import Array, Block, GradcheckReport, Kink, diagnose
+from .gradcheck_report import Array, Block, GradcheckReport, Kink, diagnose
 
 
 def gradcheck(

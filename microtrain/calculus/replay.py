@@ -24,8 +24,8 @@ from .batching import Batch, NotBatchable
 
 Array = np.ndarray[Any, Any]
 CACHE = 1 << 18  # bytes of the largest batch on the way
-CHECKED = 3  # points at which the first replays are compared with real calls,
-FIRST = 3  # which are so many; later ones are compared at one point, each time another
+FIRST = 3  # so many replays are compared with real calls at several points; later ones at one point, each time another
+CHECKED = 3  # how many those several points are
 SAME = 1e-9  # relative to the largest value
 
 

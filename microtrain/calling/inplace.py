@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.node import memory_of
 from ..engine.views import reshape_in_place
 from ..errors import InplaceError
-from ..ops.indexing import add_at, put
+from ..ops.indexing import add_at, setitem_row
 from ..ops.joining import along
 from ..ops.primitive import operation
 from ..ops.shapes import normalise_dim, squeeze, t, transpose, unsqueeze
@@ -67,7 +67,7 @@ def fill_diagonal_(self: Any, fill_value: Any) -> Any:
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """input, with the slices of `source` in the place of those at these numbers along an axis."""
     numbers = index._data if isinstance(index, Tensor) else index
-    return put(input, source, index=along(normalise_dim(dim, input.ndim), numbers))
+    return setitem_row(input, source, index=along(normalise_dim(dim, input.ndim), numbers))
 
 
 @operation(inplace=True)
@@ -75,7 +75,7 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     """input with `values` at `input[indices]`; with `accumulate` they are added, several to one place if need be."""
     where = tuple(index._data if isinstance(index, Tensor) else index for index in indices)
     if not accumulate:
-        return put(input, values, index=where)
+        return setitem_row(input, values, index=where)
     spread = values if isinstance(values, Tensor) else Tensor(values)
     places = np.broadcast_to(np.False_, input.shape)[where].shape
     return input + add_at(spread.to(input.dtype).expand(*places), shape=input.shape, index=where)

@@ -12,10 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NotDifferentiableError
-from ..ops import linalg
+from ..errors import ArgumentError, NotDifferentiableError, ShapeError
+from ..functions.arranging import equal_parts
+from ..functions.norms import norm
+from ..ops import arithmetic, special
 from ..ops.arithmetic import mul
-from ..ops.primitive import FUNCTIONS, METHODS
+from ..ops.primitive import FUNCTIONS, METHODS, Primitive
+from ..ops.products import matmul
+from ..ops.shapes import normalise_dim
+from ..tensor import Tensor
 
 
 def _reduction(name: str) -> Callable[..., Any]:
@@ -39,13 +44,72 @@ def _dot(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return mul(a, b)
     if np.ndim(b) > 2:
-        raise NotDifferentiableError("np.dot of tensors with more than two axes.", fix="Use matmul (@) or mt.einsum.")
-    return linalg.matmul(a, b)
+        return FUNCTIONS["tensordot"](a, b, ([-1], [-2]))
+    return matmul(a, b)
 
 
 def _all_of(name: str) -> Callable[..., Any]:
     """The same parameters, by position."""
     return lambda a, *others: FUNCTIONS[name](a, *others)
+
+
+def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if not copy:
+        raise NotDifferentiableError("np.nan_to_num(copy=False) of a tensor.", fix="Use x.nan_to_num_().")
+    return FUNCTIONS["nan_to_num"](x, nan, posinf, neginf)
+
+
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: float = 0) -> Any:
+    """NumPy counts the axes from the first, PyTorch from the last."""
+    if mode != "constant":
+        if array.requires_grad:
+            raise NotDifferentiableError(
+                f"np.pad(mode={mode!r}) of a tensor that requires grad.", fix="Use mt.nn.functional.pad."
+            )
+        return np.pad(array.numpy(), pad_width, mode)
+    try:
+        pairs = np.broadcast_to(pad_width, (array.ndim, 2))[::-1]
+    except ValueError:
+        raise ArgumentError(
+            f"np.pad(): pad_width is {pad_width!r} for an array of shape {array.shape}.",
+            "It is one number, a pair (before, after), or a pair for each axis.",
+        ) from None
+    return FUNCTIONS["pad"](array, pairs.reshape(-1).tolist(), mode, constant_values)
+
+
+def _parts(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    return list(FUNCTIONS["tensor_split"](ary, indices_or_sections, axis))
+
+
+def _equal_parts(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    return list(equal_parts(ary, indices_or_sections, normalise_dim(axis, ary.ndim), "np.split()"))
+
+
+def _average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
+    if weights is None:
+        return FUNCTIONS["mean"](a, axis, keepdims)
+    a, weights = _each([a, weights])
+    if np.shape(weights) != np.shape(a):
+        raise ShapeError(
+            f"np.average(): weights of shape {np.shape(weights)} for numbers of shape {np.shape(a)}.",
+            fix="Reshape the weights, so that they say which axis they belong to.",
+        )
+    total = FUNCTIONS["sum"]
+    return total(a * weights, axis, keepdims) / total(weights, axis, keepdims)
+
+
+def _each(arrays: Any) -> list[Any]:
+    """Several arrays, some of them perhaps lists of numbers, as tensors."""
+    return [x if isinstance(x, Tensor) else Tensor(np.asarray(x)) for x in arrays]
+
+
+def _concatenate(arrays: Any, axis: int | None = 0) -> Any:
+    each = _each(arrays)
+    return FUNCTIONS["cat"]([x.reshape(-1) for x in each] if axis is None else each, axis or 0)
+
+
+def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    return _concatenate([arr, values], axis)
 
 
 def _round(a: Any, decimals: int = 0) -> Any:
@@ -56,11 +120,15 @@ def _repeat(a: Any, repeats: int, axis: int | None = None) -> Any:
     return FUNCTIONS["repeat_interleave"](a, repeats, axis)
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    from ..linalg import norm  # on a floor above this one
-
-    return norm(x, ord, axis, keepdims)
-
+# NumPy's other names for elementwise functions: the row
+UFUNCS: dict[np.ufunc, Primitive] = {
+    np.fabs: arithmetic.abs,
+    np.conjugate: arithmetic.positive,
+    np.deg2rad: special.deg2rad,
+    np.radians: special.deg2rad,
+    np.rad2deg: special.rad2deg,
+    np.degrees: special.rad2deg,
+}
 
 # NumPy's function: ours
 SAME: dict[Any, Callable[..., Any]] = {
@@ -82,11 +150,11 @@ SAME: dict[Any, Callable[..., Any]] = {
     np.where: lambda condition, x=None, y=None: FUNCTIONS["where"](condition, x, y),
     np.sort: lambda a, axis=-1: FUNCTIONS["sort"](a, axis).values,
     np.argsort: lambda a, axis=-1: FUNCTIONS["argsort"](a, axis),
-    np.concatenate: lambda arrays, axis=0: FUNCTIONS["cat"](arrays, axis),
-    np.stack: lambda arrays, axis=0: FUNCTIONS["stack"](arrays, axis),
-    np.vstack: _all_of("vstack"),
-    np.hstack: _all_of("hstack"),
-    np.column_stack: _all_of("column_stack"),
+    np.concatenate: _concatenate,
+    np.stack: lambda arrays, axis=0: FUNCTIONS["stack"](_each(arrays), axis),
+    np.vstack: lambda tup: FUNCTIONS["vstack"](_each(tup)),
+    np.hstack: lambda tup: FUNCTIONS["hstack"](_each(tup)),
+    np.column_stack: lambda tup: FUNCTIONS["column_stack"](_each(tup)),
     np.reshape: lambda a, shape: FUNCTIONS["reshape"](a, shape),
     np.ravel: _all_of("flatten"),
     np.squeeze: lambda a, axis=None: FUNCTIONS["squeeze"](a, axis),
@@ -99,9 +167,29 @@ SAME: dict[Any, Callable[..., Any]] = {
     np.roll: lambda a, shift, axis=None: FUNCTIONS["roll"](a, shift, axis),
     np.tile: lambda A, reps: FUNCTIONS["tile"](A, reps),
     np.repeat: _repeat,
+    np.flipud: _all_of("flipud"),
+    np.fliplr: _all_of("fliplr"),
+    np.rot90: lambda m, k=1, axes=(0, 1): FUNCTIONS["rot90"](m, k, axes),
+    np.split: _equal_parts,
+    np.array_split: _parts,
+    np.vsplit: lambda ary, indices_or_sections: list(FUNCTIONS["vsplit"](ary, indices_or_sections)),
+    np.hsplit: lambda ary, indices_or_sections: list(FUNCTIONS["hsplit"](ary, indices_or_sections)),
+    np.append: _append,
+    np.pad: _pad,
+    np.dstack: lambda tup: FUNCTIONS["dstack"](_each(tup)),
+    np.atleast_1d: _all_of("atleast_1d"),
+    np.atleast_2d: _all_of("atleast_2d"),
+    np.atleast_3d: _all_of("atleast_3d"),
+    np.meshgrid: lambda *xi, indexing="xy": FUNCTIONS["meshgrid"](*xi, indexing=indexing),
+    np.average: _average,
+    np.nansum: _reduction("nansum"),
+    np.nanmean: _reduction("nanmean"),
+    np.nan_to_num: _nan_to_num,
+    np.real: lambda val: val,
+    np.sinc: _all_of("sinc"),
     np.diag: lambda v, k=0: FUNCTIONS["diag"](v, k),
     np.diagonal: lambda a, offset=0, axis1=0, axis2=1: FUNCTIONS["diagonal"](a, offset, axis1, axis2),
-    np.trace: _all_of("trace"),
+    np.trace: lambda a, offset=0, axis1=0, axis2=1: FUNCTIONS["diagonal"](a, offset, axis1, axis2).sum(-1),
     np.tril: lambda m, k=0: FUNCTIONS["tril"](m, k),
     np.triu: lambda m, k=0: FUNCTIONS["triu"](m, k),
     np.outer: lambda a, b: FUNCTIONS["outer"](a.reshape(-1), b.reshape(-1)),
@@ -109,17 +197,23 @@ SAME: dict[Any, Callable[..., Any]] = {
     np.inner: _all_of("inner"),
     np.kron: _all_of("kron"),
     np.cross: _all_of("cross"),
+    np.vdot: lambda a, b: _dot(a.reshape(-1), b.reshape(-1)),
     np.diff: lambda a, n=1, axis=-1: FUNCTIONS["diff"](a, n, axis),
-    np.tensordot: lambda a, b, axes=2: FUNCTIONS["tensordot"](a, b, axes),
+    np.tensordot: lambda a, b, axes=2: FUNCTIONS["tensordot"](
+        a, b, axes if isinstance(axes, int) else [[d] if isinstance(d, int) else d for d in axes]
+    ),
     np.einsum: lambda subscripts, *operands: FUNCTIONS["einsum"](subscripts, *operands),
     np.take_along_axis: lambda arr, indices, axis: FUNCTIONS["take_along_dim"](arr, indices, axis),
     np.quantile: lambda a, q, axis=None, keepdims=False: FUNCTIONS["quantile"](a, q, axis, keepdims),
     np.astype: lambda x, dtype: METHODS["to"](x, dtype),
-    np.linalg.norm: _norm,
+    np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: norm(x, ord, axis, keepdims),
     np.linalg.inv: _all_of("inv"),
     np.linalg.det: _all_of("det"),
     np.linalg.slogdet: _all_of("slogdet"),
     np.linalg.solve: _all_of("solve"),
     np.linalg.cholesky: _all_of("cholesky"),
     np.linalg.eigvalsh: _all_of("eigvalsh"),
+    np.linalg.eigh: _all_of("eigh"),
+    np.linalg.matrix_power: _all_of("matrix_power"),
+    np.linalg.multi_dot: lambda arrays: FUNCTIONS["chain_matmul"](*arrays),
 }

@@ -14,15 +14,15 @@ import numpy as np
 
 from ..errors import NotDifferentiableError
 from ..formula import F
-from ..ops import linalg
 from ..ops.primitive import FUNCTIONS
+from ..ops.products import matmul
 from ..tensor import Tensor, wrap
-from .numpy_functions import SAME
+from .numpy_functions import SAME, UFUNCS
 
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """`np.exp(t)` and `array + t` come here."""
-    row = linalg.matmul if ufunc is np.matmul else F._row_of(ufunc)
+    row = matmul if ufunc is np.matmul else F._row_of(ufunc) or UFUNCS.get(ufunc)
     if row is not None and method == "__call__" and not options:
         return Tensor.apply(row, *inputs)
     what = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")

@@ -17,12 +17,12 @@ from ..engine.recording import MODE
 from ..errors import DtypeError, MicrotrainError
 from ..formula import Operand
 from ..functions import arranging, composed, counting, sampling, statistics, typed  # noqa: F401
-from ..ops import arithmetic, comparison, indexing, linalg, shapes
+from ..ops import arithmetic, comparison, indexing, products, shapes
 from ..ops.primitive import FUNCTIONS, INPLACE, METHODS, Primitive
 from ..show import short
 from ..tensor import Tensor, wrap
 from . import inplace  # noqa: F401
-from .complaints import explain_failure
+from .failures import explain_failure
 from .numpy_protocol import array_function, array_ufunc
 from .signatures import FOREIGN, explained, first_name, inputs_of, refuse_call
 
@@ -36,14 +36,17 @@ BINARY = {
     "floordiv": arithmetic.floor_divide,
     "mod": arithmetic.remainder,
     "pow": arithmetic.pow,
-    "matmul": linalg.matmul,
+    "matmul": products.matmul,
     "and": comparison.bitwise_and,
     "or": comparison.bitwise_or,
     "xor": comparison.bitwise_xor,
+    "lshift": comparison.bitwise_left_shift,
+    "rshift": comparison.bitwise_right_shift,
 }
 SYMBOLS = {
     "add": "+=", "sub": "-=", "mul": "*=", "truediv": "/=", "floordiv": "//=", "mod": "%=", "pow": "**=",
     "matmul": "@=", "and": "&=", "or": "|=", "xor": "^=",
+    "lshift": "<<=", "rshift": ">>=",
 }  # fmt: skip
 COMPARISON = {
     "eq": comparison.eq,
@@ -154,9 +157,15 @@ def _described(row: Primitive) -> str:
 
 
 def _called(name: str, function: Callable[..., Any], owner: str = "") -> Callable[..., Any]:
-    """The function under its public name."""
+    """The function under its public name, in tracebacks too."""
+    function.__code__ = function.__code__.replace(co_name=name)
     function.__name__, function.__qualname__, function.__module__ = name, owner + name, "microtrain"
     return function
+
+
+def _special(name: str, method: Callable[..., Any]) -> None:
+    """Give `Tensor` what Python calls for an operator."""
+    setattr(Tensor, name, _called(name, method, "Tensor."))
 
 
 def _with_tensors(args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
@@ -175,11 +184,18 @@ def _with_tensors(args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
 
 
 def _getitem(self: Tensor, index: Any) -> Any:
-    return indexing.get_part(self, _plain_index(index, self))
+    index = _plain_index(index, self)
+    steps = indexing.numbers_first(index) if type(index) is tuple else None
+    if steps is not None:
+        self, index = indexing.get_part(self, steps[0]), steps[1]
+    return indexing.get_part(self, index)
 
 
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
     index = _plain_index(index, self)
+    steps = indexing.numbers_first(index) if type(index) is tuple else None
+    if steps is not None:
+        self, index = indexing.get_part(self, steps[0]), steps[1]
     if not isinstance(value, Tensor):
         if value is None:
             raise DtypeError("None can't be written into a tensor.", fix="For what is missing there is float('nan').")
@@ -197,14 +213,14 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     if mode.listeners or (mode.grad and (tracked or self.requires_grad)):
         if tracked:
             value = _without_leading_ones(value, self._data[index])
-        self.overwrite(Tensor.apply(indexing.put, self, value, index=index), "setitem")
+        self.overwrite(Tensor.apply(indexing.setitem_row, self, value, index=index), "setitem")
         return
     memory = views.writable(self, "setitem")  # nothing to record
     try:
         memory[index] = value._data if isinstance(value, Tensor) else value
     except (ValueError, TypeError, IndexError) as error:
-        raise explain_failure(indexing.put, [memory, value], {"index": index}, error) from None
-    views.written(self, "setitem", 3)
+        raise explain_failure(indexing.setitem_row, [memory, value], {"index": index}, error) from None
+    views.count_write(self, "setitem", 3)
 
 
 def _same_memory(a: np.ndarray[Any, Any], b: Any) -> bool:
@@ -247,11 +263,11 @@ def _plain_index(index: Any, tensor: Tensor) -> Any:
 def install() -> dict[str, Callable[..., Any]]:
     """Set everything on `Tensor`; returns the public functions by name."""
     for name, row in BINARY.items():
-        setattr(Tensor, f"__{name}__", _binary(row))
-        setattr(Tensor, f"__r{name}__", _reflected(row))
-        setattr(Tensor, f"__i{name}__", _inplace(row, SYMBOLS[name]))
+        _special(f"__{name}__", _binary(row))
+        _special(f"__r{name}__", _reflected(row))
+        _special(f"__i{name}__", _inplace(row, SYMBOLS[name]))
     for name, row in COMPARISON.items():
-        setattr(Tensor, f"__{name}__", _binary(row))
+        _special(f"__{name}__", _binary(row))
     for name, row in UNARY.items():
         setattr(Tensor, f"__{name}__", _method(f"__{name}__", row))
     for name, function in METHODS.items():

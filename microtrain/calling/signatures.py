@@ -15,7 +15,7 @@ from ..show import short
 
 def input_names(row: Primitive) -> tuple[str, ...]:
     """What PyTorch calls the inputs of an elementwise operation (in formulas they are x, or a and b)."""
-    return ("input", "exponent" if row.name == "pow" else "other")[: len(row.inputs)]
+    return ("input", {"pow": "exponent", "heaviside": "values"}.get(row.name, "other"))[: len(row.inputs)]
 
 
 def first_name(function: Callable[..., Any]) -> str:

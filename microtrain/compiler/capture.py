@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..custom.function_call import FunctionCall
 from ..engine.recording import listen
 from ..engine.sites import call_site
 from ..errors import CompileError
@@ -65,7 +66,7 @@ class Recorder(Derivatives):
 
     def forward(self, primitive: Any, inputs: Any, params: dict[str, Any], output: Any, node: Any) -> None:
         """An operation was done."""
-        if type(primitive).__name__ == "Call":
+        if isinstance(primitive, FunctionCall):
             raise self.refusal(
                 f"'{primitive.name}' is a Function of your own.",
                 "Its forward and backward are Python code, which the compiled step can't contain.",

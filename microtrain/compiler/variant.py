@@ -153,10 +153,10 @@ class Variant(Pieces):
             memory.version += 1
             memory.writer = writer
         for update in self.updates:
-            update.bucket.told = False
+            update.bucket.written_back = False
         for optimizer in self.optimizers:
             if optimizer._seen:
-                optimizer.tell()
+                optimizer.write_back()
         for leaf, _ in self.grads_in:
             memory_of(leaf._grad).version += 1
 

@@ -67,7 +67,7 @@ class Watch:
                 unchanged += [f"{s}[{name!r}] is {x(value)}" for name, value in pieces]
             tests.append(f"(not {o}._seen or {' and '.join(unchanged)})")
             if buckets.others:
-                tests.append(f"not {x(buckets)}.late()")
+                tests.append(f"not {x(buckets)}.new_gradients()")
         tests += self.guards.tests(x)
         names = ", ".join(["mode", *(f"x{k}" for k in range(len(given)))])
         namespace: dict[str, Any] = {}
@@ -102,7 +102,7 @@ class Watch:
                 return False
             if group.get("maximize", False) != update.negate or len(optimizer.param_groups) != count:
                 return False
-            if buckets.late():
+            if buckets.new_gradients():
                 return False
         self.changed = self.guards.changed()
         if self.changed:

@@ -14,10 +14,10 @@ import numpy as np
 from ..errors import ArgumentError, DtypeError, GraphError, ShapeError
 from ..show import short
 from ..tensor import Tensor, wrap
-from .calls import ended
-from .node import SMALL, Memory, Node, serial
+from .calls import mark_call
+from .node import SMALL, Node, serial
 from .recording import MODE, Mode
-from .views import written
+from .views import count_write
 from .walk import walk
 
 
@@ -102,7 +102,7 @@ def _accumulate(tensor: Tensor, g: Any, create_graph: bool) -> None:
         memory = before._array()
         if memory.flags.writeable:
             np.add(memory, g, out=memory)
-            written(before, "backward")
+            count_write(before, "backward")
         else:
             tensor._grad = wrap(memory + g)
 
@@ -132,7 +132,7 @@ def differentiate(
             seeds,
             targets=None if inputs is None else [x.grad_fn or x for x in inputs],
             retain_graph=create_graph if retain_graph is None else retain_graph,
-            rebuild=_rebuild if create_graph else None,
+            create_graph=create_graph,
         )
         for at, g in found.items():
             if type(at) is Node:
@@ -142,7 +142,7 @@ def differentiate(
                     g = hook(g)  # noqa: PLW2901
                 found[at] = g.clone() if isinstance(g, Tensor) else np.array(g)[()]  # the hook may have kept it
         if create_graph:
-            ended("backward", since, found)
+            mark_call("backward", since, found)
     finally:
         MODE.set(before)
     for listener in before.listeners:
@@ -184,15 +184,6 @@ def _seed(output: Any, gradient: Any, create_graph: bool) -> Any:
         return np.asarray(data).astype(output.dtype)[()]
     # Nothing writes to a gradient on its way, and what arrives at a leaf is copied; but nodes remember small ones.
     return data.astype(output.dtype, copy=data.size <= SMALL)
-
-
-def _rebuild(data: Any, origin: Any, memory: Memory | None) -> Any:
-    """A kept array as the tensor it was: with the node or the leaf that it came from."""
-    if isinstance(origin, Tensor) or not isinstance(data, (np.ndarray, np.generic)):
-        return data if origin is None else origin
-    output = wrap(data)
-    output._node, output._tracked, output._memory = origin, origin is not None, memory
-    return output
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from ..tensor import Tensor
 
 
-def ended(owner: Any, since: int, output: Any) -> None:
+def mark_call(owner: Any, since: int, output: Any) -> None:
     """Mark what came out of a call of `owner`, which began when the serial number was `since`."""
     if isinstance(output, Tensor):
         node = output._node
@@ -21,7 +21,7 @@ def ended(owner: Any, since: int, output: Any) -> None:
             node.calls += ((name, since),)
     elif isinstance(output, (tuple, list)):
         for each in output:
-            ended(owner, since, each)
+            mark_call(owner, since, each)
     elif isinstance(output, dict):
         for each in output.values():
-            ended(owner, since, each)
+            mark_call(owner, since, each)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import GraphError, InplaceError
-from ..ops.primitive import Plan, Primitive
+from ..ops.plan import Plan
+from ..ops.primitive import Primitive
 from .sites import Site, call_site, site_of
 
 
@@ -59,9 +60,9 @@ class Node:
     """One operation that was done, with what its backward pass needs."""
 
     __slots__ = (
-        "__weakref__", "_apart", "_born", "_code", "_instruction", "_memory", "_versions", "_watched_others",
-        "calls", "dtype", "grad", "hooks", "keeper", "kept", "name", "others", "params", "parents", "plan",
-        "primitive", "serial", "shape", "value",
+        "__weakref__", "_code", "_instruction", "_memory", "_output_copied", "_output_version", "_versions",
+        "_watched_others", "calls", "dtype", "grad", "hooks", "keeper", "kept", "name", "others", "params", "parents",
+        "plan", "primitive", "serial", "shape", "value",
     )  # fmt: skip
 
     hooks: list[Callable[[Any], Any]] | None  # of the tensor that came out; a list too if `keeper` is set
@@ -72,8 +73,8 @@ class Node:
     others: tuple[Any, ...]  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
     calls: tuple[tuple[Any, int], ...]  # those that ended here: (the module, weakly, and when it began)
     _memory: Memory | None  # of the output
-    _born: int  # the version of that memory when this node made the output
-    _apart: bool  # was the output copied into that memory, so that what is kept of it stays as it is?
+    _output_version: int  # the version of that memory when this node made the output
+    _output_copied: bool  # was the output copied into that memory, so that what is kept of it stays as it is?
     _versions: tuple[int, ...] | None  # of what was kept, if some were not 0; -1 for what is a copy
     _watched_others: list[tuple[Memory, int, int]] | None  # (memory, version, place) of kept tensors without a parent
 
@@ -93,8 +94,8 @@ class Node:
         self.hooks = self.keeper = self.value = self.grad = self._memory = self._versions = self._watched_others = None
         self.name = ""
         self.others = self.calls = ()
-        self._born = 0
-        self._apart = False
+        self._output_version = 0
+        self._output_copied = False
         if len(origins) != len(plan.wanted):  # some inputs require grad, but there is no derivative in them
             origins = [inputs[i]._node or inputs[i] for i in plan.wanted]
         self.parents = parents = tuple(origins)  # for each wanted input: its node, or the leaf tensor itself
@@ -104,7 +105,7 @@ class Node:
                 self._versions = tuple([p._memory.version if p._memory else 0 for p in parents])
                 break
         for place, i in plan.kept_others:
-            if hasattr(inputs[i], "_memory"):
+            if hasattr(inputs[i], "_memory"):  # a tensor
                 memory = memory_of(inputs[i])
                 self._watched_others = [*(self._watched_others or ()), (memory, memory.version, place)]
             elif isinstance(inputs[i], np.ndarray):
@@ -152,7 +153,7 @@ class Node:
         if ours:
             self._watched_others = [c for c in self._watched_others or () if c[0] is not memory]
 
-    def check(self) -> Any:
+    def checked_kept(self) -> Any:
         """What was kept, after making sure that it still is what it was."""
         if self.kept is None:
             raise GraphError(
@@ -170,8 +171,8 @@ class Node:
         if (
             self.plan.keeps_output
             and self._memory is not None
-            and self._memory.version != self._born
-            and not self._apart
+            and self._memory.version != self._output_version
+            and not self._output_copied
         ):
             raise self._overwritten(self._memory, -1)
         if self._watched_others is not None:

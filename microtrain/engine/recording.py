@@ -135,18 +135,23 @@ def is_grad_enabled() -> bool:
 
 @contextlib.contextmanager
 def listen(listener: Any) -> Iterator[Any]:
-    """Tell `listener` about every operation inside the block.
+    """Tell `listener` about every operation inside the block. It has these methods, the first two in any case:
 
-    It has the methods `forward(primitive, inputs, params, output, node)`, called after each operation (`node` is None
-    when nothing is recorded), and `backward(node, slot, upstream, gradient)`, called for each edge of the backward
-    pass. If it also has `write(tensor, new, what)`, that is called when `tensor` was overwritten with the values and
-    the history of `new`, the result of an operation. Three more that it may have: `begin(outputs, seeds)` and `end()`,
-    called around a backward pass, and `update(optimizer, bucket, gradients, hyper, negate)`, called before an optimizer
-    writes to the parameters of a bucket; and `read(tensor)`, called when the program looks at values (`item()`, `if`).
-    The compiler also has `found(gradients)` for what a backward pass gave, `accumulate(tensor, gradient, create_graph)`
-    before it goes into `tensor.grad`, `drawn(function, args, kwargs, result)` after a random draw,
-    `called(function, args)` for what is to be done in Python in each step, and `copied(index, array)` when an index was
-    copied.
+    forward(primitive, inputs, params, output, node)    after an operation; `node` is None if it is not recorded
+    backward(node, slot, upstream, gradient)            after one vjp: `gradient` goes to `node.parents[slot]`
+    write(tensor, new, what)                            after `tensor` got the values and the history of `new` in place
+    begin(outputs, seeds)                               before a backward pass
+    end()                                               after a backward pass
+    read(tensor)                                        before the program sees values (`item()`, `if`)
+    update(optimizer, bucket, gradients, hyper, negate) before an optimizer writes to the parameters of a bucket
+
+    and the compiler's recorder also
+
+    found(gradients)                                    after a backward pass, before `end`: {leaf or node: gradient}
+    accumulate(tensor, gradient, create_graph)          before a gradient goes into `tensor.grad`
+    drawn(function, args, kwargs, result)               after random numbers were drawn
+    called(function, args)                              before what Python is to do in each step
+    copied(index, array)                                after an index was copied
     """
     before = MODE.get()
     MODE.set(Mode(before.grad, (*before.listeners, listener)))

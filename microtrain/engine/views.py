@@ -3,6 +3,16 @@
 A write goes to the memory at once; the graph follows. Each piece of memory counts its writes (`Memory`), so that nodes
 notice that a value they kept is gone. A tensor that is a view remembers what it is a view of: writing to the view makes
 the whole the result of that write, and a view that was taken before a write is taken again when it is next used.
+
+For example, with x a leaf that requires grad and `v = x * 1`:
+
+    p = v[:2]     `Tensor.apply` computes it, and `note_view` notes in p that it is v[:2] and shares v's memory
+    q = v[1:]     the same
+    p *= 10       is `overwrite(p, p * 10)`: `writable` asks whether it may be written, the numbers go into the memory,
+                  `count_write` counts one more write to it, and `take_history_with_bases` makes p the result of the
+                  multiplication and v the result of "write p over v[:2]" (the row `write_view`)
+    q.sum()       q was taken before that write: `refresh` takes v[1:] again, from the new v, so that the gradient
+                  of q[0] comes by way of the multiplication
 """
 
 from __future__ import annotations
@@ -29,11 +39,11 @@ class View(NamedTuple):
     base: Tensor
     primitive: Primitive
     params: dict[str, Any]
-    cut: bool  # taken from a tensor that requires grad, but under no_grad: it stays without a history
-    of: Any  # the base's array, to notice if the base was given another shape in place
+    without_history: bool  # taken from a tensor that requires grad, but under no_grad: so it stays
+    base_array: Any  # to notice if the base was given another shape in place
 
 
-def link(output: Tensor, base: Tensor, primitive: Primitive, params: dict[str, Any]) -> None:
+def note_view(output: Tensor, base: Tensor, primitive: Primitive, params: dict[str, Any]) -> None:
     """Note that `output` shares the memory of `base`, if it does."""
     data, owner = base._data, output._data.base
     if owner is not data and (owner is None or owner is not data.base) and output._data is not data:
@@ -52,17 +62,17 @@ def refresh(tensor: Tensor) -> None:
     for view in reversed(stale):
         assert view._view is not None and view._memory is not None
         view._view_version = view._memory.version
-        base, primitive, params, cut, of = view._view
+        base, primitive, params, without_history, base_array = view._view
         if base._memory is not view._memory:  # the base was given other memory: this is a tensor of its own now
             view._view = None
-        elif not cut:
-            _check_shape(base, of)
+        elif not without_history:
+            _check_shape(base, base_array)
             with grad_mode(True):
                 take_history(view, base.apply(primitive, base, **params))
 
 
-def written(tensor: Tensor, what: str, depth: int = 4) -> None:
-    """Note a write, for the nodes that keep this memory and the views of it; for `depth` see `call_site`."""
+def count_write(tensor: Tensor, what: str, depth: int = 4) -> None:
+    """Count a write, for the nodes that keep this memory and the views of it; for `depth` see `call_site`."""
     memory = memory_of(tensor)
     memory.version += 1
     memory.writer = (what, call_site(depth))
@@ -107,7 +117,7 @@ def overwrite(tensor: Tensor, new: Tensor, what: str, since: int | None = None) 
             fix="Convert the tensor first (x.float()), or use the form that makes a new tensor.",
         )
     if new._node is not None:
-        new._node._apart = True
+        new._node._output_copied = True
         nodes = {new._node}
         while nodes:  # what was made for this write must not lose its operands to it
             node = nodes.pop()
@@ -115,26 +125,26 @@ def overwrite(tensor: Tensor, new: Tensor, what: str, since: int | None = None) 
             if since is not None:
                 nodes.update(p for p in node.parents if type(p) is Node and p.serial > since)
     np.copyto(memory, new._data, casting="same_kind")
-    written(tensor, what)
+    count_write(tensor, what)
     mode = MODE.get()
     if mode.grad and (new._tracked or tensor._tracked):
-        adopt(tensor, new if new.dtype == tensor.dtype else new.to(tensor.dtype))
+        take_history_with_bases(tensor, new if new.dtype == tensor.dtype else new.to(tensor.dtype))
     for listener in mode.listeners:
         if hasattr(listener, "write"):
             listener.write(tensor, new, what)
     return tensor
 
 
-def adopt(tensor: Tensor, new: Tensor) -> None:
+def take_history_with_bases(tensor: Tensor, new: Tensor) -> None:
     """Take over the history of `new`, and hand it on to the tensors that this one is a view of."""
     take_history(tensor, new)
     piece = tensor
     while piece._view is not None and piece._memory is not None and piece._view.base._memory is piece._memory:
-        base, primitive, params, _, of = piece._view
-        _check_shape(base, of)
+        base, primitive, params, _, base_array = piece._view
+        _check_shape(base, base_array)
         version = piece._memory.version
-        piece._view, piece._view_version = View(base, primitive, params, False, of), version
-        base._view_version = version  # its history lacks this write alone, which follows
+        piece._view, piece._view_version = View(base, primitive, params, False, base_array), version
+        base._view_version = version  # not to be taken again: the next line gives it this write, all it lacks
         take_history(base, base.apply(write_view, base, piece, view=primitive, settings=params))
         piece = base
 
@@ -145,17 +155,18 @@ def take_history(tensor: Tensor, new: Tensor) -> None:
     tensor._node, tensor._tracked = node, _ = new._node, new._tracked
     if node is not None:
         node._memory = memory = memory_of(tensor)
-        node._born = memory.version
+        node._output_version = memory.version
         if before is not None and before.keeper is not None:  # retain_grad() goes on with the new value
             node.keeper, before.keeper = before.keeper, None
             node.hooks = node.hooks or []
 
 
-def _check_shape(base: Tensor, of: Any) -> None:
+def _check_shape(base: Tensor, base_array: Any) -> None:
     """Raise `InplaceError` if the tensor that a view was taken from has another shape by now."""
-    if base._data is not of:
+    if base._data is not base_array:
         raise InplaceError(
-            f"A view was taken from a tensor of shape {of.shape}, which then got the shape {base.shape} in place.",
+            f"A view was taken from a tensor of shape {base_array.shape}, which then got the shape {base.shape} "
+            "in place.",
             "After the write that followed, the view can't tell any more which elements are its own.",
             "Make a new tensor instead: x = x.unsqueeze(0) for x.unsqueeze_(0).",
         )

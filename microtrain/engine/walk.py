@@ -7,7 +7,7 @@ That is all the topological sorting there is: no recursion, no counting pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -17,20 +17,23 @@ from ..kernels import tier
 from ..kernels.memory import Lent
 from ..ops.arithmetic import add
 from ..ops.reductions import sum_to
-from .node import SMALL, Node
+from ..tensor import Tensor, wrap
+from .node import SMALL, Memory, Node
 from .quiet import quiet, restore
 from .recording import MODE
 
 
 class _NoGradient:
-    """What a vjp returns where no gradient flows at all (a Function's backward that returned None)."""
+    """What a vjp returns where no gradient flows at all (a Function's backward that returned None).
+
+    Its shape None equals no parent's, so the walk meets it where shapes differ, and else need not ask for it.
+    """
 
     shape = None
 
 
 NO_GRADIENT = _NoGradient()
 ALONE = (type(None), Lent)  # what an array that has its memory to itself is based on
-Rebuild = Callable[[Any, Any, Any], Any]
 
 
 def walk(
@@ -39,13 +42,14 @@ def walk(
     *,
     targets: Iterable[Any] | None = None,
     retain_graph: bool = False,
-    rebuild: Rebuild | None = None,
+    create_graph: bool = False,
 ) -> dict[Any, Any]:
     """Send `seeds` back from `roots` (nodes or leaf tensors); returns {node or leaf: gradient}.
 
     The answer has every leaf, or with `targets` only those nodes and leaves, and only the paths to them are walked. In
-    both cases it also has the nodes on the way whose tensors keep their gradient. With `rebuild(array, origin, memory)`
-    the kept arrays are turned back into tensors of the graph, so that the gradients can be differentiated in turn.
+    both cases it also has the nodes on the way whose tensors keep their gradient. With `create_graph` the seeds are
+    tensors, and the kept arrays are turned back into tensors of the graph, so that the gradients can be differentiated
+    in turn.
 
     Gradients of leaves are owned: nothing else shares their memory. Those of nodes are still shared.
     """
@@ -71,38 +75,49 @@ def walk(
     try:
         while heap:
             node = heappop(heap)[1]
-            g = gradients.pop(node)
+            g = gradients.pop(node)  # complete: all that used this node's output has been visited
+
+            # Hooks may replace the gradient; a tensor with retain_grad() gets it.
             if node.hooks is not None:
                 for hook in tuple(node.hooks):
                     g = hook(g)
                 if node.keeper is not None:
                     found[node] = g
-            raw = g if rebuild is None else g._data
+            raw = g._data if create_graph else g
             if raw.size <= SMALL:
-                node.grad = raw
+                node.grad = raw  # for pictures
+
+            # With targets, go on only where the path leads to one of them.
             if allowed is not None:
                 if node in wanted:  # type: ignore[operator]
                     found[node] = g
                 if allowed.isdisjoint(node.parents):
                     continue
-            kept = node.check() if rebuild is None else _as_tensors(node, rebuild)
+
+            # The chain rule: the row's vjp, once for each parent.
+            kept = _as_tensors(node) if create_graph else node.checked_kept()
             params, plan = node.params, node.plan
             for slot, parent in enumerate(node.parents):
                 if allowed is not None and parent not in allowed:
                     continue
                 gradient = plan.vjps[slot](g, kept, params)
+
+                # Undo broadcasting and conversion: the gradient gets the shape and dtype of the parent.
                 if gradient.shape != parent.shape:
                     if gradient is NO_GRADIENT:
                         continue
                     gradient = sum_to(gradient, parent.shape)
                 if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
                     gradient = gradient.astype(parent.dtype)
+
                 for listener in listeners:
                     listener.backward(node, slot, g, gradient)
+
+                # Add what arrived there earlier, on other paths; a node that is met for the first time is queued.
                 if parent in gradients:
                     total = None
                     if gradient.__class__ is np.ndarray and gradient.size >= tier.large:
-                        total = add.kernel((gradients[parent], gradient), {})  # type: ignore[misc]
+                        total = add.kernel((gradients[parent], gradient))  # type: ignore[misc]
                     gradients[parent] = gradients[parent] + gradient if total is None else total
                 elif type(parent) is Node:
                     gradients[parent] = gradient
@@ -142,12 +157,21 @@ def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
     return leading
 
 
-def _as_tensors(node: Node, rebuild: Rebuild) -> list[Any]:
+def _as_tensors(node: Node) -> list[Any]:
     """What a node kept, as tensors that know where they came from."""
-    kept = list(node.check())
+    kept = list(node.checked_kept())
     memories = {place: memory for memory, _, place in node._watched_others or ()}
     for at, (kind, _, slot) in enumerate(node.plan.keep):
         if kind in ("input", "output"):
             origin = node if kind == "output" else node.parents[slot] if slot >= 0 else None
-            kept[at] = rebuild(kept[at], origin, memories.get(at))
+            kept[at] = _rebuild(kept[at], origin, memories.get(at))
     return kept
+
+
+def _rebuild(data: Any, origin: Any, memory: Memory | None) -> Any:
+    """A kept array as the tensor it was: with the node or the leaf that it came from."""
+    if isinstance(origin, Tensor) or not isinstance(data, (np.ndarray, np.generic)):
+        return data if origin is None else origin
+    output = wrap(data)
+    output._node, output._tracked, output._memory = origin, origin is not None, memory
+    return output

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..engine.values import looked_at
 from ..errors import ArgumentError, ShapeError
 from ..ops.conversion import check_device
 from ..ops.diagonals import from_diagonal
-from ..ops.indexing import get_copy, get_view
+from ..ops.indexing import getitem_row, index_row
 from ..ops.joining import along, cat, hstack, pad, stack, vstack
 from ..ops.primitive import operation
 from ..ops.reductions import sum_to
-from ..ops.shapes import as_sizes, common_shape, flip, normalise_dim, permute, reshape
+from ..ops.shapes import as_sizes, common_shape, flip, normalise_dim, permute, reshape, whole_numbers
 from ..tensor import Tensor, wrap
 
 
@@ -108,7 +109,7 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     """All choices of r elements of a vector, as rows."""
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(choose(range(input.numel()), r)), dtype=np.int64).reshape(-1, r)
-    return get_copy(input, index=rows)
+    return index_row(input, index=rows)
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------
@@ -121,18 +122,19 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> Any:
     if input.ndim == 0:
         raise ShapeError("tensor_split() of a tensor without axes (shape ()).")
     n = input.shape[axis]
-    if isinstance(indices_or_sections, (int, np.integer)):
-        parts = int(indices_or_sections)
+    if isinstance(indices_or_sections, (int, np.integer)) or getattr(indices_or_sections, "ndim", 1) == 0:
+        (parts,) = whole_numbers([indices_or_sections], "The number of parts")
         if parts < 1:
             raise ArgumentError(f"tensor_split() into {parts} parts.")
         cuts = [n // parts * k + min(k, n % parts) for k in range(1, parts)]
     else:
         cuts = list(as_sizes((tuple(int(i) for i in indices_or_sections),), what="indices"))
     ends = [0, *cuts, n]
-    return tuple(get_view(input, index=along(axis, slice(a, b))) for a, b in itertools.pairwise(ends))
+    return tuple(getitem_row(input, index=along(axis, slice(a, b))) for a, b in itertools.pairwise(ends))
 
 
-def _equal_parts(input: Any, indices_or_sections: Any, axis: int, what: str) -> Any:
+def equal_parts(input: Any, indices_or_sections: Any, axis: int, what: str) -> Any:
+    """`tensor_split`; raises `ArgumentError` if a number of parts does not divide the length of the axis."""
     if input.ndim <= axis:
         raise ShapeError(f"{what} needs at least {axis + 1} axes, not shape {input.shape}.")
     if isinstance(indices_or_sections, int) and input.shape[axis] % max(1, indices_or_sections):
@@ -148,13 +150,13 @@ def vsplit(input: Any, indices_or_sections: Any) -> Any:
     """`tensor_split` along the first axis of two or more; into equal parts."""
     if input.ndim < 2:
         raise ShapeError(f"vsplit() needs at least two axes, not shape {input.shape}.")
-    return _equal_parts(input, indices_or_sections, 0, "vsplit()")
+    return equal_parts(input, indices_or_sections, 0, "vsplit()")
 
 
 @operation()
 def hsplit(input: Any, indices_or_sections: Any) -> Any:
     """`tensor_split` along the second axis (of a vector: the first); into equal parts."""
-    return _equal_parts(input, indices_or_sections, 0 if input.ndim == 1 else 1, "hsplit()")
+    return equal_parts(input, indices_or_sections, 0 if input.ndim == 1 else 1, "hsplit()")
 
 
 @operation()
@@ -165,7 +167,7 @@ def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
     if not 0 <= size <= n or step < 1:
         raise ArgumentError(f"unfold(): windows of {size} every {step} elements, along an axis of {n}.")
     starts = np.arange(0, n - size + 1, step)
-    windows = get_copy(input, index=along(axis, starts[:, None] + np.arange(size)))
+    windows = index_row(input, index=along(axis, starts[:, None] + np.arange(size)))
     return windows.movedim(axis + 1, -1)
 
 
@@ -205,11 +207,17 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
 
 
 @operation()
-def diag_embed(input: Any, offset: int = 0) -> Any:
-    """Vectors (the last axis) as the diagonals of matrices."""
+def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """Vectors (the last axis) as the diagonals of matrices, which lie along the axes dim1 and dim2 of the result."""
+    if input.ndim == 0:
+        raise ShapeError("diag_embed() of a tensor without axes (shape ()).")
     n = input.shape[-1] + abs(offset)
-    shape = (*input.shape[:-1], n, n)
-    return from_diagonal(input, shape=shape, offset=offset, dim1=len(shape) - 2, dim2=len(shape) - 1)
+    first, second = (normalise_dim(d, input.ndim + 1) for d in (dim1, dim2))
+    if first == second:
+        raise ArgumentError(f"diag_embed() of shape {input.shape}: dim1 {dim1} and dim2 {dim2} are the same axis.")
+    others = iter(input.shape[:-1])
+    shape = tuple(n if axis in (first, second) else next(others) for axis in range(input.ndim + 1))
+    return from_diagonal(input, shape=shape, offset=offset, dim1=first, dim2=second)
 
 
 @operation()
@@ -219,17 +227,17 @@ def diagflat(input: Any, offset: int = 0) -> Any:
 
 
 @operation(method=False)
-def tril_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Any:
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Any:
     """The indices (2, n) of the lower triangle of a row x col matrix."""
     check_device(device)
-    return wrap(np.array(np.tril_indices(row, offset, col)))
+    return wrap(np.array(np.tril_indices(row, offset, col), dtypes.parse(dtype) or dtypes.int64))
 
 
 @operation(method=False)
-def triu_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Any:
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Any:
     """The indices (2, n) of the upper triangle of a row x col matrix."""
     check_device(device)
-    return wrap(np.array(np.triu_indices(row, offset, col)))
+    return wrap(np.array(np.triu_indices(row, offset, col), dtypes.parse(dtype) or dtypes.int64))
 
 
 @operation(method=False)
@@ -250,5 +258,7 @@ def sum_to_size(input: Any, *size: Any) -> Any:
 @operation()
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """The powers of a vector's elements as columns, from the highest (or the lowest) on."""
+    if x.ndim != 1:
+        raise ShapeError(f"vander() takes a vector, not shape {x.shape}.", fix="linalg.vander takes batches of them.")
     powers = np.arange(x.shape[0] if N is None else N)
     return x.unsqueeze(-1) ** wrap(powers if increasing else powers[::-1].copy())

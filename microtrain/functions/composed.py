@@ -8,27 +8,33 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.values import looked_at
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..ops.arithmetic import clamp, div, sub
-from ..ops.comparison import choose
-from ..ops.exponential import log
-from ..ops.indexing import get_view, put
-from ..ops.joining import along
-from ..ops.linalg import matmul
+from ..ops.arithmetic import clamp, neg, sub
+from ..ops.comparison import where_row
+from ..ops.exponential import log, log1p
+from ..ops.indexing import getitem_row, setitem_row
+from ..ops.joining import along, cat
 from ..ops.primitive import operation
+from ..ops.products import matmul
 from ..ops.reductions import mean, std, var
-from ..ops.shapes import broadcast_to, common_shape, normalise_dim, reshape
+from ..ops.shapes import Dims, broadcast_to, common_shape, normalise_dim, reshape
 from ..tensor import Tensor, wrap
 
 # ---- products --------------------------------------------------------------------------------------------------------
 
 
+def _blend(input: Any, product: Any, beta: float, alpha: float) -> Any:
+    """beta * input + alpha * product; with beta = 0 not even a NaN of the input is seen."""
+    scaled = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return scaled + where_row(True, 0, input)
+    return (input if beta == 1 else input * beta) + scaled
+
+
 @operation(inplace=True)
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """beta * input + alpha * mat1 @ mat2."""
-    product = matmul(mat1, mat2)
-    return (input if beta == 1 else input * beta) + (product if alpha == 1 else product * alpha)
+    return _blend(input, matmul(mat1, mat2), beta, alpha)
 
 
 @operation(inplace=True)
@@ -61,10 +67,10 @@ def vdot(input: Any, other: Any) -> Any:
     return input.dot(other)
 
 
-@operation()
+@operation(inplace=True)
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """beta * input + alpha * the outer product of two vectors."""
-    return beta * input + alpha * vec1.outer(vec2)
+    return _blend(input, vec1.outer(vec2), beta, alpha)
 
 
 @operation(method=False)
@@ -133,8 +139,11 @@ def chain_matmul(*matrices: Any) -> Any:
 
 
 @operation(method=False)
-def cdist(x1: Any, x2: Any, p: float = 2.0) -> Any:
-    """The distance of each row of x1 (..., n, d) to each row of x2 (..., m, d): shape (..., n, m)."""
+def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> Any:
+    """The distance of each row of x1 (..., n, d) to each row of x2 (..., m, d): shape (..., n, m).
+
+    Always from the differences, which lose no digits; so `compute_mode` says nothing.
+    """
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
@@ -149,7 +158,7 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Any:
     start = start + size if start < 0 else start
     if not (start >= 0 and length >= 0 and start + length <= size):
         raise ArgumentError(f"narrow({dim}, {start}, {length}) of an axis of length {size}.")
-    return get_view(input, index=along(axis, slice(start, start + length)))
+    return getitem_row(input, index=along(axis, slice(start, start + length)))
 
 
 @operation()
@@ -159,13 +168,20 @@ def select(input: Any, dim: int, index: int) -> Any:
 
 
 @operation()
-def diff(input: Any, n: int = 1, dim: int = -1) -> Any:
-    """Differences of neighbours along an axis, n times."""
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Differences of neighbours along an axis, n times; with other tensors before and after `input` along it, if given.
+
+    Raises `ArgumentError` for a negative n.
+    """
     if input.ndim == 0:
         raise ShapeError("diff() of a tensor without axes (shape ()).")
+    if n < 0:
+        raise ArgumentError(f"diff(): n is {n}, and nothing can be done {n} times.")
+    axis = normalise_dim(dim, input.ndim)
+    parts = [x for x in (prepend, input, append) if x is not None]
+    input = cat(parts, axis) if len(parts) > 1 and n else input
     for _ in range(n):
-        axis = normalise_dim(dim, input.ndim)
-        input = get_view(input, index=along(axis, slice(1, None))) - get_view(input, index=along(axis, slice(-1)))
+        input = getitem_row(input, index=along(axis, slice(1, None))) - getitem_row(input, index=along(axis, slice(-1)))
     return input
 
 
@@ -185,7 +201,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """input, with one value at these numbers along an axis."""
     numbers = np.asarray(index._data if isinstance(index, Tensor) else index)
-    return put(input, value, index=along(normalise_dim(dim, input.ndim), numbers))
+    return setitem_row(input, value, index=along(normalise_dim(dim, input.ndim), numbers))
 
 
 # ---- elements --------------------------------------------------------------------------------------------------------
@@ -209,16 +225,16 @@ def nan_to_num(input: Any, nan: float | None = 0.0, posinf: float | None = None,
     if input.dtype.kind != "f":
         return input.clone()
     limits = np.finfo(input.dtype)
-    output = choose(input != input, 0.0 if nan is None else nan, input)
-    output = choose(output == np.inf, limits.max if posinf is None else posinf, output)
-    return choose(output == -np.inf, limits.min if neginf is None else neginf, output)
+    output = where_row(input != input, 0.0 if nan is None else nan, input)
+    output = where_row(output == np.inf, limits.max if posinf is None else posinf, output)
+    return where_row(output == -np.inf, limits.min if neginf is None else neginf, output)
 
 
 @operation(inplace=True)
 def logit(input: Any, eps: float | None = None) -> Any:
     """ln(p / (1 - p)), the inverse of sigmoid; with `eps`, p is first limited to [eps, 1 - eps]."""
     p = input if eps is None else clamp(input, eps, 1 - eps)
-    return log(div(p, sub(1, p)))
+    return sub(log(p), log1p(neg(p)))
 
 
 @operation()
@@ -231,15 +247,24 @@ def count_nonzero(input: Any, dim: Any = None) -> Any:
 
 
 @operation()
-def var_mean(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False) -> Any:
-    """(variance, mean)."""
-    return var(input, dim, unbiased, keepdim), mean(input, dim, keepdim)
+def var_mean(
+    input: Any, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Any:
+    """(variance, mean); see `var`."""
+    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, _axes(dim), keepdim)
+
+
+def _axes(dim: Any) -> Any:
+    """What `var` takes for dim: True and False mean all axes, and say `unbiased`."""
+    return None if isinstance(dim, bool) else dim
 
 
 @operation()
-def std_mean(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False) -> Any:
-    """(standard deviation, mean)."""
-    return std(input, dim, unbiased, keepdim), mean(input, dim, keepdim)
+def std_mean(
+    input: Any, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Any:
+    """(standard deviation, mean); see `var`."""
+    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, _axes(dim), keepdim)
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------

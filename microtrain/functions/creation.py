@@ -197,12 +197,13 @@ def _drawn(draw: Any, size: tuple[Any, ...], dtype: Any) -> np.ndarray[Any, Any]
 
 @drawing
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None,
 ) -> Tensor:  # fmt: skip
     """Random integers low ... high - 1: randint(high, size) or randint(low, high, size)."""
     if size is None:
         low, high, size = 0, low, high
+    low = 0 if low is None else low  # randint(high=10, size=(3,))
     if high is None or size is None:
         raise ArgumentError("randint() needs a bound and a shape: randint(10, (3,)).")
     low, high = int(low), int(high)
@@ -287,10 +288,10 @@ def randn_like(
 
 
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None,
-    device: Any = None, memory_format: Any = None,
+    input: Tensor, low: int | None = None, high: int | None = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
-    """Random integers in the shape and dtype of another tensor."""
+    """Random integers in the shape and dtype of another tensor: randint_like(x, high) or randint_like(x, low, high)."""
     if high is None:
-        low, high = 0, low
+        low, high = None, low
     return randint(low, high, input.shape, generator=generator, dtype=dtype or input.dtype, device=device)

@@ -9,28 +9,34 @@ import numpy as np
 from ..engine.values import looked_at
 from ..errors import ArgumentError, ShapeError
 from ..ops.arithmetic import clamp
-from ..ops.comparison import choose
+from ..ops.comparison import where_row
 from ..ops.exponential import exp, log
-from ..ops.extremes import ValuesAndIndices, amax, amin
-from ..ops.indexing import gather_along, get_view
+from ..ops.extremes import ValuesAndIndices, amax, amin, only_element, pick_along
+from ..ops.indexing import gather_row, getitem_row
 from ..ops.joining import along
 from ..ops.primitive import operation
-from ..ops.reductions import mean, sum as total
+from ..ops.reductions import kept, mean, sum as total
 from ..ops.scans import cumsum
 from ..ops.shapes import normalise_dim, reshape
 from ..ops.sorting import argsort, sort
 from ..tensor import Tensor, wrap
+
+
+def _tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(np.asarray(x))
+
 
 # ---- order -----------------------------------------------------------------------------------------------------------
 
 ROUNDINGS = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
-def _parts(q: Any) -> Any:
-    values = np.asarray(q.detach()._data if isinstance(q, Tensor) else q, dtype=float)
-    if values.ndim > 1 or not np.all((values >= 0) & (values <= 1)):
+def _parts(q: Any) -> Tensor:
+    """q as a tensor; it may require grad."""
+    parts = _tensor(q).to(np.float64)
+    if parts.ndim > 1 or not bool(((parts >= 0) & (parts <= 1)).all()):
         raise ArgumentError(f"quantile(): q is a number from 0 to 1, or a vector of them, not {q}.")
-    return values
+    return parts
 
 
 @operation()
@@ -39,9 +45,9 @@ def quantile(
 ) -> Any:
     """The value below which a part q of the elements lies, along an axis or of all.
 
-    For a vector q the result has a first axis of that length. Between two elements it interpolates; "lower", "higher",
-    "nearest" and "midpoint" are the other ways. Where there is a NaN the result is NaN. Raises `ArgumentError` for
-    q outside [0, 1] or another interpolation, `ShapeError` if there are no elements.
+    For a vector q the result has a first axis of that length; a gradient flows to q too. Between two elements it
+    interpolates; "lower", "higher", "nearest" and "midpoint" are the other ways. Where there is a NaN the result is
+    NaN. Raises `ArgumentError` for q outside [0, 1] or another interpolation, `ShapeError` if there are no elements.
     """
     if interpolation not in ROUNDINGS:
         raise ArgumentError(f"quantile(): interpolation is {interpolation!r}.", fix="Use " + ", ".join(ROUNDINGS) + ".")
@@ -51,18 +57,19 @@ def quantile(
     n = x.shape[axis] if x.ndim else 1
     if n == 0:
         raise ShapeError(f"quantile() of no elements: the tensor has shape {input.shape}.")
+    x = x if x.dtype.kind == "f" else x.to(np.float64)
     ordered = (sort(x, axis).values if x.ndim else x.reshape(1)).movedim(axis, 0)
     place = parts * (n - 1)
-    low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
+    low, high = place.detach().floor(), place.detach().ceil()
     weight = {
-        "linear": place - low, "lower": 0.0 * place, "higher": 0.0 * place + 1, "midpoint": 0.0 * place + 0.5,
-        "nearest": (np.round(place) > low) + 0.0,
+        "linear": place - low, "lower": 0 * low, "higher": 0 * low + 1, "midpoint": 0 * low + 0.5,
+        "nearest": place.detach().round() - low,
     }[interpolation]  # fmt: skip
-    below, above = ordered[low], ordered[high]
-    wide = wrap(np.asarray(weight, dtype=ordered.dtype).reshape(parts.shape + (1,) * (ordered.ndim - 1)))
+    below, above = ordered[low.long()], ordered[high.long()]
+    wide = weight.to(ordered.dtype).reshape(parts.shape + (1,) * (ordered.ndim - 1))
     result = below + wide * (above - below)
-    result = choose((ordered != ordered).any(0), np.nan, result)
-    if keepdim:
+    result = where_row((ordered != ordered).any(0), np.nan, result)
+    if keepdim and input.ndim:
         if dim is None:
             return result.reshape(*parts.shape, *[1] * input.ndim)
         return result.unsqueeze(axis + parts.ndim)
@@ -73,27 +80,32 @@ def quantile(
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """(value, index) of the k-th smallest element along an axis; k counts from 1."""
     axis = normalise_dim(dim, input.ndim)
-    if not 1 <= k <= input.shape[axis]:
-        raise ArgumentError(f"kthvalue(): there is no element number {k} among {input.shape[axis]} (the first is 1).")
-    indices = get_view(argsort(input, axis), index=along(axis, slice(k - 1, k)))
-    values = gather_along(input, indices, dim=axis)
-    return ValuesAndIndices(*((values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))))
+    n = input.shape[axis] if input.ndim else 1
+    if not 1 <= k <= n:
+        raise ArgumentError(f"kthvalue(): there is no element number {k} among {n} (the first is 1).")
+    if input.ndim == 0:
+        return only_element(input)
+    indices = getitem_row(argsort(input, axis), index=along(axis, slice(k - 1, k)))
+    return pick_along(input, indices, axis, keepdim)
 
 
 @operation()
 def mode(input: Any, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """(the most frequent value, where it stands last) along an axis; the smallest of equally frequent ones."""
     axis = normalise_dim(dim, input.ndim)
-    if input.numel() == 0 or input.ndim == 0:
-        raise ShapeError(f"mode() takes elements along an axis, not shape {input.shape}.")
+    if input.ndim == 0:
+        return only_element(input)
+    if input.shape[axis] == 0:
+        raise ShapeError(f"mode() of no elements: the tensor has shape {input.shape}.")
+    if input.numel() == 0:  # no row to look at
+        return pick_along(input, wrap(np.zeros(kept(input.shape, (axis,)), dtype=np.int64)), axis, keepdim)
 
     def last_of_most(row: Any) -> Any:
         values, counts = np.unique(row, return_counts=True)
         return np.flatnonzero(row == values[np.argmax(counts)])[-1:]
 
     indices = wrap(np.apply_along_axis(last_of_most, axis, looked_at(input)))
-    values = gather_along(input, indices, dim=axis)
-    return ValuesAndIndices(*((values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))))
+    return pick_along(input, indices, axis, keepdim)
 
 
 @operation()
@@ -123,7 +135,7 @@ def _running(input: Any, dim: int, best: Any) -> ValuesAndIndices:
     wide = tuple(-1 if k == axis else 1 for k in range(input.ndim))
     here = (raw == best.accumulate(raw, axis=axis)) | np.isnan(raw)  # the last of equal ones counts
     indices = wrap(np.maximum.accumulate(np.where(here, np.arange(raw.shape[axis]).reshape(wide), 0), axis=axis))
-    return ValuesAndIndices(gather_along(input, indices, dim=axis), indices)
+    return ValuesAndIndices(gather_row(input, indices, dim=axis), indices)
 
 
 @operation()
@@ -142,7 +154,7 @@ def cummin(input: Any, dim: int) -> ValuesAndIndices:
 def logcumsumexp(input: Any, dim: int) -> Any:
     """ln of the running sum of exp along an axis."""
     highest = input.detach().amax(dim, True) if input.numel() else input.detach()
-    highest = choose(highest.abs() == np.inf, 0, highest)
+    highest = where_row(highest.abs() == np.inf, 0, highest)
     return log(cumsum(exp(input - highest), dim)) + highest
 
 
@@ -150,25 +162,42 @@ def logcumsumexp(input: Any, dim: int) -> Any:
 
 
 @operation()
-def nansum(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum of the elements that are not NaN."""
-    return total(choose(input != input, 0, input), dim, keepdim)
+    return total(where_row(input != input, 0, input), dim, keepdim, dtype=dtype)
 
 
 @operation()
-def nanmean(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean of the elements that are not NaN."""
-    return nansum(input, dim, keepdim) / total(input == input, dim, keepdim)
+    sums = nansum(input, dim, keepdim, dtype=dtype)
+    count = total(input == input, dim, keepdim)
+    return sums / (count.to(sums.dtype) if sums.dtype.kind == "f" else count)
 
 
 @operation()
-def cov(input: Any, *, correction: float = 1) -> Any:
-    """The covariance matrix of the rows (variables) over the columns (observations); divides by n - correction."""
+def cov(input: Any, *, correction: float = 1, fweights: Any = None, aweights: Any = None) -> Any:
+    """The covariance matrix of the rows (variables) over the columns (observations); divides by n - correction.
+
+    `fweights` (whole numbers) says how often each observation occurred, `aweights` how much it counts. The divisor is
+    then sum w - correction * sum (w a) / sum w, with w the product of both and a the aweights (`numpy.cov`).
+    """
     if input.ndim > 2:
         raise ShapeError(f"cov() takes variables in rows and observations in columns, not shape {input.shape}.")
     x = input.reshape(1, -1) if input.ndim < 2 else input
-    apart = x - mean(x, 1, True)
-    return ((apart @ apart.mT) / max(0.0, x.shape[1] - correction)).squeeze()
+    if fweights is None and aweights is None:
+        apart = x - mean(x, 1, True)
+        return ((apart @ apart.mT) / max(0.0, x.shape[1] - correction)).squeeze()
+    ones = Tensor(np.ones(x.shape[1], dtype=x.dtype if x.dtype.kind == "f" else np.float64))
+    often, heavy = (ones if w is None else ones * _tensor(w).to(ones.dtype) for w in (fweights, aweights))
+    weights = often * heavy
+    if weights.shape != x.shape[1:] or bool((weights < 0).any()):
+        raise ShapeError(
+            f"cov(): weights of shape {weights.shape} for {x.shape[1]} observations; none may be negative."
+        )
+    apart = x - (x * weights).sum(1, keepdim=True) / weights.sum()
+    divisor = weights.sum() - correction * (weights * heavy).sum() / weights.sum()
+    return ((apart * weights) @ apart.mT / divisor).squeeze()
 
 
 @operation()
@@ -185,6 +214,9 @@ def corrcoef(input: Any) -> Any:
 def dist(input: Any, other: Any, p: float = 2) -> Any:
     """The p-norm of input - other."""
     return (input - other).norm(p)
+
+
+# ---- looking up ------------------------------------------------------------------------------------------------------
 
 
 @operation()
@@ -204,7 +236,7 @@ def _trapezoids(y: Any, x: Any, dx: float, dim: int) -> Any:
     heights = (y.narrow(axis, 0, n) + y.narrow(axis, y.shape[axis] - n, n)) / 2
     if x is None:
         return heights * dx
-    x = x if isinstance(x, Tensor) else Tensor(np.asarray(x))
+    x = _tensor(x)
     if x.ndim == 1:
         return heights * x.diff().reshape(*[-1 if k == axis else 1 for k in range(y.ndim)])
     return heights * x.diff(dim=axis)

@@ -23,14 +23,35 @@ _ARRAYS = {np.dtype(np.float64).num: "d", np.dtype(np.float32).num: "f", np.dtyp
 _NAMES = {"d": "float64", "f": "float32"}
 
 
-class Fused:
-    """The kernels of a formula: a row of the table (its value), or a function that can be read with symbols."""
+class _Kernels:
+    """The kernels of a formula, made when first asked for."""
 
     def __init__(self, name: str, formula: Any) -> None:
         self.name, self.formula = name, formula
         self.kernels: dict[str, Any] = {}  # by the kinds of the operands; None: NumPy does it
 
-    def __call__(self, operands: Sequence[Any], params: dict[str, Any]) -> Any:
+    def kernel_for(self, kinds: str) -> Any:
+        """The kernel for operands of these kinds, or None."""
+        try:
+            return self.kernels[kinds]
+        except KeyError:
+            kernel = self.kernels[kinds] = self.make(kinds)
+            return kernel
+
+    def give_up(self, kinds: str, error: KernelError) -> None:
+        """From now on NumPy computes operands of these kinds."""
+        give_up(error)
+        self.kernels[kinds] = None
+
+    def make(self, kinds: str) -> Any:
+        """A kernel for operands of these kinds, or None if there can't be one."""
+        raise NotImplementedError
+
+
+class Fused(_Kernels):
+    """The kernels of a formula: a row of the table (its value), or a function that can be read with symbols."""
+
+    def __call__(self, operands: Sequence[Any]) -> Any:
         """The value, or None if NumPy is to compute it. Some operand is an array of at least `tier.large` elements."""
         return self._run(operands, lambda kernel: kernel(operands))
 
@@ -54,24 +75,21 @@ class Fused:
         kinds, most = kinds_of(operands)
         if not kinds:
             return None
-        kernel = self.kernels.get(kinds, self)
-        if kernel is self:
-            kernel = self.kernels[kinds] = self.make(kinds)
+        kernel = self.kernel_for(kinds)
         if kernel is None or most < tier.least(kernel.source.plain):
             return None
         try:
             return run(kernel)
         except KernelError as error:
-            give_up(error)
-            self.kernels[kinds] = None
+            self.give_up(kinds, error)
         except (ValueError, OverflowError):
             pass  # shapes that do not go together, an integer that is no float: let NumPy say so
         return None
 
-    def gradient(self, g: Any, *rest: Any) -> Any:
+    def value(self, *operands: Any) -> Any:
         """The formula's value, by a kernel if possible, by NumPy else."""
-        value = self((g, *rest), {})
-        return self.formula(g, *rest) if value is None else value
+        value = self(operands)
+        return self.formula(*operands) if value is None else value
 
     def expression(self) -> tuple[list[Expr], Any]:
         """(symbols, expression) of the formula."""
@@ -85,7 +103,6 @@ class Fused:
             return symbols, Expr(row.name, row, tuple(symbols))
 
     def make(self, kinds: str) -> Any:
-        """The kernel for operands of these kinds, or None if there can't be one."""
         from .kernel import Kernel
         from .source import kernel_source
 
@@ -128,15 +145,15 @@ def kinds_with(fused: Fused, dtype: str) -> list[str]:
     return found
 
 
-class FusedUpdate:
+class FusedUpdate(_Kernels):
     """The kernels of an update rule: they write the new values over the old ones.
 
     The formula takes arrays (`names`: what is updated and the gradient, second) and then numbers.
     """
 
     def __init__(self, name: str, formula: Any, names: Sequence[str]) -> None:
-        self.name, self.formula, self.names = name, formula, list(names)
-        self.kernels: dict[str, Any] = {}
+        super().__init__(name, formula)
+        self.names = list(names)
 
     def __call__(self, p: Any, g: Any, state: Sequence[Any], hyper: Sequence[Any], memo: Any = None) -> bool:
         """Update p and the state in place; False if NumPy is to do it. `memo` is the caller's, for the next call."""
@@ -150,16 +167,13 @@ class FusedUpdate:
         kinds, most = kinds_of(operands)
         if not kinds:
             return False
-        kernel = self.kernels.get(kinds, self)
-        if kernel is self:
-            kernel = self.kernels[kinds] = self.make(kinds)
+        kernel = self.kernel_for(kinds)
         if kernel is None or most < tier.large_update or not _apart(operands[: len(self.names)]):
             return False
         try:
             kernel.write(operands, [])
         except KernelError as error:
-            give_up(error)
-            self.kernels[kinds] = None
+            self.give_up(kinds, error)
             return False
         from .repeated import Repeated
 

@@ -146,7 +146,7 @@ def _explain_row(row: Any) -> Explanation:
     fused = [("value", row.kernel)]
     for k, vjp in enumerate(row.vjps):
         if vjp is not None:
-            fused.append((f"derivative in {row.inputs[k]}", row.derivative(k)))
+            fused.append((f"derivative in {row.inputs[k]}", row.vjp_kernel(k)))
     formulas, parts, notes = [], [], []
     for what, one in fused:
         try:

@@ -32,7 +32,7 @@ def programs(everything: bool = False, dtypes: tuple[str, ...] = DTYPES) -> Iter
         for name, row in TABLE.items():
             if row.elementwise and row.kernel is not None and (everything or name in USUAL):
                 fused: list[Any] = [row.kernel]
-                fused += [row.derivative(k) for k, vjp in enumerate(row.vjps) if vjp is not None]
+                fused += [row.vjp_kernel(k) for k, vjp in enumerate(row.vjps) if vjp is not None]
                 for one in fused:
                     yield from _of(one, dtype)
         yield from _of_rules(dtype, everything)

@@ -11,14 +11,19 @@ from .layers import empty
 from .module import Module
 from .settings import chosen
 
+# those whose last argument is `inplace` in PyTorch: ReLU(True), LeakyReLU(0.2, True)
+INPLACE_BY_POSITION = ("ReLU", "ReLU6", "LeakyReLU", "ELU", "CELU", "SELU", "SiLU", "Mish", "Hardtanh")
+
 
 def _activation(name: str, function: str, **defaults: Any) -> type[Module]:
     """A module class that calls `F.function(input, *settings)`; the settings are the constructor's arguments."""
 
     def construct(self: Any, *args: Any, inplace: bool = False, **kwargs: Any) -> None:
         Module.__init__(self)
+        if name in INPLACE_BY_POSITION and len(args) == len(defaults) + 1 and isinstance(args[-1], bool):
+            *args, inplace = args  # type: ignore[assignment]
         self._settings, self.inplace = tuple(defaults), inplace
-        for key, value in chosen(name, defaults, args, kwargs).items():
+        for key, value in chosen(name, defaults, tuple(args), kwargs).items():
             setattr(self, key, value)
 
     of_tensors = getattr(Tensor, function)

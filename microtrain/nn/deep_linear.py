@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..ops.linalg import linear
+from ..ops.products import linear
 from ..random import Generator
 from ..tensor import Tensor
 from . import init as initial

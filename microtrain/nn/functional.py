@@ -11,10 +11,10 @@ import numpy as np
 
 from ..calling.operators import PUBLIC
 from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
-from ..ops.comparison import choose
-from ..ops.linalg import matmul
+from ..ops.comparison import where_row
 from ..ops.probability import softmax
-from ..ops.reductions import average, variance
+from ..ops.products import matmul
+from ..ops.reductions import mean_row, var_row
 from ..pytorch.missing import refuse
 from ..tensor import Tensor
 from .losses import *  # noqa: F403
@@ -56,6 +56,8 @@ def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Ten
     one outside 0 ... count - 1.
     """
     numbers = np.asarray(input._data if isinstance(input, Tensor) else input)
+    if weight.ndim != 2:
+        raise ShapeError(f"embedding() takes its rows out of a matrix, not out of shape {weight.shape}.")
     if numbers.dtype.kind not in "iu":
         raise DtypeError(f"embedding() takes integers, not {numbers.dtype}.", fix="Convert them: x.long().")
     if numbers.size and (numbers.min() < 0 or numbers.max() >= weight.shape[0]):
@@ -65,7 +67,7 @@ def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Ten
     if padding_idx is None:
         return rows
     padded = (numbers == _padding_row(padding_idx, weight.shape[0]))[..., None]
-    return choose(padded, rows.detach(), rows)  # type: ignore[no-any-return]
+    return where_row(padded, rows.detach(), rows)  # type: ignore[no-any-return]
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -90,8 +92,8 @@ def layer_norm(
     if not shape or input.shape[-len(shape) :] != shape:
         raise ShapeError(f"layer_norm(): the last axes of {input.shape} are not {shape}.")
     dim = tuple(range(input.ndim - len(shape), input.ndim))
-    spread = variance(input, dim=dim, keepdim=True, correction=0.0)
-    output = (input - average(input, dim=dim, keepdim=True)) * (spread + eps).rsqrt()
+    spread = var_row(input, dim=dim, keepdim=True, correction=0.0)
+    output = (input - mean_row(input, dim=dim, keepdim=True)) * (spread + eps).rsqrt()
     if weight is not None:
         output = output * weight
     return output if bias is None else output + bias  # type: ignore[no-any-return]
@@ -103,7 +105,8 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The cosine of the angle between vectors along an axis; each norm is taken as at least eps."""
+    """The cosine of the angle between vectors along an axis of their common shape; each norm is at least eps."""
+    x1, x2 = PUBLIC["broadcast_tensors"](x1, x2)
     lengths = x1.norm(2, dim).clamp(min=eps) * x2.norm(2, dim).clamp(min=eps)
     return (x1 * x2).sum(dim) / lengths
 
@@ -145,7 +148,7 @@ def attention_weights(
     if attn_mask is not None:
         if attn_mask.dtype.kind == "b":
             sees = attn_mask.any(-1, keepdims=True)  # softmax of nothing but -inf would be NaN
-            return choose(sees, softmax(choose(attn_mask | ~sees, scores, -np.inf), -1), 0.0)  # type: ignore[no-any-return]
+            return where_row(sees, softmax(where_row(attn_mask | ~sees, scores, -np.inf), -1), 0.0)  # type: ignore[no-any-return]
         scores = scores + attn_mask
     return softmax(scores, -1)  # type: ignore[no-any-return]
 

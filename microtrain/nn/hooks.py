@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..engine.function import Function
+from ..custom.function import Function
 from ..tensor import Tensor
 
 Gradients = tuple[Any, ...]

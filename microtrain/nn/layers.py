@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import get_default_dtype, parse
 from ..errors import ArgumentError, ShapeError
 from ..ops.conversion import check_device
-from ..ops.linalg import linear
+from ..ops.products import linear
 from ..random import Generator
 from ..tensor import Tensor
 from . import functional as F, init

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..ops.linalg import linear
 from ..ops.probability import binary_cross_entropy_with_logits, cross_entropy, softmax
+from ..ops.products import linear
 from ..random import Generator
 from ..tensor import Tensor
 from . import init

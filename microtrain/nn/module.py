@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..engine.backward import Handle
-from ..engine.calls import ended
+from ..engine.calls import mark_call
 from ..engine.node import serial
 from ..errors import DtypeError, MicrotrainError
 from ..tensor import Tensor
@@ -59,7 +59,7 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         since = serial()
         output = call_with_hooks(self, args, kwargs) if self._hooked else self.forward(*args, **kwargs)
-        ended(self, since, output)
+        mark_call(self, since, output)
         return output
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -13,11 +13,13 @@ from ..tensor import Tensor
 class Parameter(Tensor):
     """A leaf that requires grad and that modules list among their parameters. The data is copied.
 
+    Raises `NotDifferentiableError` for the result of an operation: the parameter would not have its history.
+
     To share one parameter between two modules, give both the same one: `decoder.weight = encoder.weight`.
     """
 
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
-        super().__init__(data)
+        super().__init__(data.detach() if isinstance(data, Tensor) and data.is_leaf else data)
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:

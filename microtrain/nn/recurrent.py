@@ -6,7 +6,7 @@ from typing import Any
 
 from ..calling.operators import PUBLIC
 from ..errors import ArgumentError, ShapeError, UnsupportedError
-from ..ops.linalg import linear
+from ..ops.products import linear
 from ..random import Generator
 from ..tensor import Tensor
 from . import init
@@ -43,6 +43,11 @@ class RNNCell(Module):
         init.fan_in_uniform_(self.parameters(), hidden_size, generator)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        if input.ndim not in (1, 2) or (hx is not None and hx.shape != (*input.shape[:-1], self.hidden_size)):
+            raise ShapeError(
+                f"RNNCell: an input of shape {input.shape} and a state of {None if hx is None else hx.shape}.",
+                f"They are (N, {self.input_size}) and (N, {self.hidden_size}), or vectors of these lengths.",
+            )
         step = linear(input, self.weight_ih, self.bias_ih)
         if hx is not None:
             step = step + linear(hx, self.weight_hh, self.bias_hh)
@@ -81,6 +86,8 @@ class RNN(Module):
                 "One direction shows how gradients travel through time.",
                 "Run a second RNN on x.flip(0) and concatenate; or use PyTorch.",
             )
+        if min(input_size, hidden_size, num_layers) < 1:
+            raise ArgumentError(f"RNN({input_size}, {hidden_size}, num_layers={num_layers}): each is at least 1.")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.nonlinearity, self.bias, self.batch_first, self.dropout = _check(nonlinearity), bias, batch_first, dropout
         for layer in range(num_layers):

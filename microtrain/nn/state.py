@@ -103,6 +103,11 @@ class Keys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
 
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"Keys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
 
 def load(module: Module, state_dict: Mapping[str, Any], strict: bool) -> Keys:
     """`Module.load_state_dict`: first everything is checked, then everything is copied."""

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ArgumentError
 from ..formula import F
 from .arithmetic import minimum
-from .comparison import choose
+from .comparison import where_row
 from .exponential import exp, log1p
 from .primitive import elementwise, operation
 from .shapes import reshape
@@ -27,7 +27,7 @@ logsigmoid = elementwise(
     [lambda g, x: g * F.sigmoid(-x)],
     tex=r"\ln \sigma({x})",
 )
-softplus_plain = elementwise(
+softplus_row = elementwise(
     "softplus",
     lambda x: F.where(x > 20, x, F.log1p(F.exp(F.minimum(x, 20)))),
     [lambda g, x: F.where(x > 20, g, g * F.sigmoid(x))],
@@ -55,7 +55,7 @@ relu6 = elementwise(
     tex=r"\min(\max({x}, 0), 6)",
     note="derivative 0 at 0 and at 6",
 )
-leaky_slope = elementwise(
+leaky_relu_row = elementwise(
     "leaky_relu",
     lambda x, slope: F.where(x > 0, x, x * slope),
     [lambda g, x, slope: F.where(x > 0, g, g * slope), lambda g, x: F.where(x > 0, 0, g * x)],
@@ -63,7 +63,7 @@ leaky_slope = elementwise(
     public=False,
     note="derivative `slope` at 0",
 )
-prelu_weight = elementwise(
+prelu_row = elementwise(
     "prelu",
     lambda x, weight: F.where(x > 0, x, x * weight),
     [lambda g, x, weight: F.where(x > 0, g, g * weight), lambda g, x: F.where(x > 0, 0, g * x)],
@@ -78,7 +78,7 @@ def _left(x: Any) -> Any:
     return F.where(x < 0, x, 0)
 
 
-elu_alpha = elementwise(
+elu_row = elementwise(
     "elu",
     lambda x, alpha: F.where(x > 0, x, alpha * F.expm1(F.minimum(x, 0))),
     [
@@ -96,7 +96,7 @@ def _celu_in_alpha(g: Any, x: Any, alpha: Any) -> Any:
     return g * (F.expm1(z) - z * F.exp(z))
 
 
-celu_alpha = elementwise(
+celu_row = elementwise(
     "celu",
     lambda x, alpha: F.where(x > 0, x, alpha * F.expm1(F.minimum(x, 0) / alpha)),
     [
@@ -113,7 +113,7 @@ selu = elementwise(
     [lambda g, x: g * (SELU_SCALE * F.where(x > 0, 1, SELU_ALPHA * F.exp(_left(x))))],
     tex=r"\operatorname{selu}({x})",
 )
-gelu_erf = elementwise(
+gelu_row = elementwise(
     "gelu",
     lambda x: 0.5 * x * (1 + F.erf(x * math.sqrt(0.5))),
     [lambda g, x: g * (0.5 * (1 + F.erf(x * math.sqrt(0.5))) + x * F.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))],
@@ -134,7 +134,7 @@ silu = elementwise(
     aliases=["swish"],
 )
 mish = elementwise("mish", lambda x: x * F.tanh(F.softplus(x)), tex=r"{x} \tanh(\ln(1 + e^{{x}}))")
-hardtanh_between = elementwise(
+hardtanh_row = elementwise(
     "hardtanh",
     lambda x, low, high: F.minimum(F.maximum(x, low), high),
     [
@@ -152,41 +152,43 @@ hardtanh_between = elementwise(
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """ln(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
     if beta == 1 and threshold == 20:
-        return softplus_plain(input)
+        return softplus_row(input)
     scaled = input * beta
-    return choose(scaled > threshold, input, log1p(exp(minimum(scaled, threshold))) / beta)
+    return where_row(scaled > threshold, input, log1p(exp(minimum(scaled, threshold))) / beta)
 
 
 @operation(inplace=True)
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     """x for x > 0, negative_slope * x elsewhere."""
-    return leaky_slope(input, negative_slope)
+    return leaky_relu_row(input, negative_slope)
 
 
 @operation()
 def prelu(input: Any, weight: Any) -> Any:
     """x for x > 0, weight * x elsewhere; `weight` has one element, or one for each channel (axis 1)."""
-    if weight.numel() != 1 and input.ndim > 2:
+    if input.ndim == 0:
+        weight = reshape(weight, shape=())
+    elif weight.numel() != 1 and input.ndim > 2:
         weight = reshape(weight, shape=(weight.numel(), *[1] * (input.ndim - 2)))
-    return prelu_weight(input, weight)
+    return prelu_row(input, weight)
 
 
 @operation(inplace=True)
 def elu(input: Any, alpha: float = 1.0) -> Any:
     """x for x > 0, alpha * (exp(x) - 1) elsewhere."""
-    return elu_alpha(input, alpha)
+    return elu_row(input, alpha)
 
 
 @operation(inplace=True)
 def celu(input: Any, alpha: float = 1.0) -> Any:
     """x for x > 0, alpha * (exp(x / alpha) - 1) elsewhere."""
-    return celu_alpha(input, alpha)
+    return celu_row(input, alpha)
 
 
 @operation(inplace=True)
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """x limited to [min_val, max_val]; at the corners the derivative is 0."""
-    return hardtanh_between(input, min_val, max_val)
+    return hardtanh_row(input, min_val, max_val)
 
 
 @operation()
@@ -195,7 +197,7 @@ def gelu(input: Any, approximate: str = "none") -> Any:
 
     Raises `ArgumentError` for another `approximate`.
     """
-    forms = {"none": gelu_erf, "tanh": gelu_tanh}
+    forms = {"none": gelu_row, "tanh": gelu_tanh}
     if approximate not in forms:
         raise ArgumentError(f"approximate is {approximate!r}.", fix='Use "none" or "tanh".')
     return forms[approximate](input)

@@ -36,7 +36,8 @@ pow = elementwise(
     "pow",
     operator.pow,
     [
-        lambda g, a, b: F.where(b == 0, 0, g * (b * a ** (b - 1))),
+        # b - 1, but 0 where b is 0: there not even the second derivative should see a division by a = 0
+        lambda g, a, b: F.where(b == 0, 0, g * (b * a ** (b - (b != 0)))),
         lambda g, y, a, b: g * (y * F.log(F.where(F.logical_and(a == 0, b >= 0), 1, a))),
     ],
     ufunc=np.power,
@@ -130,7 +131,7 @@ maximum = elementwise(
     tex=r"\max({a}, {b})",
     note="at a tie each gets half of the gradient",
 )
-clamp_between = elementwise(
+clamp_row = elementwise(
     "clamp",
     lambda x, low, high: F.minimum(F.maximum(x, low), high),
     [
@@ -142,7 +143,7 @@ clamp_between = elementwise(
     public=False,
     note="derivative 1 at the bounds themselves",
 )
-interpolate = elementwise(
+lerp_row = elementwise(
     "lerp",
     lambda a, b, weight: a + weight * (b - a),
     [lambda g, weight: g * (1 - weight), lambda g, weight: g * weight, lambda g, a, b: g * (b - a)],
@@ -199,7 +200,7 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     if input.dtype.kind == "b":
         raise DtypeError(f"clamp() of booleans (shape {input.shape}).", fix="Convert them: x.float() or x.long().")
     lowest, highest = (-np.inf, np.inf) if input.dtype.kind == "f" else _range_of(input.dtype)
-    return clamp_between(input, lowest if min is None else min, highest if max is None else max)
+    return clamp_row(input, lowest if min is None else min, highest if max is None else max)
 
 
 def _range_of(dtype: Any) -> tuple[int, int]:
@@ -209,7 +210,7 @@ def _range_of(dtype: Any) -> tuple[int, int]:
 @operation(inplace=True)
 def lerp(input: Any, end: Any, weight: Any) -> Any:
     """input + weight * (end - input)."""
-    return interpolate(input, end, weight)
+    return lerp_row(input, end, weight)
 
 
 @operation(inplace=True)

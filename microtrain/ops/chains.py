@@ -15,15 +15,16 @@ import numpy as np
 from ..errors import ArgumentError
 from ..formula import Operand
 from ..kernels import tier
-from .comparison import choose
+from .comparison import where_row
 from .exponential import exp
-from .extremes import largest
-from .norms import log_sum_exp
-from .primitive import Primitive, parameter_names
-from .reductions import average, count, restore, spread, total
+from .extremes import amax_row
+from .norms import logsumexp_row
+from .plan import parameter_names
+from .primitive import Primitive
+from .reductions import count, mean_row, restore, spread, sum_row
 from .shapes import broadcast_to, normalise_dims
 
-REDUCTIONS = {"sum": total, "mean": average, "max": largest, "logsumexp": log_sum_exp}
+REDUCTIONS = {"sum": sum_row, "mean": mean_row, "max": amax_row, "logsumexp": logsumexp_row}
 
 
 PARTS: dict[Primitive, tuple[Primitive, str]] = {}  # of the operations that `reduced` made: (row, how)
@@ -47,12 +48,12 @@ def reduced(row: Primitive, how: str) -> Primitive:
         if how in ("sum", "mean"):
             upstream = spread(g if how == "sum" else g / count(shape, dim), shape, dim, keepdim)
         elif how == "max":  # of the values as they are now: another tier's may differ in the last bit
-            hits = values == largest(values, dim=dim, keepdim=True)
-            share = restore(g, shape, dim, keepdim) / total(hits, dim=dim, keepdim=True).astype(g.dtype)
-            upstream = choose(hits, share, 0)
+            hits = values == amax_row(values, dim=dim, keepdim=True)
+            share = restore(g, shape, dim, keepdim) / sum_row(hits, dim=dim, keepdim=True).astype(g.dtype)
+            upstream = where_row(hits, share, 0)
         else:
             y = restore(y, shape, dim, keepdim)
-            upstream = restore(g, shape, dim, keepdim) * exp(values - choose(y == -np.inf, 0, y))
+            upstream = restore(g, shape, dim, keepdim) * exp(values - where_row(y == -np.inf, 0, y))
         named = {"y": values, **dict(zip(row.inputs, xs, strict=True))}
         slope = row.vjps[i]
         assert slope is not None
@@ -60,7 +61,7 @@ def reduced(row: Primitive, how: str) -> Primitive:
         if isinstance(upstream, Operand):
             gradient = slope(upstream, *arguments)
         elif np.size(upstream) >= tier.large:
-            gradient = row.derivative(i).gradient(upstream, *arguments)
+            gradient = row.vjp_kernel(i).value(upstream, *arguments)
         else:
             gradient = slope(upstream, *arguments)
         return gradient if gradient.shape == shape else broadcast_to(gradient, shape=shape)
@@ -75,7 +76,7 @@ def _values(row: Primitive, xs: Any) -> Any:
     if any(isinstance(x, Operand) for x in xs) or row.kernel is None:
         return row(*xs)
     if max(np.size(x) for x in xs) >= tier.large:
-        values = row.kernel(xs, {})
+        values = row.kernel(xs)
         if values is not None:
             return values
     return row(*xs)

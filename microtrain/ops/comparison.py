@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DtypeError
 from ..formula import F
 from .primitive import elementwise, operation, primitive
 
@@ -22,6 +23,8 @@ logical_not = elementwise("logical_not", np.logical_not, [], tex=r"\lnot {x}")
 bitwise_and = elementwise("bitwise_and", np.bitwise_and, [], tex=r"{a} \mathbin{\&} {b}")
 bitwise_or = elementwise("bitwise_or", np.bitwise_or, [], tex=r"{a} \mathbin{|} {b}")
 bitwise_xor = elementwise("bitwise_xor", np.bitwise_xor, [], tex=r"{a} \oplus {b}")
+bitwise_left_shift = elementwise("bitwise_left_shift", np.left_shift, [], tex=r"{a} \ll {b}")
+bitwise_right_shift = elementwise("bitwise_right_shift", np.right_shift, [], tex=r"{a} \gg {b}")
 bitwise_not = elementwise("bitwise_not", np.invert, [], tex=r"\lnot {x}")
 isnan = elementwise("isnan", np.isnan, [], tex=r"\operatorname{isnan} {x}")
 isinf = elementwise("isinf", np.isinf, [], tex=r"\operatorname{isinf} {x}")
@@ -64,7 +67,7 @@ def _zeroed(x: Any, condition: Any, where: bool) -> Any:
     return mask.view(x.dtype)
 
 
-choose = elementwise(
+where_row = elementwise(
     "where",
     _where,
     [None, lambda g, condition: F.where(condition, g, 0), lambda g, condition: F.where(condition, 0, g)],
@@ -78,38 +81,48 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """`input` where the condition holds, `other` elsewhere; with the condition alone, the indices where it holds."""
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
-    return choose(condition, input, other)
+    return where_row(condition, input, other)
 
 
 @operation(name="where", function=False)
 def where_method(self: Any, condition: Any, other: Any) -> Any:
     """`self` where the condition holds, `other` elsewhere."""
-    return choose(condition, self, other)
+    return where_row(condition, self, other)
 
 
 @operation(inplace=True)
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
-    """`value` where the mask is true, `input` elsewhere."""
-    return choose(mask, value, input)
+    """`value` where the mask is true, `input` elsewhere. Raises `DtypeError` for a mask that is not of booleans."""
+    if np.asarray(getattr(mask, "_data", mask)).dtype.kind != "b":
+        raise DtypeError(
+            f"masked_fill(): the mask is of booleans, not {mask.dtype if hasattr(mask, 'dtype') else mask!r}.",
+            "Of numbers it would be a guess which of them mean yes.",
+            "Compare: x.masked_fill(mask == 0, value).",
+        )
+    if getattr(value, "dtype", input.dtype) != input.dtype and input.dtype.kind == "f":
+        value = value.astype(input.dtype)  # a tensor that is filled keeps its dtype
+    return where_row(mask, value, input)
 
 
-_nonzero = primitive("nonzero", np.argwhere, inputs=("x",))
+nonzero_row = primitive("nonzero", np.argwhere, inputs=("x",))
 
 
 @operation(name="argwhere")
 def all_nonzero(input: Any) -> Any:
     """The indices of the elements that are not zero: shape (count, ndim)."""
-    return _nonzero(input)
+    return nonzero_row(input)
 
 
 @operation()
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero: shape (count, ndim), or one index tensor for each axis."""
-    found = _nonzero(input)
+    found = nonzero_row(input)
+    if as_tuple and not input.ndim:
+        found = nonzero_row(input.reshape(1))  # as if it had an axis
     return tuple(found[:, axis] for axis in range(found.shape[1])) if as_tuple else found
 
 
-_all_close = primitive(
+allclose_row = primitive(
     "allclose",
     lambda a, b, *, rtol, atol, equal_nan: np.bool_(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)),
 )
@@ -118,7 +131,7 @@ _all_close = primitive(
 @operation()
 def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Are all elements equal within atol + rtol * |other|?"""
-    return bool(_all_close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan))
+    return bool(allclose_row(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan))
 
 
 @operation()
@@ -127,7 +140,7 @@ def equal(input: Any, other: Any) -> bool:
     return input.shape == getattr(other, "shape", ()) and bool((input == other).all())
 
 
-_close = primitive(
+isclose_row = primitive(
     "isclose", lambda a, b, *, rtol, atol, equal_nan: np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
 )
 
@@ -135,4 +148,4 @@ _close = primitive(
 @operation()
 def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Elementwise: equal within atol + rtol * |other|?"""
-    return _close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    return isclose_row(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)

@@ -10,7 +10,7 @@ from .. import dtypes
 from ..errors import UnsupportedError
 from .primitive import operation, primitive
 
-astype = primitive("to", lambda x, *, dtype: x.astype(dtype), [lambda g: g])
+to_row = primitive("to", lambda x, *, dtype: x.astype(dtype), [lambda g: g])
 
 
 def check_device(device: Any) -> None:
@@ -39,7 +39,7 @@ def to(
     wanted = dtypes.parse(dtype)
     if wanted is None or wanted == self.dtype:
         return self.clone() if copy else self
-    return astype(self, dtype=wanted)
+    return to_row(self, dtype=wanted)
 
 
 def _shorthand(name: str, dtype: Any) -> None:

@@ -27,7 +27,7 @@ def _diagonal(x: Any, *, offset: int, dim1: int, dim2: int) -> Any:
     return view
 
 
-of_diagonal = primitive(
+diagonal_row = primitive(
     "diagonal",
     _diagonal,
     [
@@ -38,10 +38,10 @@ of_diagonal = primitive(
 from_diagonal: Primitive = primitive(
     "from_diagonal",
     _from_diagonal,
-    [lambda g, offset, dim1, dim2: of_diagonal(g, offset=offset, dim1=dim1, dim2=dim2)],
+    [lambda g, offset, dim1, dim2: diagonal_row(g, offset=offset, dim1=dim1, dim2=dim2)],
 )
-lower: Primitive = primitive("tril", lambda x, *, k: np.tril(x, k), [lambda g, k: lower(g, k=k)])
-upper: Primitive = primitive("triu", lambda x, *, k: np.triu(x, k), [lambda g, k: upper(g, k=k)])
+tril_row: Primitive = primitive("tril", lambda x, *, k: np.tril(x, k), [lambda g, k: tril_row(g, k=k)])
+triu_row: Primitive = primitive("triu", lambda x, *, k: np.triu(x, k), [lambda g, k: triu_row(g, k=k)])
 
 
 @operation()
@@ -52,7 +52,7 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     first, second = normalise_dim(dim1, input.ndim), normalise_dim(dim2, input.ndim)
     if first == second:
         raise ArgumentError(f"diagonal() of shape {input.shape}: dim1 {dim1} and dim2 {dim2} are the same axis.")
-    return of_diagonal(input, offset=offset, dim1=first, dim2=second)
+    return diagonal_row(input, offset=offset, dim1=first, dim2=second)
 
 
 @operation()
@@ -64,7 +64,7 @@ def diag(input: Any, diagonal: int = 0) -> Any:
         return from_diagonal(input, shape=(n, n), offset=diagonal, dim1=0, dim2=1)
     if input.ndim != 2:
         raise ShapeError(f"diag() takes a vector or a matrix, not shape {input.shape}.")
-    return of_diagonal(input, offset=diagonal, dim1=0, dim2=1).clone()
+    return diagonal_row(input, offset=diagonal, dim1=0, dim2=1).clone()
 
 
 @operation()
@@ -72,7 +72,7 @@ def trace(input: Any) -> Any:
     """The sum of the diagonal of a matrix."""
     if input.ndim != 2:
         raise ShapeError(f"trace() takes a matrix, not shape {input.shape}.")
-    return of_diagonal(input, offset=0, dim1=0, dim2=1).sum()
+    return diagonal_row(input, offset=0, dim1=0, dim2=1).sum()
 
 
 def _triangle(row: Any, input: Any, diagonal: int) -> Any:
@@ -84,10 +84,10 @@ def _triangle(row: Any, input: Any, diagonal: int) -> Any:
 @operation(inplace=True)
 def tril(input: Any, diagonal: int = 0) -> Any:
     """The lower triangle of each matrix, zeros above."""
-    return _triangle(lower, input, diagonal)
+    return _triangle(tril_row, input, diagonal)
 
 
 @operation(inplace=True)
 def triu(input: Any, diagonal: int = 0) -> Any:
     """The upper triangle of each matrix, zeros below."""
-    return _triangle(upper, input, diagonal)
+    return _triangle(triu_row, input, diagonal)

@@ -12,6 +12,8 @@ from .diagonals import diagonal
 from .primitive import operation, primitive
 from .shapes import broadcast_to, reshape
 
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 
 def _einsum(*xs: Any, spec: str) -> Any:
     if len(xs) == 1:
@@ -26,7 +28,7 @@ def _einsum_vjp(g: Any, xs: tuple[Any, ...], spec: str, i: int) -> Any:
     sources = [result, *(t for k, t in enumerate(letters) if k != i)]
     present = set("".join(sources))
     found = "".join(c for c in letters[i] if c in present)
-    part = contract(g, *(x for k, x in enumerate(xs) if k != i), spec=",".join(sources) + "->" + found)
+    part = einsum_row(g, *(x for k, x in enumerate(xs) if k != i), spec=",".join(sources) + "->" + found)
     # A letter of this operand alone was summed away: all elements along it get the same.
     lengths = dict(zip(found, part.shape, strict=True))
     apart = reshape(part, shape=tuple(lengths.get(c, 1) for c in letters[i]))
@@ -34,7 +36,7 @@ def _einsum_vjp(g: Any, xs: tuple[Any, ...], spec: str, i: int) -> Any:
     return broadcast_to(apart, shape=shape)
 
 
-contract = primitive("einsum", _einsum, [_einsum_vjp])
+einsum_row = primitive("einsum", _einsum, [_einsum_vjp])
 
 
 def _explicit(equation: str, ranks: list[int]) -> tuple[list[str], str]:
@@ -50,7 +52,7 @@ def _explicit(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     for term, rank, width in zip(letters, ranks, widths, strict=True):
         if width < 0 or (width and "..." not in term):
             raise ShapeError(f"einsum('{equation}'): the term '{term}' does not fit a tensor with {rank} axes.")
-    free = [c for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in bare]
+    free = [c for c in _LETTERS if c not in bare]
     dots = "".join(free[: max(widths)])  # letters for the axes under the longest ellipsis
     spelt = [term.replace("...", dots[len(dots) - width :]) for term, width in zip(letters, widths, strict=True)]
     if not arrow:  # every letter that occurs once, in alphabetical order
@@ -76,14 +78,34 @@ def _check_lengths(equation: str, terms: list[str], shapes: list[tuple[int, ...]
                 )
 
 
+def _as_letters(sublists: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """The equation and the tensors of einsum(a, [0, 1], b, [1, 2], [0, 2]); `...` may stand in a list too."""
+    operands = sublists[0 : len(sublists) - len(sublists) % 2 : 2]
+    numbers = [*sublists[1::2], *([sublists[-1]] if len(sublists) % 2 else [])]
+    terms = []
+    for term in numbers:
+        if not isinstance(term, Sequence) or not all(n is Ellipsis or (type(n) is int and 0 <= n < 52) for n in term):
+            raise ArgumentError(
+                f"einsum(): {term!r} does not say which axes a tensor has.",
+                "Without an equation each tensor is followed by a list of numbers from 0 to 51, one for each axis.",
+                'Write einsum("ij,jk->ik", a, b) or einsum(a, [0, 1], b, [1, 2], [0, 2]).',
+            )
+        terms.append("".join("..." if n is Ellipsis else _LETTERS[n] for n in term))
+    arrow = "->" + terms.pop() if len(sublists) % 2 else ""
+    return ",".join(terms) + arrow, tuple(operands)
+
+
 @operation(method=False)
-def einsum(equation: str, *operands: Any) -> Any:
+def einsum(equation: Any, *operands: Any) -> Any:
     """Einstein summation: einsum("ij,jk->ik", a, b) is the matrix product.
 
     Letters that are not in the result are summed over; a letter twice in one term takes the diagonal; `...` stands for
-    any further axes, which broadcast; without "->" the result has the letters that occur once. Raises `ArgumentError`
-    for an equation that makes no sense, `ShapeError` for one that does not fit the shapes.
+    any further axes, which broadcast; without "->" the result has the letters that occur once. Numbers may take the
+    place of letters: einsum(a, [0, 1], b, [1, 2], [0, 2]). Raises `ArgumentError` for an equation that makes no sense,
+    `ShapeError` for one that does not fit the shapes.
     """
+    if not isinstance(equation, str):
+        equation, operands = _as_letters((equation, *operands))
     if len(operands) == 1 and isinstance(operands[0], Sequence):
         operands = tuple(operands[0])
     if not operands:
@@ -93,7 +115,7 @@ def einsum(equation: str, *operands: Any) -> Any:
     # A letter twice in one term: take the diagonal first, by its own row, so that one rule serves for the derivative.
     pairs = [_without_repeats(term, x) for term, x in zip(terms, operands, strict=True)]
     spec = ",".join(term for term, _ in pairs) + "->" + result
-    return contract(*(x for _, x in pairs), spec=spec)
+    return einsum_row(*(x for _, x in pairs), spec=spec)
 
 
 def _without_repeats(term: str, x: Any) -> tuple[str, Any]:

@@ -9,10 +9,10 @@ import numpy as np
 from ..errors import ShapeError
 from ..formula import F
 from .arithmetic import maximum, minimum
-from .comparison import choose
-from .indexing import gather_along
+from .comparison import where_row
+from .indexing import gather_row
 from .primitive import operation, primitive
-from .reductions import restore, total
+from .reductions import restore, sum_row
 from .shapes import Dims, normalise_dim, normalise_dims
 
 
@@ -20,8 +20,8 @@ def _share_ties(g: Any, y: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int
     """The gradient shared equally among the elements that attain the extreme."""
     best = restore(y, x_shape, dim, keepdim)
     hits = (x == best) | (F.isnan(x) & F.isnan(best))
-    share = restore(g, x_shape, dim, keepdim) / total(hits, dim=dim, keepdim=True).astype(g.dtype)
-    return choose(hits, share, 0)
+    share = restore(g, x_shape, dim, keepdim) / sum_row(hits, dim=dim, keepdim=True).astype(g.dtype)
+    return where_row(hits, share, 0)
 
 
 def _middle(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -40,16 +40,16 @@ def _index_of_middle(x: Any, *, dim: int) -> Any:
 
 
 _TIES = "ties share the gradient equally"
-largest = primitive(
+amax_row = primitive(
     "amax", lambda x, *, dim, keepdim: np.max(x, axis=dim, keepdims=keepdim), [_share_ties], note=_TIES, tex=r"\max {x}"
 )
-smallest = primitive(
+amin_row = primitive(
     "amin", lambda x, *, dim, keepdim: np.min(x, axis=dim, keepdims=keepdim), [_share_ties], note=_TIES, tex=r"\min {x}"
 )
-middle = primitive("median", _middle, [_share_ties], note=_TIES, tex=r"\operatorname{median} {x}")
-index_of_largest = primitive("argmax", lambda x, *, dim, keepdim: np.asarray(np.argmax(x, axis=dim, keepdims=keepdim)))
-index_of_smallest = primitive("argmin", lambda x, *, dim, keepdim: np.asarray(np.argmin(x, axis=dim, keepdims=keepdim)))
-index_of_middle = primitive("median_index", _index_of_middle)
+median_row = primitive("median", _middle, [_share_ties], note=_TIES, tex=r"\operatorname{median} {x}")
+argmax_row = primitive("argmax", lambda x, *, dim, keepdim: np.asarray(np.argmax(x, axis=dim, keepdims=keepdim)))
+argmin_row = primitive("argmin", lambda x, *, dim, keepdim: np.asarray(np.argmin(x, axis=dim, keepdims=keepdim)))
+median_index = primitive("median_index", _index_of_middle)
 
 
 class ValuesAndIndices(NamedTuple):
@@ -61,7 +61,7 @@ class ValuesAndIndices(NamedTuple):
 
 def pick_along(input: Any, indices: Any, dim: int, keepdim: bool) -> ValuesAndIndices:
     """The elements at `indices` (which has the axis, of length 1)."""
-    values = gather_along(input, indices, dim=dim)
+    values = gather_row(input, indices, dim=dim)
     if not keepdim:
         values, indices = values.squeeze(dim), indices.squeeze(dim)
     return ValuesAndIndices(values, indices)
@@ -69,7 +69,7 @@ def pick_along(input: Any, indices: Any, dim: int, keepdim: bool) -> ValuesAndIn
 
 def only_element(input: Any) -> ValuesAndIndices:
     """What picking from a tensor without axes gives."""
-    return ValuesAndIndices(input.clone(), index_of_largest(input, dim=None, keepdim=False))
+    return ValuesAndIndices(input.clone(), argmax_row(input, dim=None, keepdim=False))
 
 
 def _check_not_empty(input: Any, axes: tuple[int, ...], what: str) -> None:
@@ -107,25 +107,25 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     Over everything, ties share the gradient; along an axis, the first of them gets it. Raises `ShapeError` if there
     are no elements.
     """
-    return _extreme(largest, maximum, index_of_largest, input, dim, keepdim)
+    return _extreme(amax_row, maximum, argmax_row, input, dim, keepdim)
 
 
 @operation()
 def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element; see `max`."""
-    return _extreme(smallest, minimum, index_of_smallest, input, dim, keepdim)
+    return _extreme(amin_row, minimum, argmin_row, input, dim, keepdim)
 
 
 @operation()
 def amax(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The largest element over `dim`; ties share the gradient equally. Raises `ShapeError` if there are no elements."""
-    return _reduced(largest, input, dim, keepdim)
+    return _reduced(amax_row, input, dim, keepdim)
 
 
 @operation()
 def amin(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The smallest element over `dim`; see `amax`."""
-    return _reduced(smallest, input, dim, keepdim)
+    return _reduced(amin_row, input, dim, keepdim)
 
 
 def _where_is(row: Any, input: Any, dim: int | None, keepdim: bool) -> Any:
@@ -137,13 +137,13 @@ def _where_is(row: Any, input: Any, dim: int | None, keepdim: bool) -> Any:
 @operation()
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """Where the largest element stands (the first one), along an axis or in the flattened tensor."""
-    return _where_is(index_of_largest, input, dim, keepdim)
+    return _where_is(argmax_row, input, dim, keepdim)
 
 
 @operation()
 def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """Where the smallest element stands (the first one)."""
-    return _where_is(index_of_smallest, input, dim, keepdim)
+    return _where_is(argmin_row, input, dim, keepdim)
 
 
 @operation()
@@ -154,9 +154,9 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     are no elements.
     """
     if dim is None:
-        return _reduced(middle, input, None, keepdim)
+        return _reduced(median_row, input, None, keepdim)
     axis = normalise_dim(dim, input.ndim)
     if input.ndim == 0:
         return only_element(input)
     _check_not_empty(input, (axis,), "median")
-    return pick_along(input, index_of_middle(input, dim=axis), axis, keepdim)
+    return pick_along(input, median_index(input, dim=axis), axis, keepdim)

@@ -6,20 +6,43 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, IndexingError, ShapeError
-from .comparison import choose
+from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
+from .comparison import where_row
 from .primitive import Primitive, operation, primitive
-from .shapes import broadcast_to, common_shape, copy, normalise_dim, reshape
+from .shapes import broadcast_to, clone_row, common_shape, normalise_dim, reshape
 
 
 def is_view_index(index: Any) -> bool:
     """Only integers, slices, `...` and None: NumPy gives a view for these."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(
-        part is None or part is Ellipsis or isinstance(part, slice)
-        or (isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_)))
-        for part in parts
-    )  # fmt: skip
+    return all(part is None or part is Ellipsis or isinstance(part, slice) or _is_number(part) for part in parts)
+
+
+def numbers_first(index: tuple[Any, ...]) -> tuple[Any, Any] | None:
+    """The index in two steps, where NumPy would put the axes in another order than PyTorch; None where they agree.
+
+    In x[0, :, [1, 2]] NumPy takes the 0 for one more array, and as they stand apart their common axis comes first:
+    shape (2, n). PyTorch takes the 0 alone first, x[0][:, [1, 2]], which leaves the axis in its place: (n, 2).
+    """
+    for part in index:  # a third of the time of any()
+        if type(part) is np.ndarray:
+            break
+    else:
+        return None
+    kinds = "".join("a" if isinstance(part, np.ndarray) else "n" if _is_number(part) else " " for part in index)
+    if "n" not in kinds or "a" not in kinds or " " not in kinds.strip():
+        return None
+    first: list[Any] = []
+    for part, kind in zip(index, kinds, strict=True):
+        if kind == "a":
+            first += [slice(None)] * (part.ndim if part.dtype.kind == "b" else 1)
+        elif part is not None:
+            first.append(slice(None) if isinstance(part, slice) else part)
+    return tuple(first), tuple(part for part, kind in zip(index, kinds, strict=True) if kind != "n")
+
+
+def _is_number(part: Any) -> bool:
+    return isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_))
 
 
 def _view(x: Any, *, index: Any) -> Any:
@@ -40,15 +63,15 @@ def _add_at(g: Any, *, shape: tuple[int, ...], index: Any) -> Any:
 
 
 # Two rows for one derivative, because one gives views and the other copies.
-get_view = primitive("getitem", _view, [lambda g, x_shape, index: add_at(g, shape=x_shape, index=index)], view=True)
-get_copy = primitive(
+getitem_row = primitive("getitem", _view, [lambda g, x_shape, index: add_at(g, shape=x_shape, index=index)], view=True)
+index_row = primitive(
     "index", lambda x, *, index: x[index], [lambda g, x_shape, index: add_at(g, shape=x_shape, index=index)]
 )
 
 
 def get_part(x: Any, index: Any) -> Any:
     """x[index], as a view if NumPy makes one; reads arrays and tensors."""
-    return (get_view if is_view_index(index) else get_copy)(x, index=index)
+    return (getitem_row if is_view_index(index) else index_row)(x, index=index)
 
 
 add_at: Primitive = primitive("add_at", _add_at, [get_part])
@@ -81,12 +104,12 @@ def _value_vjp(g: Any, x_shape: tuple[int, ...], value_shape: tuple[int, ...], i
     part = get_part(g, index)
     stays = _winners(x_shape, index)
     if stays is not None:
-        part = choose(stays, part, 0)
+        part = where_row(stays, part, 0)
     surplus = len(value_shape) - part.ndim  # a value may have more axes of length 1 than the place it is written to
     return reshape(part, shape=(*(1,) * surplus, *part.shape)) if surplus > 0 else part
 
 
-put: Primitive = primitive("setitem", _put, [lambda g, index: put(g, 0, index=index), _value_vjp])
+setitem_row: Primitive = primitive("setitem", _put, [lambda g, index: setitem_row(g, 0, index=index), _value_vjp])
 
 
 # ---- along an axis ---------------------------------------------------------------------------------------------------
@@ -107,13 +130,13 @@ def _add_along(g: Any, indices: Any, *, shape: tuple[int, ...], dim: int) -> Any
     return output
 
 
-gather_along = primitive(
+gather_row = primitive(
     "gather",
     lambda x, indices, *, dim: x[_along(indices, dim)],
     [lambda g, indices, x_shape, dim: add_along(g, indices, shape=x_shape, dim=dim), None],
 )
 add_along: Primitive = primitive(
-    "add_along", _add_along, [lambda g, indices, dim: gather_along(g, indices, dim=dim), None]
+    "add_along", _add_along, [lambda g, indices, dim: gather_row(g, indices, dim=dim), None]
 )
 
 
@@ -124,13 +147,13 @@ def _scatter_add(x: Any, indices: Any, source: Any, *, dim: int) -> Any:
 
 
 def _source_vjp(g: Any, indices: Any, source_shape: tuple[int, ...], dim: int) -> Any:
-    part = gather_along(g, indices, dim=dim)
+    part = gather_row(g, indices, dim=dim)
     if part.shape == source_shape:
         return part
     return add_at(part, shape=source_shape, index=tuple(slice(n) for n in part.shape))
 
 
-added_at = primitive("scatter_add", _scatter_add, [lambda g: g, None, _source_vjp])
+scatter_add_row = primitive("scatter_add", _scatter_add, [lambda g: g, None, _source_vjp])
 
 
 def _indices(index: Any, length: int, what: str) -> Any:
@@ -168,7 +191,7 @@ def _index_along(input: Any, dim: int, index: Any, what: str, others: tuple[Any,
 def gather(input: Any, dim: int, index: Any) -> Any:
     """output[i][j] = input[index[i][j]][j] for dim 0; `index` may be shorter than `input` along the other axes."""
     axis, indices = _index_along(input, dim, index, "gather")
-    return gather_along(input, indices, dim=axis)
+    return gather_row(input, indices, dim=axis)
 
 
 @operation(aliases=["take_along_axis"])
@@ -192,25 +215,38 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     def widened(x: Any) -> Any:
         return broadcast_to(x, shape=(*common[:axis], x.shape[axis], *common[axis + 1 :]))
 
-    return gather_along(widened(input), widened(indices), dim=axis)
+    return gather_row(widened(input), widened(indices), dim=axis)
 
 
 @operation(inplace=True)
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """`input` with src[i][j] added at [index[i][j]][j] (for dim 0)."""
     axis, indices = _index_along(input, dim, index, "scatter_add", (src,))
-    return added_at(input, indices, src, dim=axis)
+    return scatter_add_row(input, indices, src, dim=axis)
 
 
 @operation(inplace=True)
-def scatter(input: Any, dim: int, index: Any, src: Any) -> Any:
-    """`input` with src[i][j] (or a number) written at [index[i][j]][j] (for dim 0); the last write wins."""
+def scatter(input: Any, dim: int, index: Any, src: Any = None, value: Any = None, *, reduce: str | None = None) -> Any:
+    """`input` with src[i][j] (or one `value`) written at [index[i][j]][j] (for dim 0); the last write wins.
+
+    With reduce="add" it is added instead (`scatter_add`). Raises `ArgumentError` for another reduction.
+    """
+    src = value if src is None else src
+    if src is None:
+        raise ArgumentError("scatter() needs what is to be written: src or value.")
     many = bool(getattr(src, "shape", ()))
+    if reduce == "add":
+        if not many:
+            wide = np.shape(index)
+            src = broadcast_to(src, shape=wide) if hasattr(src, "_data") else np.full(wide, src, input.dtype)
+        return scatter_add(input, dim, index, src)
+    if reduce is not None:
+        raise ArgumentError(f"scatter(): reduce is {reduce!r}.", fix='Use "add", or leave it out.')
     axis, indices = _index_along(input, dim, index, "scatter", (src,) if many else ())
-    raw = copy(indices)._data if hasattr(indices, "_data") else np.array(indices)
+    raw = clone_row(indices)._data if hasattr(indices, "_data") else np.array(indices)
     if many:
         src = get_part(src, tuple(slice(n) for n in raw.shape))
-    return put(input, src, index=_along(raw, axis))
+    return setitem_row(input, src, index=_along(raw, axis))
 
 
 @operation()
@@ -238,7 +274,7 @@ def masked_select(input: Any, mask: Any) -> Any:
     return broadcast_to(input, shape=shape)[mask]
 
 
-encode = primitive("one_hot", lambda x, *, num_classes: (x[..., None] == np.arange(num_classes)).astype(np.int64))
+one_hot_row = primitive("one_hot", lambda x, *, num_classes: (x[..., None] == np.arange(num_classes)).astype(np.int64))
 
 
 @operation(method=False)
@@ -256,4 +292,4 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
             f"one_hot(): labels from {raw.min()} to {raw.max()} with {num_classes} classes.",
             f"Labels are 0 ... {num_classes - 1}.",
         )
-    return encode(labels, num_classes=num_classes)
+    return one_hot_row(labels, num_classes=num_classes)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
-from .indexing import get_view
+from .indexing import getitem_row, index_row
 from .primitive import operation, primitive
-from .shapes import as_sizes, broadcast_to, copy, normalise_dim, reshape, whole_numbers
+from .shapes import as_sizes, broadcast_to, clone_row, normalise_dim, reshape, whole_numbers
 
 
 def along(dim: int, part: Any) -> tuple[Any, ...]:
@@ -21,10 +21,10 @@ def along(dim: int, part: Any) -> tuple[Any, ...]:
 
 def _own_part(g: Any, starts: tuple[int, ...], dim: int, i: int) -> Any:
     """The part of the gradient that belongs to input i."""
-    return get_view(g, index=along(dim, slice(starts[i], starts[i + 1])))
+    return getitem_row(g, index=along(dim, slice(starts[i], starts[i + 1])))
 
 
-joined = primitive("cat", lambda *xs, dim, starts: np.concatenate(xs, axis=dim), [_own_part])
+cat_row = primitive("cat", lambda *xs, dim, starts: np.concatenate(xs, axis=dim), [_own_part])
 
 
 def _several(tensors: Any, what: str) -> list[Any]:
@@ -44,8 +44,13 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     Raises `ShapeError` if they do not.
     """
     tensors = _several(tensors, "cat")
-    axis = normalise_dim(dim, tensors[0].ndim)
     shapes = [x.shape for x in tensors]
+    if (
+        (0,) in shapes and len(set(shapes)) > 1 and () not in shapes
+    ):  # `all = tensor([])`, to begin with, goes with any shape
+        tensors = _with_axes(tensors, next(s for s in shapes if s != (0,)), dim)
+        shapes = [x.shape for x in tensors]
+    axis = normalise_dim(dim, len(shapes[0]))
     if not shapes[0]:
         raise ShapeError("cat() of tensors without axes (shape ()).", fix="Use stack().")
     if len({(len(s), *s[:axis], *s[axis + 1 :]) for s in shapes}) > 1:
@@ -54,7 +59,14 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
             "All lengths but the one along that axis must agree.",
         )
     starts = (0, *np.cumsum([s[axis] for s in shapes]).tolist())
-    return joined(*tensors, dim=axis, starts=starts)
+    return cat_row(*tensors, dim=axis, starts=starts)
+
+
+def _with_axes(tensors: list[Any], shape: tuple[int, ...], dim: int) -> list[Any]:
+    """The empty vectors among the tensors with the axes that the others have."""
+    axis = normalise_dim(dim, len(shape))
+    empty = tuple(0 if i == axis else n for i, n in enumerate(shape))
+    return [reshape(x, shape=empty) if x.shape == (0,) else x for x in tensors]
 
 
 @operation(method=False)
@@ -106,7 +118,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
                 f"The lengths must add up to {length}.",
             )
     starts = np.cumsum([0, *sections]).tolist()
-    return tuple(get_view(tensor, index=along(axis, slice(a, b))) for a, b in itertools.pairwise(starts))
+    return tuple(getitem_row(tensor, index=along(axis, slice(a, b))) for a, b in itertools.pairwise(starts))
 
 
 @operation()
@@ -123,14 +135,14 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
 def unbind(input: Any, dim: int = 0) -> Any:
     """A tuple of the slices along an axis, which are views."""
     axis, length = _length(input, dim, "unbind")
-    return tuple(get_view(input, index=along(axis, i)) for i in range(length))
+    return tuple(getitem_row(input, index=along(axis, i)) for i in range(length))
 
 
-_constant_pad = primitive(
+pad_row = primitive(
     "pad",
     lambda x, *, widths, value: np.pad(x, widths, constant_values=value),
     [
-        lambda g, x_shape, widths: get_view(
+        lambda g, x_shape, widths: getitem_row(
             g, index=tuple(slice(before, before + n) for (before, _), n in zip(widths, x_shape, strict=True))
         )
     ],
@@ -139,12 +151,16 @@ _constant_pad = primitive(
 
 @operation(method=False)
 def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Any:
-    """Widened by (before, after) pairs for the last axis, then the one before it, and so on; negative widths cut."""
+    """Widened by (before, after) pairs for the last axis, then the one before it, and so on; negative widths cut.
+
+    The new places hold `value`; with mode "reflect" what lies as far on the other side of the edge, with "replicate"
+    what lies at the edge, with "circular" what comes next when the end is joined to the beginning.
+    """
     pad = whole_numbers(pad, "pad")
-    if mode != "constant" or len(pad) % 2 or len(pad) > 2 * input.ndim:
+    if mode not in _EDGES or len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise ArgumentError(
             f"pad({list(pad)}, mode={mode!r}) of shape {input.shape}.",
-            "Only mode='constant', with one (before, after) pair for each axis, counted from the last.",
+            f"There is one (before, after) pair for each axis, counted from the last; modes are {', '.join(_EDGES)}.",
         )
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
     pairs = [(0, 0)] * (input.ndim - len(pairs)) + pairs
@@ -152,13 +168,32 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float = 0
         raise ShapeError(f"pad({list(pad)}) cuts off more than shape {input.shape} has.")
     if any(a < 0 or b < 0 for a, b in pairs):
         cut = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(pairs, input.shape, strict=True))
-        input = get_view(input, index=cut)
-    return _constant_pad(input, widths=tuple((max(0, a), max(0, b)) for a, b in pairs), value=value)
+        input = getitem_row(input, index=cut)
+    widths = tuple((max(0, a), max(0, b)) for a, b in pairs)
+    if mode == "constant":
+        return pad_row(input, widths=widths, value=value)
+    for axis, width in enumerate(widths):
+        if width != (0, 0):
+            _check_edges(input.shape, axis, width, mode)
+            places = np.pad(np.arange(input.shape[axis]), width, mode=_EDGES[mode])  # type: ignore[call-overload]
+            input = index_row(input, index=along(axis, places))
+    return input
+
+
+# PyTorch's names and NumPy's for what is put beyond the edges.
+_EDGES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def _check_edges(shape: tuple[int, ...], axis: int, width: tuple[int, int], mode: str) -> None:
+    """Is the axis long enough to be continued that far?"""
+    room = shape[axis] - 1 if mode == "reflect" else shape[axis]
+    if not shape[axis] or (mode != "replicate" and max(width) > room):
+        raise ShapeError(f"pad(mode={mode!r}) by {width} along axis {axis} of shape {shape}: there are not so many.")
 
 
 def _repeated(input: Any, wide: tuple[int, ...], spread: tuple[int, ...], shape: tuple[int, ...]) -> Any:
     """The elements as `wide` (with axes of length 1) repeated to `spread`, copied, and shown as `shape`."""
-    return reshape(copy(broadcast_to(reshape(input, shape=wide), shape=spread)), shape=shape)
+    return reshape(clone_row(broadcast_to(reshape(input, shape=wide), shape=spread)), shape=shape)
 
 
 @operation(aliases=["tile"])
@@ -175,8 +210,13 @@ def repeat(input: Any, *sizes: Any, dims: Any = None) -> Any:
 
 
 @operation()
-def repeat_interleave(input: Any, repeats: int, dim: int | None = None) -> Any:
-    """Each element `repeats` times in a row."""
+def repeat_interleave(input: Any, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Any:
+    """Each element (or slice along `dim`) `repeats` times in a row; a vector of them gives a number for each.
+
+    `output_size`, which saves PyTorch a look at a GPU's memory, says nothing here.
+    """
+    if np.ndim(getattr(repeats, "_data", repeats)):
+        return _repeated_by(input, tuple(repeats.tolist() if hasattr(repeats, "tolist") else repeats), dim)
     (repeats,) = whole_numbers([repeats], "The number of repeats")
     if repeats < 0:
         raise ArgumentError(f"repeat_interleave() of shape {input.shape}, {repeats} times.")
@@ -186,3 +226,16 @@ def repeat_interleave(input: Any, repeats: int, dim: int | None = None) -> Any:
     before, after = input.shape[: axis + 1], input.shape[axis + 1 :]
     spread = (*before, repeats, *after)
     return _repeated(input, (*before, 1, *after), spread, (*before[:-1], length * repeats, *after))
+
+
+def _repeated_by(input: Any, repeats: Sequence[int], dim: int | None) -> Any:
+    if dim is None:
+        input, dim = input.reshape(input.numel()), 0
+    axis, length = _length(input, dim, "repeat_interleave")
+    times = whole_numbers(repeats, "The number of repeats")
+    if len(times) not in (1, length) or min(times, default=0) < 0:
+        raise ArgumentError(
+            f"repeat_interleave() of shape {input.shape} along dim {dim}, {list(times)} times.",
+            f"There is one number (0, 1, 2 ...) for each of the {length} slices, or one for all.",
+        )
+    return index_row(input, index=along(axis, np.repeat(np.arange(length), times)))

@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from .comparison import choose
-from .diagonals import lower
-from .indexing import get_copy
-from .joining import joined
+from .comparison import where_row
+from .diagonals import tril_row
+from .indexing import index_row
+from .joining import cat_row
 from .primitive import Primitive, operation, primitive
-from .products import column, linear, matmul, row
+from .products import column, row
 from .shapes import common_shape, reshape
-
-__all__ = ["linear", "matmul"]
 
 
 def _lapack(function: Callable[..., Any], trouble: str, fix: str) -> Callable[..., Any]:
@@ -46,19 +44,19 @@ def _scale(g: Any) -> Any:
     return reshape(g, shape=(*g.shape, 1, 1))
 
 
-inverse = primitive(
+inv_row = primitive(
     "inv",
     _inverse,
     [lambda g, y: -(y.mT @ g @ y.mT)],
     inputs=("x",),
     tex="{x}^{-1}",
 )
-solution: Primitive = primitive(
+solve_row: Primitive = primitive(
     "solve",
     _solve,
     [
-        lambda g, y, a: -(solution(a.mT, g) @ y.mT),
-        lambda g, a: solution(a.mT, g),
+        lambda g, y, a: -(solve_row(a.mT, g) @ y.mT),
+        lambda g, a: solve_row(a.mT, g),
     ],
     inputs=("a", "b"),
     tex="{a}^{-1} {b}",
@@ -66,9 +64,9 @@ solution: Primitive = primitive(
 
 
 def _det_vjp(g: Any, y: Any, x: Any) -> Any:
-    if x.shape[-1] and (condition(x) > np.finfo(x.dtype).eps ** -0.5).any():
+    if x.shape[-1] and (cond_row(x) > np.finfo(x.dtype).eps ** -0.5).any():
         return _scale(g) * cofactors(x)  # a singular matrix has no inverse, but its determinant has a derivative
-    return _scale(g * y) * inverse(x).mT
+    return _scale(g * y) * inv_row(x).mT
 
 
 def cofactors(x: Any) -> Any:
@@ -82,10 +80,10 @@ def cofactors(x: Any) -> Any:
         minors = []
         for j in range(n):
             columns = [k for k in range(n) if k != j]
-            minor = get_copy(x, index=(Ellipsis, np.array(rest)[:, None], np.array(columns)))
-            minors.append(reshape(determinant(minor) * float((-1) ** (i + j)), shape=(*x.shape[:-2], 1, 1)))
-        rows.append(joined(*minors, dim=x.ndim - 1, starts=tuple(range(n + 1))))
-    return joined(*rows, dim=x.ndim - 2, starts=tuple(range(n + 1)))
+            minor = index_row(x, index=(Ellipsis, np.array(rest)[:, None], np.array(columns)))
+            minors.append(reshape(det_row(minor) * float((-1) ** (i + j)), shape=(*x.shape[:-2], 1, 1)))
+        rows.append(cat_row(*minors, dim=x.ndim - 1, starts=tuple(range(n + 1))))
+    return cat_row(*rows, dim=x.ndim - 2, starts=tuple(range(n + 1)))
 
 
 def _condition(x: Any) -> Any:
@@ -96,27 +94,27 @@ def _condition(x: Any) -> Any:
         return np.full(x.shape[:-2], np.nan)
 
 
-condition = primitive("cond", _condition)
-determinant = primitive("det", np.linalg.det, [_det_vjp], inputs=("x",), tex=r"\det {x}")
-sign_of_det = primitive("slogdet_sign", lambda x: np.linalg.slogdet(x)[0])
-log_of_det = primitive(
+cond_row = primitive("cond", _condition)
+det_row = primitive("det", np.linalg.det, [_det_vjp], inputs=("x",), tex=r"\det {x}")
+slogdet_sign = primitive("slogdet_sign", lambda x: np.linalg.slogdet(x)[0])
+logabsdet = primitive(
     "logabsdet",
     lambda x: np.linalg.slogdet(x)[1],
-    [lambda g, x: _scale(g) * inverse(x).mT],
+    [lambda g, x: _scale(g) * inv_row(x).mT],
     tex=r"\ln |\det {x}|",
 )
 
 
 def _cholesky_vjp(g: Any, y: Any) -> Any:
     """L^-T phi(L^T g) L^-1, made symmetric; phi: the lower triangle with half the diagonal (Murray 2016, eq. 8)."""
-    inverse_factor = inverse(y)
+    inverse_factor = inv_row(y)
     inner = y.mT @ g
-    phi = 0.25 * (lower(inner, k=0) + lower(inner, k=-1))
+    phi = 0.25 * (tril_row(inner, k=0) + tril_row(inner, k=-1))
     half = inverse_factor.mT @ phi @ inverse_factor
     return half + half.mT
 
 
-cholesky_factor = primitive("cholesky", _cholesky, [_cholesky_vjp], inputs=("x",))
+cholesky_row = primitive("cholesky", _cholesky, [_cholesky_vjp], inputs=("x",))
 
 
 def _symmetric_eigenvalues_vjp(g: Any, x: Any) -> Any:
@@ -126,13 +124,13 @@ def _symmetric_eigenvalues_vjp(g: Any, x: Any) -> Any:
 
 
 def _eigenvectors_vjp(g: Any, y: Any, x: Any) -> Any:
-    values = eigenvalues(x)
+    values = eigvalsh_row(x)
     n = values.shape[-1]
-    apart = 1 / choose(np.eye(n, dtype=bool), np.inf, row(values) - column(values))
+    apart = 1 / where_row(np.eye(n, dtype=bool), np.inf, row(values) - column(values))
     return y @ (apart * (y.mT @ g)) @ y.mT
 
 
-eigenvalues = primitive("eigvalsh", _eigenvalues, [_symmetric_eigenvalues_vjp], inputs=("x",))
+eigvalsh_row = primitive("eigvalsh", _eigenvalues, [_symmetric_eigenvalues_vjp], inputs=("x",))
 eigenvectors = primitive("eigenvectors", lambda x: _eigh(x)[1], [_eigenvectors_vjp])
 
 
@@ -152,7 +150,7 @@ def _check_square(x: Any, what: str) -> None:
 def inv(input: Any) -> Any:
     """The inverse of each matrix. Raises if one is singular."""
     _check_square(input, "inv")
-    return inverse(input)
+    return inv_row(input)
 
 
 @operation(method=False)
@@ -163,56 +161,67 @@ def solve(A: Any, B: Any) -> Any:
     if B.ndim == 0 or B.shape[-1 if vectors else -2] != A.shape[-1]:
         raise ShapeError(f"solve(): matrices of shape {A.shape} and right-hand sides of shape {B.shape}.")
     common_shape([A.shape[:-2], B.shape[: -1 if vectors else -2]], f"solve() of shapes {A.shape} and {B.shape}")
-    return solution(A, column(B)).squeeze(-1) if vectors else solution(A, B)
+    return solve_row(A, column(B)).squeeze(-1) if vectors else solve_row(A, B)
 
 
 @operation()
 def det(input: Any) -> Any:
     """The determinant of each matrix."""
     _check_square(input, "det")
-    return determinant(input)
+    return det_row(input)
 
 
 @operation()
 def slogdet(input: Any) -> SignAndLog:
     """(sign, ln |det|) of each matrix."""
     _check_square(input, "slogdet")
-    return SignAndLog(sign_of_det(input), log_of_det(input))
+    return SignAndLog(slogdet_sign(input), logabsdet(input))
 
 
 @operation()
 def logdet(input: Any) -> Any:
     """ln det of each matrix; NaN where the determinant is negative."""
     sign, log_abs = slogdet(input)
-    return choose(sign < 0, np.nan, log_abs)
+    return where_row(sign < 0, np.nan, log_abs)
 
 
 @operation()
-def cholesky(input: Any) -> Any:
-    """The lower triangular L with L L^T = input, for symmetric positive definite matrices. Raises for others."""
+def cholesky(input: Any, *, upper: bool = False) -> Any:
+    """The lower triangular L with L L^T = input, for symmetric positive definite matrices. Raises for others.
+
+    Reads the lower triangle; with `upper` reads the upper one, and gives L^T.
+    """
     _check_square(input, "cholesky")
-    return cholesky_factor(input)
+    return cholesky_row(input.mT).mT if upper else cholesky_row(input)
 
 
 @operation()
-def eigvalsh(input: Any) -> Any:
-    """The eigenvalues of symmetric matrices, smallest first; reads the lower triangle."""
-    _check_square(input, "eigvalsh")
-    return eigenvalues(input)
+def eigvalsh(input: Any, UPLO: str = "L") -> Any:
+    """The eigenvalues of symmetric matrices, smallest first; reads the lower triangle, or the upper with UPLO="U"."""
+    return eigvalsh_row(_half(input, UPLO, "eigvalsh"))
+
+
+def _half(input: Any, which: str, what: str) -> Any:
+    """The matrices, with the triangle that is to be read below the diagonal."""
+    _check_square(input, what)
+    if which not in ("L", "U"):
+        raise ArgumentError(f"{what}(): UPLO is {which!r}.", fix='Use "L" for the lower or "U" for the upper triangle.')
+    return input if which == "L" else input.mT
 
 
 class ValuesAndVectors(NamedTuple):
     """What eigh returns."""
 
-    eigenvalues: Any
+    eigvalsh_row: Any
     eigenvectors: Any
 
 
 @operation(method=False)
-def eigh(input: Any) -> ValuesAndVectors:
+def eigh(input: Any, UPLO: str = "L") -> ValuesAndVectors:
     """(eigenvalues, eigenvectors) of symmetric matrices, smallest first; the vectors are columns, of length 1.
 
-    Reads the lower triangle. The vectors have no derivative where two eigenvalues are equal: it comes out infinite.
+    Reads the lower triangle, or the upper with UPLO="U". The vectors have no derivative where two eigenvalues are
+    equal: it comes out infinite.
     """
-    _check_square(input, "eigh")
-    return ValuesAndVectors(eigenvalues(input), eigenvectors(input))
+    input = _half(input, UPLO, "eigh")
+    return ValuesAndVectors(eigvalsh_row(input), eigenvectors(input))

@@ -15,9 +15,17 @@ The parameter names of a vjp say what it needs, and only that is kept for the ba
     xs, i              where `forward` takes any number of inputs (*xs): all of them, and which one this is about
     dim, keepdim ...   a keyword parameter of `forward`
 
+The list of vjps may be `()`: the operation is not differentiable (comparisons). It may be None: they are derived from
+the formula, by the chain rule over the rows that it calls. And a None in the list: no gradient flows to that input (a
+condition, indices).
+
 A vjp may assume that nothing was broadcast: the backward walk sums over broadcast axes afterwards, for all rows alike.
 It is written with functions that read arrays and tensors alike (operators, `F`, and the rows themselves), so it can
 be differentiated again.
+
+Three functions make rows: `elementwise` and `primitive` below put them into the table (ops/__init__.py says how an
+operation is added); `mt.elementwise` (custom/formula.py), for a learner's own, and `loss_formula`
+(nn/losses/reduction.py) do not.
 """
 
 from __future__ import annotations
@@ -25,39 +33,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, SignatureError
 from ..formula import F, Operand, derive
-from ..kernels import tier
 from ..kernels.fused import Fused
-
-Vjp = Callable[..., Any]
-
-
-class Keep(NamedTuple):
-    """One thing a node keeps for its backward pass."""
-
-    kind: str  # "input", "output" or "shape"
-    index: int  # type: ignore[assignment]  # which input; -1 is the output
-    slot: int  # which of the differentiated inputs this is, -1 if it is none
-
-
-class Plan(NamedTuple):
-    """What to keep and what to compute when the inputs of `mask` (bit i = input i) want a gradient."""
-
-    wanted: tuple[int, ...]  # the inputs that get a gradient
-    others: tuple[int, ...]  # and those that do not
-    vjps: tuple[Callable[[Any, Any, dict[str, Any]], Any], ...]  # (g, kept, params) -> gradient of a wanted input
-    keep: tuple[Keep, ...]
-    pick: Callable[[list[Any]], tuple[Any, ...]]  # [*inputs, output] -> what is kept
-    watched: tuple[int, ...]  # the slots of wanted inputs that are kept, and so must not be overwritten
-    kept_others: tuple[tuple[int, int], ...]  # (place in `kept`, input) of kept inputs that want no gradient
-    keeps_output: bool
-    holds_memory: bool  # are inputs or the output kept, and not only shapes?
+from .plan import Plan, Vjp, make_plan, parameter_names
 
 
 class Primitive:
@@ -65,7 +48,6 @@ class Primitive:
 
     __slots__ = (
         "_vjps",
-        "derivatives",
         "differentiable",
         "elementwise",
         "forward",
@@ -78,6 +60,7 @@ class Primitive:
         "tex",
         "variadic",
         "view",
+        "vjp_kernels",
     )  # fmt: skip
 
     def __init__(
@@ -102,12 +85,12 @@ class Primitive:
         self.inputs = tuple(inputs) if inputs is not None else names
         self.variadic = variadic and inputs is None
         self.plans: dict[Any, Plan] = {}
-        # Computes the value of large arrays: (inputs, params) -> an array, or None if NumPy is to do it.
+        # Computes the value of large arrays: [inputs] -> an array, or None if NumPy is to do it.
         self.kernel: Fused | None = Fused(name, self) if elementwise else None
-        self.derivatives: dict[int, Fused] = {}
+        self.vjp_kernels: dict[int, Fused] = {}
         for vjp in self._vjps or ():
             for wanted in parameter_names(vjp) if vjp else ():
-                self._source(wanted)  # a misspelt name fails here, not in the first backward
+                self.source_of(wanted)  # a misspelt name fails here, not in the first backward
 
     @property
     def vjps(self) -> tuple[Vjp | None, ...]:
@@ -133,63 +116,24 @@ class Primitive:
             if plan is None:
                 if len(self.plans) > 100:
                     self.plans.clear()
-                self.plans[mask, count] = plan = self._make_plan(mask, count)
+                self.plans[mask, count] = plan = make_plan(self, mask, count)
             return plan
-        self.plans[mask] = plan = self._make_plan(mask, count)
+        self.plans[mask] = plan = make_plan(self, mask, count)
         return plan
 
-    def _make_plan(self, mask: int, count: int) -> Plan:
-        wanted = tuple(i for i in range(count) if mask >> i & 1 and self._vjp(i) is not None)
-        keep: list[Keep] = []
-
-        def place(kind: str, index: int) -> int:
-            """Where in `kept` this will be."""
-            item = Keep(kind, index, wanted.index(index) if index in wanted else -1)
-            if item not in keep:
-                keep.append(item)
-            return keep.index(item)
-
-        vjps = []
-        for i in wanted:
-            vjp = self._vjp(i)
-            assert vjp is not None
-            sources: list[int | str | tuple[int, ...]] = []
-            for name in parameter_names(vjp):
-                kind, index = self._source(name)
-                if kind == "param":
-                    sources.append(name)
-                elif kind == "all":
-                    sources.append(tuple(place("input", k) for k in range(count)))
-                else:
-                    sources.append(place(kind, i if self.variadic and index >= 0 else index))
-            if self.elementwise:
-                vjps.append(_fused_reader(self.derivative(i), sources))
-            else:
-                vjps.append(_reader(vjp, sources, {**self.params, "i": i}))
-        return Plan(
-            wanted,
-            tuple(i for i in range(count) if i not in wanted),
-            tuple(vjps),
-            tuple(keep),
-            _picker(keep),
-            tuple(item.slot for item in keep if item.kind == "input" and item.slot >= 0),
-            tuple((k, item.index) for k, item in enumerate(keep) if item.kind == "input" and item.slot < 0),
-            any(item.kind == "output" for item in keep),
-            any(item.kind != "shape" for item in keep),
-        )
-
-    def derivative(self, index: int) -> Fused:
+    def vjp_kernel(self, index: int) -> Fused:
         """The kernels of an elementwise row's vjp."""
-        if index not in self.derivatives:
-            self.derivatives[index] = Fused(f"{self.name}, derivative in {self.inputs[index]}", self._vjp(index))
-        return self.derivatives[index]
+        if index not in self.vjp_kernels:
+            self.vjp_kernels[index] = Fused(f"{self.name}, derivative in {self.inputs[index]}", self.vjp_of(index))
+        return self.vjp_kernels[index]
 
-    def _vjp(self, index: int) -> Vjp | None:
+    def vjp_of(self, index: int) -> Vjp | None:
+        """The vjp of an input, or None. A row that takes any number of inputs has one for all."""
         if self.variadic:
             return self.vjps[0] if self.vjps else None
         return self.vjps[index] if index < len(self.vjps) else None
 
-    def _source(self, name: str) -> tuple[str, int]:
+    def source_of(self, name: str) -> tuple[str, int]:
         """Where a vjp's parameter of this name comes from."""
         if name == "y" and "y" not in self.inputs:
             return "output", -1
@@ -224,70 +168,6 @@ def _signature(forward: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, 
         elif p.kind is not p.VAR_KEYWORD:
             inputs.append(p.name)
     return tuple(inputs), params, variadic
-
-
-def parameter_names(vjp: Vjp) -> list[str]:
-    """All but the first, which is g, whatever its name. (`inspect` would take longer than the rest of the import.)"""
-    code = inspect.unwrap(vjp).__code__
-    return list(code.co_varnames[1 : code.co_argcount])
-
-
-def _picker(keep: list[Keep]) -> Callable[[list[Any]], tuple[Any, ...]]:
-    """From [*inputs, output], take what is kept; the output has index -1."""
-    places = [item.index for item in keep]
-    if not places:
-        return lambda values: ()
-    if all(item.kind != "shape" for item in keep):
-        if len(places) > 1:
-            return itemgetter(*places)
-        (only,) = places
-        return lambda values: (values[only],)
-    return lambda values: tuple(
-        np.shape(values[item.index]) if item.kind == "shape" else values[item.index] for item in keep
-    )
-
-
-def _fused_reader(fused: Fused, sources: list[Any]) -> Callable[[Any, Any, dict[str, Any]], Any]:
-    """Like `_reader`, for elementwise rows: large gradients are computed by a kernel."""
-    vjp, array = fused.formula, np.ndarray
-    if not sources:
-        return lambda g, kept, params: fused.gradient(g) if g.__class__ is array and g.size >= tier.large else vjp(g)
-    if len(sources) == 1:
-        (only,) = sources
-        return lambda g, kept, params: (
-            fused.gradient(g, kept[only]) if g.__class__ is array and g.size >= tier.large else vjp(g, kept[only])
-        )
-    pick = itemgetter(*sources)
-    return lambda g, kept, params: (
-        fused.gradient(g, *pick(kept)) if g.__class__ is array and g.size >= tier.large else vjp(g, *pick(kept))
-    )
-
-
-def _reader(
-    vjp: Vjp, sources: list[int | str | tuple[int, ...]], defaults: dict[str, Any]
-) -> Callable[[Any, Any, dict[str, Any]], Any]:
-    """Turn `vjp(g, b, dim)` into `(g, kept, params) -> gradient`, picking what its parameters name."""
-    if not sources:
-        return lambda g, kept, params: vjp(g)
-    if all(isinstance(s, int) for s in sources):
-        if len(sources) == 1:
-            (only,) = sources
-            return lambda g, kept, params: vjp(g, kept[only])
-        pick = itemgetter(*sources)
-        return lambda g, kept, params: vjp(g, *pick(kept))
-
-    def read(g: Any, kept: Any, params: dict[str, Any]) -> Any:
-        arguments = []
-        for s in sources:
-            if isinstance(s, int):
-                arguments.append(kept[s])
-            elif isinstance(s, tuple):
-                arguments.append(tuple(kept[k] for k in s))
-            else:
-                arguments.append(params[s] if s in params else defaults[s])
-        return vjp(g, *arguments)
-
-    return read
 
 
 TABLE: dict[str, Primitive] = {}  # every row, by name

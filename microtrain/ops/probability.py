@@ -11,11 +11,11 @@ from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..formula import F, Operand
 from ..kernels import reductions as reductions_by_kernel, tier
 from .activations import logsigmoid
-from .comparison import choose
+from .comparison import where_row
 from .exponential import exp
 from .loss_reduction import reduce
 from .primitive import elementwise, operation, primitive
-from .reductions import total
+from .reductions import sum_row
 from .shapes import movedim, normalise_dim
 
 
@@ -34,7 +34,7 @@ def _softmax_vjp(g: Any, y: Any, dim: int) -> Any:
         and (fast := reductions_by_kernel.softmax_vjp(g, y, dim)) is not None
     ):
         return fast
-    return y * (g - total(g * y, dim=(dim,), keepdim=True))
+    return y * (g - sum_row(g * y, dim=(dim,), keepdim=True))
 
 
 def _log_softmax(x: Any, *, dim: int) -> Any:
@@ -52,16 +52,16 @@ def _log_softmax_vjp(g: Any, y: Any, dim: int) -> Any:
         and (fast := reductions_by_kernel.softmax_vjp(g, y, dim, True)) is not None
     ):
         return fast
-    return g - exp(y) * total(g, dim=(dim,), keepdim=True)
+    return g - exp(y) * sum_row(g, dim=(dim,), keepdim=True)
 
 
-normalised = primitive(
+softmax_row = primitive(
     "softmax",
     _softmax,
     [_softmax_vjp],
     tex=r"\operatorname{softmax} {x}",
 )
-log_normalised = primitive(
+log_softmax_row = primitive(
     "log_softmax",
     _log_softmax,
     [_log_softmax_vjp],
@@ -79,14 +79,14 @@ def _float(x: Any, dtype: Any = None) -> Any:
 def softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Any:
     """exp(x) / sum(exp(x)) along an axis."""
     input = _float(input, dtype)
-    return normalised(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else exp(input - input)
+    return softmax_row(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else exp(input - input)
 
 
 @operation()
 def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Any:
     """ln softmax(x) along an axis, finite for logits of any size."""
     input = _float(input, dtype)
-    return log_normalised(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else input - input
+    return log_softmax_row(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else input - input
 
 
 def _right_places(target: Any) -> tuple[Any, ...]:
@@ -162,23 +162,23 @@ def _slope(x: Any, target: Any) -> Any:
 
 def _surprise_vjp(g: Any, x: Any, target: Any, saved: Saved | None) -> Any:
     first = saved.take() if saved is not None and not isinstance(g, Operand) else None
-    return (slope(x, target) if first is None else first) * g[..., None]
+    return (softmax_less_one_hot(x, target) if first is None else first) * g[..., None]
 
 
 def _mean_surprise_vjp(g: Any, x: Any, target: Any, target_shape: tuple[int, ...], saved: Saved | None) -> Any:
     n = math.prod(target_shape)
     if isinstance(g, Operand):
-        return slope(x, target) * (g / n)  # type: ignore[operator]
+        return softmax_less_one_hot(x, target) * (g / n)  # type: ignore[operator]
     first = saved.take() if saved is not None else None
     if first is None:
-        first = slope(x, target) * (1 / max(1, n))
+        first = softmax_less_one_hot(x, target) * (1 / max(1, n))
     return first if g == 1 else first * g
 
 
-slope = primitive(
+softmax_less_one_hot = primitive(
     "softmax_less_one_hot",
     _slope,
-    [lambda g, x: _softmax_vjp(g, normalised(x, dim=x.ndim - 1), x.ndim - 1), None],
+    [lambda g, x: _softmax_vjp(g, softmax_row(x, dim=x.ndim - 1), x.ndim - 1), None],
     tex=r"\operatorname{softmax}({x}) - e_{target}",
 )
 surprise = primitive(
@@ -187,7 +187,7 @@ surprise = primitive(
     [_surprise_vjp, None],
     tex=r"-\ln \operatorname{softmax}({x})_{target}",
 )
-mean_surprise = primitive(
+cross_entropy_row = primitive(
     "cross_entropy",
     lambda x, target, *, saved=None: (
         np.add.reduce(_surprise(x, target, saved=saved, scale=1 / max(1, target.size)), axis=None) / target.size
@@ -266,17 +266,19 @@ def cross_entropy(
     if weight is not None and weight.shape != (classes,):
         raise ShapeError(f"cross_entropy(): weights of shape {weight.shape} for {classes} classes.")
     if soft:
+        if ignore_index != -100:
+            raise ArgumentError(f"cross_entropy(): ignore_index={ignore_index} is for labels; these are probabilities.")
         return reduce(_soft_targets(input, target, weight, label_smoothing), reduction)
 
     labels, counted = _check_labels(input, target, classes, ignore_index)
     if counted is None and weight is None and label_smoothing == 0:
         saved = Saved() if getattr(input, "requires_grad", False) else None
         if reduction == "mean":
-            return mean_surprise(input, labels, saved=saved)
+            return cross_entropy_row(input, labels, saved=saved)
         return reduce(surprise(input, labels, saved=saved), reduction)
     if counted is not None and hasattr(target, "_data"):  # the same of operations, for those who listen
         counted = target != ignore_index
-        labels = choose(counted, target, 0)
+        labels = where_row(counted, target, 0)
     losses, shares = _shared_losses(input, labels, counted, weight, label_smoothing)
     return reduce(losses, reduction, shares)
 
@@ -284,7 +286,7 @@ def cross_entropy(
 def _soft_targets(input: Any, target: Any, weight: Any, label_smoothing: float) -> Any:
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / input.shape[-1]
-    terms = -log_normalised(input, dim=input.ndim - 1) * target
+    terms = -log_softmax_row(input, dim=input.ndim - 1) * target
     return (terms if weight is None else terms * weight).sum(-1)
 
 
@@ -295,15 +297,15 @@ def _shared_losses(input: Any, labels: Any, counted: Any, weight: Any, label_smo
     shares = counted.to(input.dtype) if hasattr(counted, "_data") else counted.astype(input.dtype)
     if weight is not None:
         shares = weight[raw] * shares
-    losses = choose(counted, surprise(input, labels), 0) * shares
+    losses = where_row(counted, surprise(input, labels), 0) * shares
     if label_smoothing:
-        terms = -log_normalised(input, dim=input.ndim - 1)
+        terms = -log_softmax_row(input, dim=input.ndim - 1)
         spread = (terms if weight is None else terms * weight).sum(-1) * (label_smoothing / input.shape[-1])
-        losses = (1 - label_smoothing) * losses + choose(counted, spread, 0)
+        losses = (1 - label_smoothing) * losses + where_row(counted, spread, 0)
     return losses, shares
 
 
-logit_loss = elementwise(
+bce_with_logits = elementwise(
     "bce_with_logits",
     lambda x, target: F.maximum(x, 0) - x * target + F.log1p(F.exp(-1.0 * F.abs(x))),
     [lambda g, x, target: g * (F.sigmoid(x) - target), lambda g, x: -g * x],
@@ -327,14 +329,14 @@ def binary_cross_entropy_with_logits(
             fix="Reshape one of them: target.reshape(input.shape), or squeeze the last axis of the logits.",
         )
     if pos_weight is None:
-        losses = logit_loss(input, target)
+        losses = bce_with_logits(input, target)
     else:
         losses = (1 - target) * input - ((pos_weight - 1) * target + 1) * logsigmoid(input)
     return reduce(losses if weight is None else losses * weight, reduction)
 
 
 # The elements to keep are drawn by `microtrain.dropout`: the table has no random numbers.
-dropped = elementwise(
+dropout_row = elementwise(
     "dropout",
     lambda x, keep, scale: F.where(keep, x * scale, 0),
     [lambda g, keep, scale: F.where(keep, g * scale, 0), None, None],

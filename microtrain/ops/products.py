@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from .primitive import operation, primitive
-from .reductions import sum_to, total
+from .reductions import sum_row, sum_to
 from .shapes import matrix_transpose, reshape
 
 
@@ -30,7 +30,7 @@ def _left_vjp(g: Any, a_shape: tuple[int, ...], b: Any) -> Any:
     if b.ndim == 1:  # each row of a met the vector b
         return column(g) * b if len(a_shape) > 1 else g * b
     if len(a_shape) == 1:  # the vector a met each matrix of b
-        return sum_to(total(row(g) * b, dim=(g.ndim,), keepdim=False), a_shape)
+        return sum_to(sum_row(row(g) * b, dim=(g.ndim,), keepdim=False), a_shape)
     return g @ b.mT
 
 
@@ -59,7 +59,7 @@ def _weight_vjp(g: Any, x: Any) -> Any:
     return g.mT @ x if g.ndim == 2 else _rows(g).mT @ _rows(x)
 
 
-linear_map = primitive(
+linear_row = primitive(
     "linear", _affine, [lambda g, weight: g @ weight, _weight_vjp, lambda g: g], tex=r"{x} {weight}^T + {bias}"
 )
 
@@ -69,7 +69,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """x W^T + b: input (..., n), weight (m, n), bias (m,); output (..., m). Raises `ShapeError` if they do not fit."""
     if bias is None:
         return matmul(input, matrix_transpose(weight))
-    return linear_map(input, weight, bias)
+    return linear_row(input, weight, bias)
 
 
 @operation(name="matmul")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..kernels import tier
 from ..kernels.reductions import reduction
-from .comparison import choose
+from .comparison import where_row
 from .primitive import operation, primitive
 from .shapes import Dims, broadcast_to, normalise_dims, reshape
 
@@ -65,7 +65,7 @@ def sum_of_rows(x: Any) -> Any:
 _ones = lru_cache(maxsize=256)(np.ones)
 
 
-total = primitive("sum", _sum, [spread], tex=r"\sum {x}")
+sum_row = primitive("sum", _sum, [spread], tex=r"\sum {x}")
 
 
 def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
@@ -75,23 +75,28 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
         return _sum(x, dim=(0,), keepdim=False)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1)
     if axes:
-        x = total(x, dim=axes, keepdim=True)
+        x = sum_row(x, dim=axes, keepdim=True)
     return reshape(x, shape=shape) if x.shape != shape else x
 
 
 @operation()
 def sum(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    """The sum over `dim`; booleans are counted."""
-    if dtype is not None:
-        input = input.to(dtype)
-    return total(input, **over(input, dim, keepdim))
+    """The sum over `dim`, of integers in int64; booleans are counted."""
+    return sum_row(summed(input, dtype), **over(input, dim, keepdim))
+
+
+def summed(input: Any, dtype: Any) -> Any:
+    """The input in the dtype that sums and products are to have: uint8 in int64 (NumPy's uint64 has no -1)."""
+    if dtype is None:
+        return input if input.dtype.kind != "u" else input.to(np.int64)
+    return input.to(dtype)
 
 
 def _mean(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     return _sum(x, dim=dim, keepdim=keepdim) / count(x.shape, dim)
 
 
-average = primitive(
+mean_row = primitive(
     "mean",
     _mean,
     [lambda g, x_shape, dim, keepdim: spread(g / count(x_shape, dim), x_shape, dim, keepdim)],
@@ -104,7 +109,7 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = No
     """The mean over `dim`; NaN over no elements."""
     if dtype is not None:
         input = input.to(dtype)
-    return average(input, **over(input, dim, keepdim))
+    return mean_row(input, **over(input, dim, keepdim))
 
 
 # ---- variances -------------------------------------------------------------------------------------------------------
@@ -125,18 +130,18 @@ def _var(x: Any, *, dim: tuple[int, ...], keepdim: bool, correction: float) -> A
 
 
 def _deviation(x: Any, dim: tuple[int, ...]) -> Any:
-    return x - average(x, dim=dim, keepdim=True)
+    return x - mean_row(x, dim=dim, keepdim=True)
 
 
 def _std_vjp(
     g: Any, y: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool, correction: float
 ) -> Any:
     flat = y == 0
-    slope = choose(flat, 0, g / (choose(flat, 1, y) * _freedom(x_shape, dim, correction)))
+    slope = where_row(flat, 0, g / (where_row(flat, 1, y) * _freedom(x_shape, dim, correction)))
     return spread(slope, x_shape, dim, keepdim) * _deviation(x, dim)
 
 
-variance = primitive(
+var_row = primitive(
     "var",
     _var,
     [
@@ -146,7 +151,7 @@ variance = primitive(
     ],
     tex=r"\operatorname{var} {x}",
 )
-deviation = primitive(
+std_row = primitive(
     "std",
     lambda x, *, dim, keepdim, correction: np.sqrt(_var(x, dim=dim, keepdim=keepdim, correction=correction)),
     [_std_vjp],
@@ -168,7 +173,7 @@ def var(
 ) -> Any:
     """The variance; divides by n - correction, with correction 1 unless `unbiased` is False."""
     dim, correction = _corrected(dim, unbiased, correction)
-    return variance(input, **over(input, dim, keepdim), correction=correction)
+    return var_row(input, **over(input, dim, keepdim), correction=correction)
 
 
 @operation()
@@ -177,22 +182,22 @@ def std(
 ) -> Any:
     """The standard deviation; see `var`. Where all elements are equal its derivative is taken as 0."""
     dim, correction = _corrected(dim, unbiased, correction)
-    return deviation(input, **over(input, dim, keepdim), correction=correction)
+    return std_row(input, **over(input, dim, keepdim), correction=correction)
 
 
 # ---- booleans --------------------------------------------------------------------------------------------------------
 
-any_true = primitive("any", lambda x, *, dim, keepdim: np.any(x, axis=dim, keepdims=keepdim))
-all_true = primitive("all", lambda x, *, dim, keepdim: np.all(x, axis=dim, keepdims=keepdim))
+any_row = primitive("any", lambda x, *, dim, keepdim: np.any(x, axis=dim, keepdims=keepdim))
+all_row = primitive("all", lambda x, *, dim, keepdim: np.all(x, axis=dim, keepdims=keepdim))
 
 
 @operation()
 def any(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """Is some element true (not zero)?"""
-    return any_true(input, **over(input, dim, keepdim))
+    return any_row(input, **over(input, dim, keepdim))
 
 
 @operation()
 def all(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """Are all elements true (not zero)?"""
-    return all_true(input, **over(input, dim, keepdim))
+    return all_row(input, **over(input, dim, keepdim))

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from .comparison import choose
+from .comparison import where_row
 from .primitive import operation, primitive
-from .reductions import count, over, restore, total
-from .shapes import Dims, flip_dims, normalise_dim, permute, reshape, roll_by
+from .reductions import count, over, restore, sum_row, summed
+from .shapes import Dims, flip_row, normalise_dim, permute, reshape, roll_row
 
 
 def _cumsum_vjp(g: Any, dim: int) -> Any:
     """Element i is part of sum i and of all later ones."""
-    return flip_dims(running_sum(flip_dims(g, dims=(dim,)), dim=dim), dims=(dim,))
+    return flip_row(cumsum_row(flip_row(g, dims=(dim,)), dim=dim), dims=(dim,))
 
 
 def _cumprod_vjp(g: Any, y: Any, x: Any, dim: int) -> Any:
@@ -25,10 +25,10 @@ def _cumprod_vjp(g: Any, y: Any, x: Any, dim: int) -> Any:
     n = x.shape[dim]
     x, g = _swap_to_last(x, dim), _swap_to_last(g, dim)
     diagonal, later = np.eye(n, dtype=bool), np.triu(np.ones((n, n), dtype=bool))
-    without = choose(diagonal, 1, reshape(x, shape=(*x.shape[:-1], 1, n)))
-    slopes = choose(later, running_product(without, dim=without.ndim - 1), 0)
+    without = where_row(diagonal, 1, reshape(x, shape=(*x.shape[:-1], 1, n)))
+    slopes = where_row(later, cumprod_row(without, dim=without.ndim - 1), 0)
     weighted = slopes * reshape(g, shape=(*g.shape[:-1], 1, n))
-    return _swap_to_last(total(weighted, dim=(weighted.ndim - 1,), keepdim=False), dim)
+    return _swap_to_last(sum_row(weighted, dim=(weighted.ndim - 1,), keepdim=False), dim)
 
 
 def _swap_to_last(x: Any, dim: int) -> Any:
@@ -38,26 +38,24 @@ def _swap_to_last(x: Any, dim: int) -> Any:
     return permute(x, dims=tuple(order))
 
 
-running_sum = primitive("cumsum", lambda x, *, dim: np.cumsum(x, axis=dim), [_cumsum_vjp])
-running_product = primitive("cumprod", lambda x, *, dim: np.cumprod(x, axis=dim), [_cumprod_vjp])
+cumsum_row = primitive("cumsum", lambda x, *, dim: np.cumsum(x, axis=dim), [_cumsum_vjp])
+cumprod_row = primitive("cumprod", lambda x, *, dim: np.cumprod(x, axis=dim), [_cumprod_vjp])
 
 
 @operation(inplace=True)
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running sums along an axis."""
-    if dtype is not None:
-        input = input.to(dtype)
+    input = summed(input, dtype)
     axis = normalise_dim(dim, input.ndim)
-    return running_sum(input, dim=axis) if input.ndim else input.clone()
+    return cumsum_row(input, dim=axis) if input.ndim else input.clone()
 
 
 @operation(inplace=True)
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running products along an axis; the derivative is right at zeros too."""
-    if dtype is not None:
-        input = input.to(dtype)
+    input = summed(input, dtype)
     axis = normalise_dim(dim, input.ndim)
-    return running_product(input, dim=axis) if input.ndim else input.clone()
+    return cumprod_row(input, dim=axis) if input.ndim else input.clone()
 
 
 def _prod_vjp(g: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -66,7 +64,7 @@ def _prod_vjp(g: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int, ...], ke
     moved = permute(x, dims=order)
     last = x.ndim - len(dim)
     flat = reshape(moved, shape=(*moved.shape[:last], count(x_shape, dim)))
-    after = flip_dims(_products_before(flip_dims(flat, dims=(last,)), last), dims=(last,))
+    after = flip_row(_products_before(flip_row(flat, dims=(last,)), last), dims=(last,))
     others = reshape(_products_before(flat, last) * after, shape=moved.shape)
     others = permute(others, dims=tuple(order.index(i) for i in range(x.ndim)))
     return restore(g, x_shape, dim, keepdim) * others
@@ -74,10 +72,10 @@ def _prod_vjp(g: Any, x: Any, x_shape: tuple[int, ...], dim: tuple[int, ...], ke
 
 def _products_before(x: Any, dim: int) -> Any:
     """For each element, the product of those before it."""
-    return running_product(choose(np.arange(x.shape[dim]) == 0, 1, roll_by(x, shifts=1, dims=dim)), dim=dim)
+    return cumprod_row(where_row(np.arange(x.shape[dim]) == 0, 1, roll_row(x, shifts=1, dims=dim)), dim=dim)
 
 
-product = primitive(
+prod_row = primitive(
     "prod", lambda x, *, dim, keepdim: np.prod(x, axis=dim, keepdims=keepdim), [_prod_vjp], tex=r"\prod {x}"
 )
 
@@ -85,6 +83,5 @@ product = primitive(
 @operation()
 def prod(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The product over `dim`; the derivative is right at zeros too."""
-    if dtype is not None:
-        input = input.to(dtype)
-    return product(input, **over(input, dim, keepdim))
+    input = summed(input, dtype)
+    return prod_row(input, **over(input, dim, keepdim))

@@ -80,15 +80,15 @@ permute: Primitive = primitive(
 broadcast_to = primitive(
     "broadcast_to", lambda x, *, shape: np.broadcast_to(x, shape), [lambda g: g], view=True
 )  # the backward walk sums over the broadcast axes
-flip_dims: Primitive = primitive(
-    "flip", lambda x, *, dims: np.array(np.flip(x, dims), order="C"), [lambda g, dims: flip_dims(g, dims=dims)]
+flip_row: Primitive = primitive(
+    "flip", lambda x, *, dims: np.array(np.flip(x, dims), order="C"), [lambda g, dims: flip_row(g, dims=dims)]
 )  # a copy, as in PyTorch
-roll_by: Primitive = primitive(
+roll_row: Primitive = primitive(
     "roll",
     lambda x, *, shifts, dims: np.roll(x, shifts, dims),
-    [lambda g, shifts, dims: roll_by(g, shifts=_negated(shifts), dims=dims)],
+    [lambda g, shifts, dims: roll_row(g, shifts=_negated(shifts), dims=dims)],
 )
-copy = primitive("clone", lambda x: np.array(x, order="C"), [lambda g: g])
+clone_row = primitive("clone", lambda x: np.array(x, order="C"), [lambda g: g])
 
 
 def _negated(shifts: Any) -> Any:
@@ -271,7 +271,7 @@ def expand_as(input: Any, other: Any) -> Any:
 def flip(input: Any, *axes: Any, dims: Any = None) -> Any:
     """Reversed along these axes, or along all (a copy)."""
     chosen = as_sizes(axes, dims, "dims") if axes or dims is not None else None
-    return flip_dims(input, dims=normalise_dims(chosen, input.ndim))
+    return flip_row(input, dims=normalise_dims(chosen, input.ndim))
 
 
 @operation()
@@ -282,17 +282,17 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
     if len(by) != (1 if axes is None else len(axes)):
         raise ArgumentError(f"roll() of shape {input.shape}: shifts {shifts} and dims {dims} are not equally many.")
     if axes is None:
-        return roll_by(input, shifts=by[0], dims=None)
-    return roll_by(input, shifts=by, dims=tuple(normalise_dim(d, input.ndim) for d in axes))
+        return roll_row(input, shifts=by[0], dims=None)
+    return roll_row(input, shifts=by, dims=tuple(normalise_dim(d, input.ndim) for d in axes))
 
 
 @operation()
 def clone(input: Any, *, memory_format: Any = None) -> Any:
     """A copy in new memory, still part of the graph."""
-    return copy(input)
+    return clone_row(input)
 
 
 @operation()
 def contiguous(input: Any, *, memory_format: Any = None) -> Any:
     """The tensor itself if its elements lie in memory in order, else a copy."""
-    return input if input.is_contiguous() else copy(input)
+    return input if input.is_contiguous() else clone_row(input)

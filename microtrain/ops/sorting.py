@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .extremes import ValuesAndIndices, only_element
-from .indexing import gather_along, get_view
+from .indexing import gather_row, getitem_row
 from .primitive import operation, primitive
 from .shapes import normalise_dim
 
@@ -23,13 +23,13 @@ def _order(x: Any, *, dim: int, descending: bool) -> Any:
     return x.shape[dim] - 1 - np.flip(backwards, dim)
 
 
-order = primitive("argsort", _order)
+argsort_row = primitive("argsort", _order)
 
 
 @operation()
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """The indices that sort the tensor along an axis."""
-    return order(input, dim=normalise_dim(dim, input.ndim), descending=descending)
+    return argsort_row(input, dim=normalise_dim(dim, input.ndim), descending=descending)
 
 
 @operation()
@@ -38,7 +38,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = Tru
     indices = argsort(input, dim, descending)
     if input.ndim == 0:
         return only_element(input)
-    return ValuesAndIndices(gather_along(input, indices, dim=normalise_dim(dim, input.ndim)), indices)
+    return ValuesAndIndices(gather_row(input, indices, dim=normalise_dim(dim, input.ndim)), indices)
 
 
 @operation()
@@ -53,5 +53,5 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
         raise ArgumentError(f"topk() of shape {input.shape}: k = {k}, but axis {dim} has {length} elements.")
     if input.ndim == 0:
         return only_element(input)
-    indices = get_view(argsort(input, axis, descending=largest), index=(slice(None),) * axis + (slice(k),))
-    return ValuesAndIndices(gather_along(input, indices, dim=axis), indices)
+    indices = getitem_row(argsort(input, axis, descending=largest), index=(slice(None),) * axis + (slice(k),))
+    return ValuesAndIndices(gather_row(input, indices, dim=axis), indices)

@@ -15,7 +15,7 @@ def _copied(x: Any, value: Any) -> Any:
     return np.broadcast_to(value, x.shape).astype(x.dtype)
 
 
-copy_over = primitive(
+copy_row = primitive(
     "copy_",
     _copied,
     [lambda g: g * 0, lambda g: g],
@@ -42,16 +42,16 @@ write_view: Primitive = primitive(
 @operation(function=False)
 def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """Write the values of `src`, broadcast to this shape."""
-    return self.overwrite(copy_over(self, src), "copy_")
+    return self.overwrite(copy_row(self, src), "copy_")
 
 
 @operation(function=False)
 def fill_(self: Any, value: Any) -> Any:
     """Write one value everywhere."""
-    return self.overwrite(copy_over(self, value), "fill_")
+    return self.overwrite(copy_row(self, value), "fill_")
 
 
 @operation(function=False)
 def zero_(self: Any) -> Any:
     """Write zeros everywhere."""
-    return self.overwrite(copy_over(self, 0), "zero_")
+    return self.overwrite(copy_row(self, 0), "zero_")

@@ -39,7 +39,8 @@ class Buckets:
         for p, state in zip(params, states, strict=True):
             key = (p.dtype, *(state[name] for name in scalars)) if p.numel() <= SMALL else id(p)
             together.setdefault(key, []).append((p, state))
-        lists = sorted(together.values(), key=lambda pairs: -pairs[0][0].numel())  # one kernel's threads help the next
+        # The large ones one after another: threads that have just worked on one begin sooner with the next.
+        lists = sorted(together.values(), key=lambda pairs: -pairs[0][0].numel())
         self.buckets = [Bucket(rule, [p for p, _ in pairs], [s for _, s in pairs], scalars) for pairs in lists]
 
     def new_state(self, state: Mapping[Tensor, State]) -> bool:
@@ -49,18 +50,22 @@ class Buckets:
     def gradients(self, writer: Writer) -> list[tuple[Bucket, list[Any]]] | None:
         """Each bucket with the gradients of its parameters, which are noted as written by `writer`.
 
-        None if it is no longer these parameters that have a gradient.
+        None if it is no longer these parameters that have a gradient; then nothing is noted.
         """
-        found = []
+        if self.others and self.new_gradients():
+            return None
+        found: list[tuple[Bucket, list[Any]]] = []
         try:
             for bucket in self.buckets:
-                found.append((bucket, bucket.begin(writer)))
+                found.append((bucket, bucket.take_gradients(writer)))
         except AttributeError:  # somebody's gradient is None
+            for bucket, gradients in found:
+                bucket.take_back(len(gradients))
             return None
-        return None if self.others and self.late() else found
+        return found
 
-    def late(self) -> bool:
-        """Have parameters a gradient now that had none when the buckets were made?"""
+    def new_gradients(self) -> bool:
+        """Have parameters got a gradient that had none when the buckets were made?"""
         return any(p._grad is not None for p in self.others)
 
 
@@ -71,7 +76,7 @@ class Bucket:
         self.rule, self.params, self.states = rule, params, states
         self.scalars = {name: states[0][name] for name in scalars}
         self.views: list[np.ndarray] = []
-        self.told = True  # do the states have these numbers?
+        self.written_back = True  # do the states have these numbers?
         self.memo: dict[str, Any] = {}  # what the rule knows of these arrays since the last step
         self.away: list[tuple[Tensor, np.ndarray]] | None = None  # parameters that are elsewhere
         if len(params) == 1:
@@ -101,36 +106,48 @@ class Bucket:
         """Is the state of all parameters what it was after the last step?"""
         step = self.scalars["step"]
         for p, state, kept in self.kept:
-            if all_states.get(p) is not state or (self.told and state.get("step") != step):
+            if all_states.get(p) is not state or (self.written_back and state.get("step") != step):
                 return False
             for name, value in kept:
                 if state.get(name) is not value:
                     return False
         return True
 
-    def begin(self, writer: Writer) -> list[Any]:
-        """The gradients, on the way to a step: the parameters are noted as written, and all in their place."""
-        gradients = []
+    def take_gradients(self, writer: Writer) -> list[Any]:
+        """The gradients, on the way to a step: the parameters are noted as written, and all in their place.
+
+        Raises `AttributeError` if there is one without a gradient, and then notes nothing.
+        """
+        gradients: list[Any] = []
         self.away = None
-        for p, view in self.members:
-            gradients.append(p._grad._data)  # type: ignore[union-attr]
-            if p._data is not view and self.away is None and view is not None:
-                self.away = self._gather()
-            memory = p._memory or memory_of(p)
-            memory.version += 1
-            memory.writer = writer
+        try:
+            for p, view in self.members:
+                gradients.append(p._grad._data)  # type: ignore[union-attr]
+                if p._data is not view and self.away is None and view is not None:
+                    self.away = self._gather()
+                memory = p._memory or memory_of(p)
+                memory.version += 1
+                memory.writer = writer
+        except AttributeError:
+            self.take_back(len(gradients))
+            raise
         return gradients
 
-    def tell(self) -> None:
+    def take_back(self, count: int) -> None:
+        """The first so many parameters were not written after all."""
+        for p in self.params[:count]:
+            memory_of(p).version -= 1
+
+    def write_back(self) -> None:
         """Put the numbers into the states."""
-        if not self.told:
-            self.told = True
+        if not self.written_back:
+            self.written_back = True
             for state in self.states:
                 state.update(self.scalars)
 
     def update(self, gradients: list[Any], hyper: Sequence[Any], negate: bool) -> None:
         """One step. `negate` to climb instead."""
-        self.told = False
+        self.written_back = False
         if self.views:
             g = _joined(gradients, self.p.dtype)
             self.rule.update(self.p, -g if negate else g, self.state, hyper, self.memo)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def saved(optimizer: Optimizer) -> dict[str, Any]:
     """{"state": {number of the parameter: its state}, "param_groups": [hyper-parameters and numbers]}; a copy."""
-    optimizer.tell()
+    optimizer.write_back()
     number = {p: k for k, p in enumerate(optimizer._params())}
     state = {
         number[p]: {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,9 +45,7 @@ class Optimizer:
         _accept(type(self).__name__, pytorchs or {}, defaults)
         if isinstance(params, Tensor):
             raise DtypeError("An optimizer takes a list of parameters.", fix="Write [w] instead of w.")
-        if isinstance(params, (set, frozenset)):
-            raise DtypeError("An optimizer takes its parameters in order, and a set has none.", fix="Pass a list.")
-        items = list(params)
+        items = _in_order(params)
         if not items:
             raise ArgumentError("The optimizer got no parameters.", fix="model.parameters() can be used up only once.")
         self.defaults = defaults
@@ -62,11 +62,16 @@ class Optimizer:
     def add_param_group(self, group: Group) -> None:
         """More parameters, with hyper-parameters of their own.
 
-        Raises `ArgumentError` for hyper-parameters that the optimizer does not have, parameters that it has already and
-        tensors that are not leaves, `DtypeError` for what is no tensor.
+        Raises `ArgumentError` for what is no group, hyper-parameters that the optimizer does not have, parameters that
+        it has already and tensors that are not leaves, `DtypeError` for what is no tensor.
         """
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise ArgumentError(
+                f"A parameter group is a dict with 'params' in it, not {group!r:.80}.",
+                fix='{"params": model.parameters(), "lr": 0.1}',
+            )
         items = group["params"]
-        items = [items] if isinstance(items, Tensor) else list(items)
+        items = [items] if isinstance(items, Tensor) else _in_order(items)
         names = [item[0] for item in items if isinstance(item, tuple)]
         params = [item[1] if isinstance(item, tuple) else item for item in items]
         known = {id(p) for p in self._params()}
@@ -78,12 +83,8 @@ class Optimizer:
             if id(p) in known:
                 raise ArgumentError("A parameter appears in two places of the optimizer.")
             known.add(id(p))
-        unknown = set(group) - set(self.defaults) - {"params", *OF_OTHERS}
-        if unknown:
-            raise ArgumentError(
-                f"{type(self).__name__} has no hyper-parameter {sorted(unknown)}.",
-                fix=f"It has {', '.join(self.defaults)}.",
-            )
+        if self.rule is not None:  # else the program's own step() may look at any key
+            _check_names(type(self).__name__, set(group) - {"params", *OF_OTHERS, *self.defaults}, self.defaults)
         named = {"param_names": names} if names else {}
         self.param_groups.append({**self.defaults, **group, **named, "params": params})
         if self.schedulers:
@@ -97,10 +98,10 @@ class Optimizer:
     def state(self) -> defaultdict[Tensor, dict[str, Any]]:
         """{parameter: its state}, tensors and numbers by name. The program may change what is in it.
 
-        Who has asked for it once finds it up to date after every step; until then steps needn't look at it.
+        Once asked for, it is updated after every step.
         """
         self._seen = True
-        self.tell()
+        self.write_back()
         return self._state
 
     @state.setter
@@ -108,11 +109,11 @@ class Optimizer:
         self._seen = True
         self._state = defaultdict(dict, value)
 
-    def tell(self) -> None:
+    def write_back(self) -> None:
         """Put the numbers of the steps taken into the state."""
         for buckets in self._buckets.values():
             for bucket in buckets.buckets:
-                bucket.tell()
+                bucket.write_back()
 
     # ---- what a subclass says ----------------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class Optimizer:
             if known is not None and known.rule is rule and not (self._seen and known.new_state(self._state)):
                 found = known.gradients(writer)
             if found is None:
-                self.tell()
+                self.write_back()
                 known = self._buckets[index] = self._in_buckets(group, rule)
                 found = known.gradients(writer) or []
             negate = group.get("maximize", False)
@@ -178,7 +179,7 @@ class Optimizer:
                             listener.update(self, bucket, gradients, numbers, negate)
                 bucket.update(gradients, numbers, negate)
         if self._seen:
-            self.tell()
+            self.write_back()
 
     def prepare(self) -> None:
         """What a step needs besides gradients and numbers: random ones, say."""
@@ -233,7 +234,7 @@ class Optimizer:
         self._buckets.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        self.tell()
+        self.write_back()
         return {**self.__dict__, "_buckets": {}}  # they share memory with the parameters, which a copy would lose
 
     def _params(self) -> Iterator[Tensor]:
@@ -248,6 +249,12 @@ class Optimizer:
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
 
+def _in_order(params: Any) -> list[Any]:
+    if isinstance(params, (set, frozenset)):
+        raise DtypeError("An optimizer takes its parameters in order, and a set has none.", fix="Pass a list.")
+    return list(params)
+
+
 def _accept(who: str, options: Mapping[str, Any], defaults: Group) -> None:
     """Let PyTorch's other options pass where leaving them out changes nothing."""
     for name, value in options.items():
@@ -259,6 +266,23 @@ def _accept(who: str, options: Mapping[str, Any], defaults: Group) -> None:
             )
         if name not in (*HOW_PYTORCH_RUNS, "differentiable"):
             raise ArgumentError(f"{who} has no option '{name}'.", fix=f"It has {', '.join(defaults)}.")
+
+
+def _check_names(who: str, unknown: set[str], defaults: Group) -> None:
+    """A group may have keys of the program's own, or of another optimizer that shares it; but one may be misspelt."""
+    for name in sorted(unknown):
+        close = get_close_matches(name.lower(), defaults, 1, 0.7)
+        meant = "lr" if "rate" in name else close[0] if close else None
+        if meant is not None:
+            raise ArgumentError(
+                f"{who} has no hyper-parameter '{name}'; did you mean '{meant}'?", fix=f"It has {', '.join(defaults)}."
+            )
+        warnings.warn(
+            f"{who} has no hyper-parameter '{name}': it is kept with its group, and changes nothing. "
+            f"(There are {', '.join(defaults)}.)",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _like(p: Tensor, value: Any, name: str) -> Tensor:

@@ -189,7 +189,7 @@ TENSOR = _reasons(
     ("bfloat16", "Mixed precision is for GPUs.", "Use x.float()."),
     ("stft istft", "It needs complex numbers.", ""),
     (
-        """addbmm bitwise_left_shift bitwise_right_shift cauchy_ copysign float_power fmax fmin frexp gcd geometric_
+        """addbmm cauchy_ copysign float_power fmax fmin frexp gcd geometric_
         hardshrink hash_tensor histogram i0 igamma igammac index_reduce isneginf isposinf lcm ldexp log_normal_
         logaddexp2 masked_scatter mvlgamma nanmedian nanquantile nextafter put renorm scatter_reduce signbit
         split_with_sizes dsplit reinforce""",
@@ -251,7 +251,27 @@ OPTIM = _reasons(
     ("swa_utils", "A mean of weights is a line of arithmetic.", "Use optim.ASGD, which keeps the mean of its path."),
 )
 
+NN_UTILS = _reasons(
+    (
+        """weight_norm remove_weight_norm spectral_norm remove_spectral_norm parametrize parametrizations
+        fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weights prune skip_init stateless
+        memory_format convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format""",
+        "Here parameters are what they seem to be.",
+        "Compute the weight in forward() from a parameter of your own: its gradient comes by itself.",
+    ),
+)
+
+NN_UTILS_RNN = _reasons(
+    (
+        "PackedSequence pack_padded_sequence pad_packed_sequence pack_sequence unpack_sequence invert_permutation",
+        "RNN goes through sequences of one length.",
+        "Use pad_sequence and a mask: mt.arange(L) < lengths[:, None] in the loss.",
+    ),
+)
+
 OF_MODULE = {
+    "microtrain.nn.utils": NN_UTILS,
+    "microtrain.nn.utils.rnn": NN_UTILS_RNN,
     "microtrain": TOP,
     "microtrain.Tensor": TENSOR,
     "microtrain.nn": NN,

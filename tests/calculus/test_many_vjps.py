@@ -8,7 +8,7 @@ import pytest
 import microtrain as mt
 from microtrain.calculus import many_vjps
 from microtrain.calculus.batching import Batch, Units
-from microtrain.ops import linalg, shapes
+from microtrain.ops import products, shapes
 
 
 def one_by_one(f: object, *xs: mt.Tensor) -> list[np.ndarray]:
@@ -95,8 +95,8 @@ def test_units_are_rows_of_the_identity():
     assert type(turned) is Units
     np.testing.assert_array_equal(turned.data, units.data.swapaxes(1, 2))
     m, n = np.arange(12.0).reshape(3, 4), np.arange(8.0).reshape(4, 2)
-    np.testing.assert_array_equal(linalg.matmul(units, m).data, units.data @ m)
-    np.testing.assert_array_equal(linalg.matmul(n, units).data, n @ units.data)
+    np.testing.assert_array_equal(products.matmul(units, m).data, units.data @ m)
+    np.testing.assert_array_equal(products.matmul(n, units).data, n @ units.data)
     np.testing.assert_array_equal((units * 2 + 1).data, units.data * 2 + 1)
-    both = linalg.matmul(units, Batch(np.ones((6, 3, 2))))
+    both = products.matmul(units, Batch(np.ones((6, 3, 2))))
     np.testing.assert_array_equal(both.data, units.data @ np.ones((6, 3, 2)))

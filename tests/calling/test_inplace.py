@@ -116,6 +116,8 @@ def test_index_copy_and_put_equal_pytorchs():
         lambda lib, a, b: a.index_put((lib.tensor([0, 0]), lib.tensor([1, 1])), b[:, 0], accumulate=True),
         lambda lib, a, b: (a * 1).index_put_((lib.tensor([2, 2]),), b, True),
         lambda lib, a, b: a.index_put((lib.tensor([2, -1]),), b[0], accumulate=True),
+        lambda lib, a, b: a.index_put((lib.tensor([True, False, False, True]),), b, accumulate=True),
+        lambda lib, a, b: (a * 1).index_put_((a.detach() > 0,), b.sum(), accumulate=True),
     ]
     for call in calls:
         results = []
@@ -126,3 +128,9 @@ def test_index_copy_and_put_equal_pytorchs():
             results.append([z.detach().numpy(), x.grad.numpy(), y.grad.numpy()])
         for theirs, ours in zip(*results, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_no_place_outside_is_added_to():
+    """An index beyond the end is an error, and not counted from the beginning again."""
+    with pytest.raises(IndexError, match="3"):
+        mt.zeros(3).index_put_((mt.tensor([3]),), mt.ones(1), accumulate=True)

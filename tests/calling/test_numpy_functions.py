@@ -18,10 +18,12 @@ CALLS = {
     np.round: [((A, 2), {}), ((A,), {"decimals": 1})],
     np.cumsum: [((A,), {}), ((A,), {"axis": 1})],
     np.where: [((A > 0, A, 0.0), {}), ((A > 0,), {})],
-    np.concatenate: [(([A, A], 1), {}), (((A, A),), {"axis": 0})],
+    np.concatenate: [(([A, A], 1), {}), (((A, A),), {"axis": 0}), (([A, V],), {"axis": None})],
     np.stack: [(((A, A),), {"axis": 1})],
-    np.vstack: [(([A, A],), {})],
-    np.hstack: [(((A, A),), {})],
+    np.vsplit: [((A, 3), {})],
+    np.hsplit: [((A, [1, 2]), {}), ((V, 2), {})],
+    np.vstack: [(([A, A],), {}), ((A[None],), {}), ((A,), {})],
+    np.hstack: [(((A, A),), {}), ((A,), {}), (([V, [1.0, 2.0]],), {})],
     np.column_stack: [(((V, W),), {})],
     np.reshape: [((A, (1, 9)), {})],
     np.squeeze: [((A[None],), {"axis": 0})],
@@ -34,13 +36,35 @@ CALLS = {
     np.roll: [((A, 1), {})],
     np.tile: [((A, (2, 2)), {})],
     np.repeat: [((A, 2, 0), {})],
+    np.rot90: [((A,), {}), ((A, 3), {"axes": (1, 0)})],
+    np.split: [((A, 3), {}), ((A, [1, 2]), {"axis": 1})],
+    np.array_split: [((V, 3), {})],
+    np.append: [((A, V), {}), ((A, A), {"axis": 1}), ((V, [1, 2]), {})],
+    np.pad: [((A, 1), {}), ((A, ((0, 1), (2, 0))), {"constant_values": 5.0}), ((V, (1, 2)), {"mode": "constant"})],
+    np.dstack: [(((A, A),), {})],
+    np.meshgrid: [((V, W), {}), ((V, A[0]), {"indexing": "ij"})],
+    np.average: [
+        ((A,), {"axis": 0}),
+        ((V,), {"weights": W}),
+        ((V,), {"weights": [1, 2, 3, 4]}),
+        ((A,), {"axis": 1, "weights": A * A}),
+    ],
+    np.nan_to_num: [
+        ((np.array([np.nan, np.inf, 1.0]),), {}),
+        ((np.array([np.nan, -np.inf]), True, 2.0), {"neginf": 0}),
+    ],
+    np.nansum: [((np.array([[np.nan, 2.0], [1.0, 3.0]]), 0), {})],
+    np.trace: [((A,), {}), ((A, 1), {}), ((A[None],), {"axis1": 1, "axis2": 2})],
+    np.vdot: [((V, W), {}), ((A, A), {})],
+    np.linalg.multi_dot: [(([A, SPD, A],), {})],
+    np.linalg.matrix_power: [((A, 3), {})],
     np.outer: [((V, W), {})],
     np.inner: [((V, W), {})],
-    np.dot: [((A, A), {}), ((V, W), {})],
+    np.dot: [((A, A), {}), ((V, W), {}), ((A, np.stack([A, SPD])), {})],
     np.kron: [((A, A), {})],
     np.cross: [((A, A[::-1].copy()), {})],
-    np.tensordot: [((A, A, 1), {})],
-    np.einsum: [(("ij,jk->ik", A, A), {})],
+    np.tensordot: [((A, A, 1), {}), ((A, A), {"axes": (0, 1)}), ((A, A, ([0], [1])), {})],
+    np.einsum: [(("ij,jk->ik", A, A), {}), ((A, [0, 1], A, [1, 2], [2, 0]), {})],
     np.take_along_axis: [((A, np.argsort(A, 0), 0), {})],
     np.quantile: [((A, 0.3), {}), ((A, 0.5), {"axis": 1})],
     np.astype: [((A, np.float32), {})],
@@ -63,10 +87,35 @@ def test_values_are_numpys(function):
     for args, kwargs in CALLS.get(function, [((default,), {})]):
         expected = function(*args, **kwargs)
         found = function(*map(tensors, args), **kwargs)
-        several = isinstance(expected, tuple)
+        several = isinstance(expected, (tuple, list))
         for ours, theirs in zip(found if several else [found], expected if several else [expected], strict=True):
             assert isinstance(ours, mt.Tensor) and ours.shape == np.shape(theirs)
             np.testing.assert_allclose(ours.detach().numpy(), theirs)
+
+
+@pytest.mark.parametrize("function", [np.fabs, np.conjugate, np.deg2rad, np.radians, np.rad2deg, np.degrees])
+def test_other_names_of_elementwise_functions(function):
+    x = mt.tensor(V, requires_grad=True)
+    np.testing.assert_allclose(function(x).detach().numpy(), function(V))
+    (slope,) = mt.autograd.grad(function(x).sum(), x)
+    np.testing.assert_allclose(slope.numpy(), (function(V + 1e-6) - function(V - 1e-6)) / 2e-6, rtol=1e-6)
+
+
+def test_what_numpy_would_refuse():
+    x = mt.tensor(V, requires_grad=True)
+    calls = [lambda: np.split(x, 3), lambda: np.average(x, weights=V[:2]), lambda: np.nan_to_num(x, copy=False),
+             lambda: np.pad(x, (1, 2, 3)), lambda: np.pad(x, 1, "edge")]  # fmt: skip
+    for call in calls:
+        with pytest.raises(mt.MicrotrainError, match=r"np\."):
+            call()
+    for call in (
+        lambda: np.pad(x, 1.5),
+        lambda: np.split(x, 2, axis=1),
+        lambda: np.vsplit(x, 2),
+        lambda: np.split(x, 0),
+    ):
+        with pytest.raises(mt.MicrotrainError):
+            call()
 
 
 def test_gradients_are_kept():
@@ -78,7 +127,7 @@ def test_gradients_are_kept():
 def test_calls_with_other_arguments():
     x = mt.tensor([1.0, 2.0])
     assert type(np.sum(x, dtype=np.float32)) is np.float32  # NumPy does it
-    assert np.median(x) == 1.5 and type(np.histogram(x)) is tuple
+    assert np.pad(x, 1, "edge").tolist() == [1, 1, 2, 2] and np.median(x) == 1.5 and type(np.histogram(x)) is tuple
     w = mt.tensor([1.0, 2.0], requires_grad=True)
     for call in (lambda: np.sum(w, dtype=np.float32), lambda: np.median(w), lambda: np.clip(w, 0, 1, out=np.zeros(2))):
         with pytest.raises(NotDifferentiableError):

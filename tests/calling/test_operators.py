@@ -21,6 +21,22 @@ def test_everything_is_there():
     assert mt.exp.__name__ == "exp" and mt.exp.__module__ == "microtrain" and mt.exp.__doc__
 
 
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("__mul__", lambda x: x * mt.ones(2)),
+        ("__iadd__", lambda x: x.__iadd__(mt.ones(2))),
+        ("logaddexp", lambda x: mt.logaddexp(x, mt.ones(2))),
+        ("maximum", lambda x: x.maximum(mt.ones(2))),
+    ],
+)
+def test_tracebacks_name_what_was_called(name, call):
+    with pytest.raises(mt.MicrotrainError) as caught:
+        call(mt.ones(3))
+    assert name in [entry.name for entry in caught.traceback]
+    assert getattr(mt.Tensor, name).__qualname__ == f"Tensor.{name}"
+
+
 def test_the_stub_is_up_to_date():
     assert stubs.PATH.read_text(encoding="utf-8") == stubs.stub(), "run: python -m microtrain.calling.stubs"
 

@@ -77,7 +77,7 @@ def test_other_type_errors_are_left_alone():
         lambda x: x[0][1.5:2], lambda x: x.__setitem__(0, None), lambda x: mt.rand(2, generator=3), lambda x: x.mm(x[None]),
         lambda x: mt.rand(2, generator=np.random.default_rng(0)), lambda x: x.bmm(x), lambda x: mt.mv(x, x.T),
         lambda x: mt.normal(mt.ones(2), mt.ones(3)), lambda x: mt.zeros(True), lambda x: mt.zeros(2, size=3),
-        lambda x: x.requires_grad_().register_hook(3), lambda x: mt.tensor(1.0).kthvalue(1), lambda x: x.addcdiv(1, 0), lambda x: x.addmm(0, 1), lambda x: x.index_put(0, 1),
+        lambda x: x.requires_grad_().register_hook(3), lambda x: mt.tensor(1.0).kthvalue(2), lambda x: x.addcdiv(1, 0), lambda x: x.addmm(0, 1), lambda x: x.index_put(0, 1),
     ],
 )  # fmt: skip
 def test_no_message_is_raw(wrong):

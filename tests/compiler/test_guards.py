@@ -142,3 +142,36 @@ def test_the_state_of_the_optimizer_is_changed(change: Any) -> None:
         change(o, w)
         found.append(losses + [run().item() for _ in range(8)])
     assert found[1] == pytest.approx(found[0], rel=1e-13)
+
+
+@pytest.mark.parametrize("first", [(0,), (0, 1, 2)], ids=["fewer", "more"])
+def test_other_parameters_had_gradients_in_the_step_before(first: tuple[int, ...]) -> None:
+    found = []
+    for compiled in (False, True):
+        w = [mt.full((3,), k + 1.0, requires_grad=True) for k in range(3)]
+        o = optim.Adam(w, lr=0.1)
+
+        def step(which: Any = (0, 1), w: Any = w, o: Any = o) -> Any:
+            o.zero_grad()
+            loss = sum((w[k] ** 2).sum() for k in which)
+            loss.backward()
+            o.step()
+            return loss
+
+        step(first)
+        run = mt.compile(step) if compiled else step
+        found.append([run().item() for _ in range(5)] + [p.sum().item() for p in w])
+    assert found[1] == pytest.approx(found[0], rel=1e-13)
+
+
+def test_a_step_that_begins_anew_notes_each_write_once() -> None:
+    w = [mt.ones(2, requires_grad=True) for _ in range(3)]
+    o = optim.SGD(w, lr=0.1)
+    for which in (w, w[:2], w[1:], w):
+        before = [p._memory.version if p._memory else 0 for p in w]
+        o.zero_grad()
+        sum((p**2).sum() for p in which).backward()
+        o.step()
+        assert [p._memory.version for p in w] == [
+            v + any(p is q for q in which) for p, v in zip(w, before, strict=True)
+        ]

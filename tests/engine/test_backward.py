@@ -376,3 +376,14 @@ def test_a_backward_after_one_that_failed_says_so():
     with pytest.raises(GraphError, match=r"second time.*\n.*\n.*also one that fails on its way") as caught:
         y.backward()
     assert "run the forward pass again" in caught.value.fix and w.grad is None
+
+
+def test_a_gradient_is_deleted_and_writes_are_counted():
+    x = mt.tensor([1.0], requires_grad=True)
+    (x * 2).sum().backward()
+    del x.grad
+    assert x.grad is None
+    before = x._version
+    with mt.no_grad():
+        x += 1
+    assert x._version == before + 1

@@ -37,7 +37,23 @@ def test_patterns():
     assert mt.eye(2).tolist() == [[1, 0], [0, 1]] and mt.eye(2, 3).shape == (2, 3)
     assert mt.arange(3).tolist() == [0, 1, 2] and mt.arange(3).dtype == mt.int64
     assert mt.arange(1.0, 2.0, 0.5).tolist() == [1, 1.5] and mt.arange(3, 0, -1).tolist() == [3, 2, 1]
-    assert mt.linspace(0, 1, 3).tolist() == [0, 0.5, 1]
+    assert (
+        mt.arange(0, 2, 0.5, dtype=int).tolist() == [0, 0, 1, 1] and mt.arange(3, dtype="float32").dtype == mt.float32
+    )
+    assert mt.linspace(0, 1, 3).tolist() == [0, 0.5, 1] and mt.linspace(0, -3, 5, dtype=int).tolist() == [
+        0,
+        0,
+        -1,
+        -2,
+        -3,
+    ]
+    for wrong in (
+        lambda: mt.arange(float("inf")),
+        lambda: mt.arange(float("nan")),
+        lambda: mt.arange(-1, 2, dtype="uint8"),
+    ):
+        with pytest.raises(ArgumentError, match="arange"):
+            wrong()
     assert mt.empty(3).tolist() == [0, 0, 0]
     assert mt.ones(2, dtype=mt.int64).dtype == mt.int64 and mt.ones(2, requires_grad=True).requires_grad
 
@@ -48,6 +64,7 @@ def test_like():
         assert (make(x).shape, make(x).dtype) == ((2, 3), mt.float32)
         assert make(x, dtype=mt.float64).dtype == mt.float64
     assert mt.full_like(x, 2.0).tolist() == [[2] * 3] * 2 and mt.randint_like(x, 5).shape == (2, 3)
+    assert set(mt.randint_like(mt.zeros(99), high=2).tolist()) == set(mt.randint(high=2, size=(99,)).tolist()) == {0, 1}
 
 
 def test_sizes_in_every_form():

@@ -191,6 +191,6 @@ def test_several_threads_at_once(forced):
     x = np.linspace(-1, 1, 1000)
     row = kernels.fused.Fused("thread test", lambda x: TABLE["exp"](x) * 0.123 + TABLE["tanh"](x))
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: row([x], {}), range(16)))
+        found = list(pool.map(lambda _: row([x]), range(16)))
     for y in found:
         np.testing.assert_array_equal(y, found[0])

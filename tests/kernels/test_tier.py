@@ -120,7 +120,7 @@ def test_a_kernel_that_does_not_compile(monkeypatch, capsys, forced):
     assert messages.count("can't compile odd (float64)") == 1 and "out of registers" in messages
     assert "Traceback" not in messages and not tier.disabled
     monkeypatch.undo()
-    assert TABLE["exp"].kernel([x], {}) is not None
+    assert TABLE["exp"].kernel([x]) is not None
 
 
 def test_no_one_waits_without_a_word(run):

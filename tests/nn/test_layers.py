@@ -130,7 +130,8 @@ def test_lazy_linear_learns_its_size():
 
 
 def test_inplace_activations_write_over_their_input():
-    for layer in (nn.ReLU(inplace=True), nn.ELU(inplace=True), nn.LeakyReLU(0.1, inplace=True)):
+    for layer in (nn.ReLU(inplace=True), nn.ELU(inplace=True), nn.LeakyReLU(0.1, inplace=True), nn.ReLU(True),
+                  nn.LeakyReLU(0.1, True), nn.Hardtanh(-1, 1, True)):  # fmt: skip
         x = mt.tensor([-1.0, 2.0], requires_grad=True)
         h = x * 1
         out = layer(h)
@@ -231,3 +232,21 @@ def test_layers_are_told_their_device_and_dtype():
         with pytest.raises(mt.MicrotrainError, match="cuda"):
             make()
     assert nn.PReLU(3, 0.1).weight.tolist() == pytest.approx([0.1] * 3)
+
+
+def test_a_parameter_of_a_leaf_and_of_a_result():
+    leaf = mt.ones(2, requires_grad=True)
+    weight = nn.Parameter(leaf)
+    weight.detach().fill_(3.0)
+    assert weight.is_leaf and weight.requires_grad and leaf.tolist() == [1, 1]  # a copy
+    with pytest.raises(mt.MicrotrainError, match="history"):
+        nn.Parameter(leaf * 2)
+
+
+def test_one_number_goes_through_prelu_as_one_number():
+    assert nn.PReLU()(mt.tensor(-2.0)).shape == () and F.prelu(mt.tensor(-2.0), mt.tensor([0.5])).item() == -1
+
+
+def test_rows_are_taken_out_of_a_matrix():
+    with pytest.raises(mt.MicrotrainError, match=r"matrix, not out of shape \(3,\)"):
+        F.embedding(mt.tensor([0]), mt.ones(3))

@@ -456,3 +456,10 @@ def test_fisher_information():
     assert (d * d / p).sum() / 2 == pytest.approx(2.041667, abs=1e-6)
     with pytest.raises(mt.MicrotrainError, match="vector"):
         F.fisher_of_logits(mt.zeros(2, 2))
+
+
+def test_labels_alone_can_be_ignored():
+    scores = mt.ones(2, 3)
+    with pytest.raises(mt.MicrotrainError, match="ignore_index=1"):
+        F.cross_entropy(scores, mt.ones(2, 3) / 3, ignore_index=1)
+    assert F.cross_entropy(scores, mt.tensor([0, 1]), ignore_index=1).item() == pytest.approx(np.log(3))

@@ -56,7 +56,10 @@ def test_load_state_dict_refuses_what_does_not_fit_and_changes_nothing():
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), before[name])
     keys = model.load_state_dict({"other": mt.zeros(1)}, strict=False)
-    assert len(keys.missing_keys) == 4 and keys.unexpected_keys == ["other"]
+    assert (
+        len(keys.missing_keys) == 4 and keys.unexpected_keys == ["other"] and "unexpected_keys=['other']" in repr(keys)
+    )
+    assert repr(model.load_state_dict(model.state_dict())) == "<All keys matched successfully>"
 
 
 def test_modes_reach_all_modules():

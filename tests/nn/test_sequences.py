@@ -78,6 +78,8 @@ def test_recurrent_mistakes():
         (lambda: nn.RNN(2, 3)(mt.ones(4, 5)), r"\(4, 5\)"),
         (lambda: nn.RNN(2, 3)(mt.ones(4, 1, 2), mt.ones(1, 3)), r"first state of shape \(1, 3\).*\(1, 1, 3\)"),
         (lambda: nn.RNNCell(2, 3, nonlinearity="sin"), "tanh"),
+        (lambda: nn.RNNCell(2, 3)(mt.ones(4, 2), mt.ones(4, 1, 3)), r"\(4, 2\) and a state of \(4, 1, 3\)"),
+        (lambda: nn.RNN(2, 3, num_layers=0), "num_layers=0"),
         (lambda: nn.RNN(2, 3, bidirectional=True), "PyTorch"),
     ]:
         with pytest.raises(mt.MicrotrainError, match=message):

@@ -46,6 +46,15 @@ def test_integer_powers_of_negative_numbers_differentiate_often() -> None:
     assert found == [-32.0, 48.0, -48.0, 24.0, 0.0, 0.0]
 
 
+def test_a_power_of_zero_is_constant_to_every_order() -> None:
+    """x**0 is 1 for x = 0 too; its second derivative does not divide by x."""
+    for exponent in (0, 0.0, mt.tensor([0.0, 0.0, 0.0])):
+        x = mt.tensor([0.0, 2.0, inf], requires_grad=True)
+        (first,) = mt.grad((x**exponent).sum(), [x], create_graph=True)
+        (second,) = mt.grad(first.sum(), [x])
+        assert first.tolist() == second.tolist() == [0.0, 0.0, 0.0]
+
+
 def test_ties_of_minimum_and_maximum_share() -> None:
     assert slopes(mt.maximum, [1.0, 2.0, 3.0], [2.0, 2.0, 2.0]) == [[0.0, 0.5, 1.0], [1.0, 0.5, 0.0]]
     assert slopes(mt.minimum, [1.0, 2.0, 3.0], [2.0, 2.0, 2.0]) == [[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]
@@ -101,3 +110,16 @@ def test_arrays_and_numbers_on_the_left() -> None:
         assert y.requires_grad
         assert y.tolist() == expected
     assert (a > x).tolist() == [True, True]
+
+
+def test_the_derivatives_of_sinc_at_0() -> None:
+    """Those of its series 1 - (pi x)^2/6 + (pi x)^4/120 - ...; close to 0 no digits are lost either."""
+    x = mt.tensor([0.0, 1e-9, 0.009, 0.011], requires_grad=True)
+    (first,) = mt.autograd.grad(x.sinc().sum(), x, create_graph=True)
+    (second,) = mt.autograd.grad(first.sum(), x, create_graph=True)
+    (third,) = mt.autograd.grad(second.sum(), x)
+    v, p = x.detach().numpy(), np.pi
+    series = -(p**2) / 3 * v + p**4 * v**3 / 30 - p**6 * v**5 / 840 + p**8 * v**7 / 45360
+    np.testing.assert_allclose(first.detach().numpy(), series, rtol=1e-12)
+    np.testing.assert_allclose(second.detach().numpy(), -(p**2) / 3 + p**4 * v**2 / 10 - p**6 * v**4 / 168, rtol=1e-9)
+    np.testing.assert_allclose(third.numpy(), p**4 * v / 5 - p**6 * v**3 / 42, rtol=1e-6)

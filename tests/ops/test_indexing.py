@@ -30,6 +30,45 @@ def test_reading_is_numpys(index: Any) -> None:
     check_derivatives(lambda x: x[index] * 2.0, [a])
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "index",
+    [
+        (0, slice(None), [1, 3]), (0, ..., [1, 0]), (slice(None), 0, slice(None), [1, 0]), ([0, 1], slice(None), 0),
+        (0, None, [2, 1]), (-1, slice(1, 3), [[1, 2], [0, 3]], 1), (1, [0, 1], slice(None), [0, 1]),
+        (0, slice(None), np.array([[True, False], [False, True], [True, True], [False, False]])),
+        (np.array([[True, False, True]] * 4), slice(None), 1), (slice(None, None, 2), 1, slice(None), [1]),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_number_is_taken_before_lists_as_in_pytorch(index: Any) -> None:
+    """NumPy would take it for one more list, and put the axis of the lists first where a slice is between."""
+    torch = pytest.importorskip("torch")
+    a = np.random.default_rng(0).normal(size=(4, 3, 4, 2))
+    results = []
+    for lib in (torch, mt):
+        x = lib.tensor(a, requires_grad=True)
+        y = x[index]
+        z = x * 1
+        z[index] = y * 2
+        z[index] += 1
+        (g,) = lib.autograd.grad((y**3).sum() + (z * z).sum(), x)
+        w = lib.tensor(a)
+        w[index] = 7.0
+        results.append([t.detach().numpy() for t in (y, z, g, w)])
+    for theirs, ours in zip(*results, strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_a_number_outside_is_reported_beside_lists() -> None:
+    for index in ((9, slice(None), [0]), (0, slice(None), [9]), (0, slice(None), slice(None), slice(None), [0])):
+        with pytest.raises(IndexError):
+            mt.zeros(2, 3, 4)[index]
+        with pytest.raises(IndexError):
+            mt.zeros(2, 3, 4)[index] = 1.0
+
+
 @pytest.mark.parametrize("index", [i for i in INDICES if not (isinstance(i, list) and not i)], ids=repr)
 def test_writing_is_numpys(index: Any) -> None:
     a = np.arange(12.0).reshape(3, 4)

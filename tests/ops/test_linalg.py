@@ -116,6 +116,8 @@ def test_einsum_forms() -> None:
     for equation in ("ij,jk->ik", "ij,jk", " i j , j k -> i k", "...j,jk->...k", "Ij,jk->Ik"):
         np.testing.assert_allclose(mt.einsum(equation, a, b).numpy(), expected)
     np.testing.assert_allclose(mt.einsum("ij,jk", [a, b]).numpy(), expected)
+    for lists in ([0, 1], b, [1, 2], [0, 2]), ((0, 1), b, (1, 2)), ([..., 5], b, [5, 3], [..., 3]):
+        np.testing.assert_allclose(mt.einsum(a, *lists).numpy(), expected)
     np.testing.assert_allclose(mt.einsum("ba,cb", a, b.T @ mt.ones(3, 2)).shape, (3, 4))
 
 

@@ -94,6 +94,14 @@ def test_every_row_is_reached() -> None:
     assert missing == NEVER_DIFFERENTIATED
 
 
+def test_rows_are_called_what_the_table_calls_them() -> None:
+    """In Python `name`, or `name_row` where the public function has that name."""
+    for name, row in TABLE.items():
+        modules = (getattr(mt.ops, module) for module in mt.ops.__all__)
+        called = {each for module in modules for each, value in vars(module).items() if value is row}
+        assert called & {name, f"{name.rstrip('_')}_row"}, f"{name} is called {called}"
+
+
 # A Python number as the base has no dtype: its logarithm is float64, and the walk converts the gradient.
 IN_FLOAT64 = {"pow of 2", "pow of 0"}
 
@@ -105,7 +113,7 @@ def test_gradients_are_owned_and_stay_in_float32(case: Case) -> None:
         ys = [y for y in flat(case.ours(*map(leaf, arrays), **params)) if y.requires_grad]
         for node in nodes_behind(ys):
             g = np.ones(node.shape, node.dtype)
-            kept = node.check()
+            kept = node.checked_kept()
             for vjp in node.plan.vjps:
                 gradient = vjp(g, kept, node.params)
                 expected = node.dtype if node.primitive.name == "to" else np.float32

@@ -378,6 +378,37 @@ def test_a_step_without_any_gradient_does_nothing():
         np.testing.assert_array_equal(x.detach().numpy(), value)
 
 
+def test_keys_that_are_no_hyper_parameters():
+    """A group may carry what the program, or another optimizer around this one, wants to find there."""
+    w, v = mt.ones(2, requires_grad=True), mt.ones(2, requires_grad=True)
+    with pytest.warns(UserWarning, match="SGD has no hyper-parameter 'rho': it is kept with its group"):
+        optimizer = optim.SGD([{"params": [w], "rho": 0.05}], lr=0.5)
+    (w * 3).sum().backward()
+    optimizer.step()
+    assert w.tolist() == [-0.5, -0.5] and optimizer.param_groups[0]["rho"] == 0.05
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert optimizer.param_groups[0]["rho"] == 0.05
+
+    class Scaled(optim.Optimizer):
+        def step(self):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p.data.sub_(group.get("scale", 1) * p.grad)
+
+    own = Scaled([{"params": [w], "scale": 2}, {"params": [v]}], {})
+    v.grad = mt.ones(2)
+    own.step()
+    assert w.tolist() == [-6.5, -6.5] and v.tolist() == [0, 0]
+    for name, meant in (
+        ("learning_rate", "lr"),
+        ("LR", "lr"),
+        ("momentun", "momentum"),
+        ("weightdecay", "weight_decay"),
+    ):
+        with pytest.raises(mt.MicrotrainError, match=f"'{name}'; did you mean '{meant}'"):
+            optim.SGD([{"params": [w], name: 0.1}])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -526,3 +557,13 @@ def test_a_learning_rate_is_a_number_and_not_negative(lr, match):
     for make in (optim.SGD, optim.Adam, optim.ConjugateGradient):
         with pytest.raises(mt.MicrotrainError, match=f"^{make.__name__}: .*{match}"):
             make([mt.tensor([1.0], requires_grad=True)], lr=lr)
+
+
+def test_what_is_no_group_is_refused():
+    w = mt.tensor([1.0], requires_grad=True)
+    with pytest.raises(mt.MicrotrainError, match="a set has none"):
+        optim.SGD([{"params": {w}}], lr=0.1)
+    with pytest.raises(mt.MicrotrainError, match=r"a dict with 'params' in it, not \{'lr': 1\}"):
+        optim.SGD([{"lr": 1}], lr=0.1)
+    with pytest.raises(mt.MicrotrainError, match="a dict with 'params' in it"):
+        optim.SGD([w], lr=0.1).add_param_group([w])

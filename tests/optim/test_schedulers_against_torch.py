@@ -243,14 +243,14 @@ def test_a_scheduler_of_ones_own_as_for_pytorch():
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] = 0.2
 
-        class Halving(schedulers(lib).LRScheduler):
+        class Halving(schedulers(lib)._LRScheduler):  # its name before PyTorch 2
             def __init__(self, optimizer, after, last_epoch=-1):
                 self.after = after
                 super().__init__(optimizer, last_epoch)
 
             def get_lr(self):
                 if self.last_epoch < self.after:
-                    return self.base_lrs
+                    return [lr / self._step_count for lr in self.base_lrs]
                 return [group["lr"] / 2 for group in self.optimizer.param_groups]
 
         scheduler = Halving(optimizer, 3)

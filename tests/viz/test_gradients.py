@@ -108,8 +108,8 @@ def test_what_is_kept_is_listed_and_freed_by_backward():
 
 def test_every_row_of_the_table_has_a_text_for_its_gradients():
     for row in TABLE.values():
-        for slot, vjp in enumerate(row.vjps[: len(row.inputs)]):
-            line = gradient_of(row, slot, [])
+        for index, vjp in enumerate(row.vjps[: len(row.inputs)]):
+            line = gradient_of(row, index, [])
             assert bool(line) == (vjp is not None), row
             assert "lambda" not in line, (row, line)
             assert "\n" not in line

@@ -28,7 +28,7 @@ def doing(graph: Graph, operation: str) -> GraphNode:
 
 def inputs(graph: Graph, node: GraphNode) -> list[GraphNode]:
     nodes = {node.key: node for node in graph.nodes}
-    return [nodes[edge.source] for edge in sorted(graph.edges, key=lambda e: e.slot) if edge.target == node.key]
+    return [nodes[edge.source] for edge in sorted(graph.edges, key=lambda e: e.index) if edge.target == node.key]
 
 
 def test_values_shapes_and_gradients_before_and_after_backward():
@@ -79,7 +79,7 @@ def test_edges_say_which_input_and_whether_a_gradient_comes_back():
     a = mt.tensor(1.0, requires_grad=True)
     b = mt.tensor(2.0)
     graph = mt.graph(b * a)
-    assert [(node.name, edge.slot, edge.needs_grad) for node, edge in zip(graph.nodes, graph.edges, strict=False)] == [
+    assert [(node.name, edge.index, edge.needs_grad) for node, edge in zip(graph.nodes, graph.edges, strict=False)] == [
         ("b", 0, False),
         ("a", 1, True),
     ]
@@ -88,7 +88,7 @@ def test_edges_say_which_input_and_whether_a_gradient_comes_back():
 def test_twice_the_same_input_is_two_edges():
     a = mt.tensor(3.0, requires_grad=True)
     graph = mt.graph(a * a)
-    assert [(e.source, e.target, e.slot) for e in graph.edges] == [("n0", "n1", 0), ("n0", "n1", 1)]
+    assert [(e.source, e.target, e.index) for e in graph.edges] == [("n0", "n1", 0), ("n0", "n1", 1)]
 
 
 def test_inputs_come_before_what_is_made_of_them():
@@ -308,7 +308,7 @@ def test_json_is_strict():
     assert data["nodes"][0]["value"]["entries"] == ["nan", "inf"]
     assert data.keys() == {"schema", "nodes", "edges", "groups", "caption", "direction"}
     assert data["schema"] == 1
-    assert data["edges"][0].keys() == {"source", "target", "slot", "needs_grad", "flow", "mark"}
+    assert data["edges"][0].keys() == {"source", "target", "index", "needs_grad", "flow", "mark"}
 
 
 def test_a_graph_is_plain_data():

@@ -1,4 +1,8 @@
-"""Losses, one family a file: the formula of each, the functions, and the modules."""
+"""Losses, one family a file: the formula of each, the functions, and the modules.
+
+A loss is added in four files: its formula (a `loss_formula`, see reduction.py) and its function in the file of its
+family; the function's name here; its module, one line, in modules.py; and the module's name in nn/__init__.py.
+"""
 
 from .bregman import bregman_divergence, bregman_formula
 from .classification import (

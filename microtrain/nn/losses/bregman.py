@@ -12,7 +12,7 @@ from ...errors import NotDifferentiableError
 from ...formula import derive
 from ...ops.primitive import Primitive
 from ...tensor import Tensor
-from .reduction import formula, pair
+from .reduction import loss_formula, pair
 
 
 def bregman_divergence(phi: Callable[[Tensor], Tensor], p: Any, q: Any) -> Tensor:
@@ -55,7 +55,7 @@ def bregman_formula(phi: Callable[[Any], Any]) -> Primitive:
     """
     slope = _derivative(phi)
     bend = _derivative(lambda x: slope(x) + 0 * x)  # + 0 x: a constant slope has no x to derive by
-    return formula(
+    return loss_formula(
         "bregman",
         lambda x, target: phi(x) - phi(target) - slope(target) * (x - target),
         [

@@ -9,18 +9,18 @@ import numpy as np
 from ...errors import ArgumentError, ShapeError
 from ...formula import F
 from ...ops.activations import relu
-from ...ops.comparison import choose
+from ...ops.comparison import where_row
 from ...ops.exponential import exp
-from ...ops.norms import log_sum_exp
+from ...ops.norms import logsumexp_row
 from ...ops.probability import (
     _check_labels,
     _right_places,
-    log_normalised,
-    logit_loss,
+    bce_with_logits,
+    log_softmax_row,
 )
 from ...ops.shapes import movedim
 from ...tensor import Tensor, wrap
-from .reduction import as_tensor, formula, pair, reduce, weighted
+from .reduction import as_tensor, loss_formula, pair, reduce, weighted
 
 # ---- two classes -----------------------------------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ def _bce(x: Any, target: Any) -> Any:
     return -target * F.maximum(F.log(x), -100) - (1 - target) * F.maximum(F.log1p(-x), -100)
 
 
-bernoulli_surprise = formula(
+bernoulli_surprise = loss_formula(
     "bce",
     _bce,
     [
@@ -38,8 +38,10 @@ bernoulli_surprise = formula(
     ],
     tex=r"-{target} \ln {x} - (1 - {target}) \ln(1 - {x})",
 )
-hinge = formula("hinge", lambda x, target, margin: F.relu(margin - target * x), tex=r"\max({margin} - {target} {x}, 0)")
-hinge_embedding = formula(
+hinge = loss_formula(
+    "hinge", lambda x, target, margin: F.relu(margin - target * x), tex=r"\max({margin} - {target} {x}, 0)"
+)
+hinge_embedding = loss_formula(
     "hinge_embedding",
     lambda x, target, margin: F.where(target > 0, x, F.relu(margin - x)),
     [
@@ -49,7 +51,7 @@ hinge_embedding = formula(
     ],
     tex=r"{x} \text{ if } {target} = 1 \text{ else } \max({margin} - {x}, 0)",
 )
-logistic = formula(
+logistic = loss_formula(
     "soft_margin",
     lambda x, target: -F.logsigmoid(target * x),
     tex=r"\ln(1 + e^{-{target} {x}})",
@@ -62,7 +64,7 @@ def _focal(x: Any, target: Any, gamma: Any) -> Any:
     return -F.exp(gamma * F.logsigmoid(-u)) * F.logsigmoid(u)
 
 
-binary_focal = formula("focal", _focal, tex=r"-(1 - p_t)^{gamma} \ln p_t, \quad p_t = \sigma(\pm {x})")
+binary_focal = loss_formula("focal", _focal, tex=r"-(1 - p_t)^{gamma} \ln p_t, \quad p_t = \sigma(\pm {x})")
 
 
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Tensor:
@@ -163,7 +165,7 @@ def nll_loss(
     """
     scores, labels, counted = _by_class(input, target, ignore_index, "nll_loss")
     shares = _shares(scores, labels, counted, weight)
-    losses = choose(counted, -_picked(scores, labels), 0) * shares
+    losses = where_row(counted, -_picked(scores, labels), 0) * shares
     return reduce(losses, reduction, shares)
 
 
@@ -183,7 +185,7 @@ def multi_margin_loss(
         raise ArgumentError(f"multi_margin_loss(): p is 1 or 2, not {p}.")
     scores, labels, counted = _by_class(input, target, -100, "multi_margin_loss")
     right = wrap(labels).unsqueeze(-1) == np.arange(scores.shape[-1])
-    over = choose(right, 0, relu(margin - _picked(scores, labels).unsqueeze(-1) + scores))
+    over = where_row(right, 0, relu(margin - _picked(scores, labels).unsqueeze(-1) + scores))
     losses = (over if p == 1 else over.square()).mean(-1)
     return reduce(losses if weight is None else losses * _shares(scores, labels, counted, weight), reduction)
 
@@ -209,17 +211,17 @@ def focal_loss(input: Any, target: Any, gamma: float = 2.0, alpha: Any = None, r
         input, target = pair(input, target, "focal_loss")
         if not np.isin(target._data, (0, 1)).all():
             raise ArgumentError("focal_loss(): the labels of two classes are 0 and 1.")
-        losses = binary_focal(input, target, gamma) if gamma else logit_loss(input, target)
+        losses = binary_focal(input, target, gamma) if gamma else bce_with_logits(input, target)
         if alpha is not None:
             losses = losses * (alpha * target + (1 - alpha) * (1 - target))
         return reduce(losses, reduction)
     scores, labels, counted = _by_class(input, target, -100, "focal_loss")
-    log_all = log_normalised(scores, dim=scores.ndim - 1)
+    log_all = log_softmax_row(scores, dim=scores.ndim - 1)
     log_p = _picked(log_all, labels)
     losses = -log_p
     if gamma:
         right = wrap(labels).unsqueeze(-1) == np.arange(scores.shape[-1])
-        log_rest = log_sum_exp(choose(right, -np.inf, log_all), dim=(scores.ndim - 1,), keepdim=False)
+        log_rest = logsumexp_row(where_row(right, -np.inf, log_all), dim=(scores.ndim - 1,), keepdim=False)
         losses = losses * exp(gamma * log_rest)  # (1 - p_t)^gamma
     if alpha is not None:
         losses = losses * _shares(scores, labels, counted, alpha)

@@ -14,7 +14,7 @@ from ...errors import ArgumentError
 from ...formula import F
 from ...ops.probability import log_softmax
 from ...tensor import Tensor
-from .reduction import as_tensor, formula, pair, reduce
+from .reduction import as_tensor, loss_formula, pair, reduce
 
 
 def _log_or_0(p: Any) -> Any:
@@ -22,9 +22,9 @@ def _log_or_0(p: Any) -> Any:
     return F.log(F.where(p == 0, 1, p))
 
 
-p_log_p = formula("p_log_p", lambda p: p * _log_or_0(p), tex=r"{p} \ln {p}")
-p_log_q = formula("p_log_q", lambda p, q: p * F.log(F.where(p == 0, 1, q)), tex=r"{p} \ln {q}")
-relative = formula(
+p_log_p = loss_formula("p_log_p", lambda p: p * _log_or_0(p), tex=r"{p} \ln {p}")
+p_log_q = loss_formula("p_log_q", lambda p, q: p * F.log(F.where(p == 0, 1, q)), tex=r"{p} \ln {q}")
+relative = loss_formula(
     "relative_entropy",
     lambda p, q: p * (_log_or_0(p) - F.log(F.where(p == 0, 1, q))),
     tex=r"{p} \ln \frac{{p}}{{q}}",

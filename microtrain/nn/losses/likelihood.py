@@ -14,26 +14,26 @@ from ...errors import ArgumentError
 from ...formula import F
 from ...ops.probability import binary_cross_entropy_with_logits, cross_entropy
 from ...tensor import Tensor
-from .reduction import as_tensor, formula, pair, reduce
+from .reduction import as_tensor, loss_formula, pair, reduce
 from .regression import l1_loss, mse_loss
 
-gaussian = formula(
+gaussian = loss_formula(
     "gaussian_nll",
     lambda x, target, sigma: 0.5 * math.log(2 * math.pi) + F.log(sigma) + 0.5 * F.square((x - target) / sigma),
     tex=r"\frac{1}{2} \ln 2\pi {sigma}^2 + \frac{({x} - {target})^2}{2 {sigma}^2}",
 )
-gaussian_by_variance = formula(
+gaussian_by_variance = loss_formula(
     "gaussian_nll_loss",
     lambda x, target, var: 0.5 * (F.log(var) + F.square(x - target) / var),
     tex=r"\frac{1}{2} (\ln {var} + \frac{({x} - {target})^2}{{var}})",
 )
-laplace = formula(
+laplace = loss_formula(
     "laplace_nll",
     lambda x, target, scale: F.log(2 * scale) + F.abs(x - target) / scale,
     tex=r"\ln 2 {scale} + \frac{|{x} - {target}|}{{scale}}",
 )
-poisson_of_log = formula("poisson_nll_loss", lambda x, target: F.exp(x) - target * x, tex="e^{{x}} - {target} {x}")
-poisson_of_rate = formula(
+poisson_of_log = loss_formula("poisson_nll_loss", lambda x, target: F.exp(x) - target * x, tex="e^{{x}} - {target} {x}")
+poisson_of_rate = loss_formula(
     "poisson_nll_of_rate", lambda x, target, eps: x - target * F.log(x + eps), tex=r"{x} - {target} \ln({x} + {eps})"
 )
 
@@ -112,7 +112,7 @@ def poisson_nll_loss(
     x, t = pair(input, target, "poisson_nll_loss")
     losses = poisson_of_log(x, t) if log_input else poisson_of_rate(x, t, eps)
     if full:
-        large = t.detach().clamp(min=1)
+        large = t.clamp(min=1)
         stirling = large * large.log() - large + 0.5 * (2 * math.pi * large).log()
         losses = losses + stirling * (t.detach() > 1).to(losses.dtype)
     return reduce(losses, reduction)

@@ -16,7 +16,7 @@ from ...tensor import Tensor, wrap
 reduce: Callable[..., Tensor] = loss_reduction.reduce
 
 
-def formula(name: str, forward: Callable[..., Any], vjps: Sequence[Any] | None = None, *, tex: str) -> Primitive:
+def loss_formula(name: str, forward: Callable[..., Any], vjps: Sequence[Any] | None = None, *, tex: str) -> Primitive:
     """An elementwise row: the loss of one element. Without `vjps` the derivative is derived from the formula."""
     return Primitive(name, forward, vjps, tex=tex, elementwise=True)
 

@@ -8,10 +8,10 @@ from typing import Any
 from ...errors import ArgumentError
 from ...formula import F
 from ...tensor import Tensor
-from .reduction import formula, pair, reduce, weighted
+from .reduction import loss_formula, pair, reduce, weighted
 
-squared_error = formula("squared_error", lambda x, target: F.square(x - target), tex=r"({x} - {target})^2")
-absolute_error = formula("absolute_error", lambda x, target: F.abs(x - target), tex=r"|{x} - {target}|")
+squared_error = loss_formula("squared_error", lambda x, target: F.square(x - target), tex=r"({x} - {target})^2")
+absolute_error = loss_formula("absolute_error", lambda x, target: F.abs(x - target), tex=r"|{x} - {target}|")
 
 
 def _huber(x: Any, target: Any, delta: Any) -> Any:
@@ -31,7 +31,7 @@ def _log_cosh(x: Any, target: Any) -> Any:
     return F.where(r < 1, near, r + F.log1p(F.exp(-2 * r)) - math.log(2))
 
 
-huber_error = formula(
+huber_error = loss_formula(
     "huber",
     _huber,
     [
@@ -41,7 +41,7 @@ huber_error = formula(
     ],
     tex=r"\frac{r^2}{2} \text{ if } |r| \le {delta} \text{ else } {delta} (|r| - {delta}/2), \quad r = {x} - {target}",
 )
-smooth_error = formula(
+smooth_error = loss_formula(
     "smooth_l1",
     _smooth_l1,
     [
@@ -51,7 +51,7 @@ smooth_error = formula(
     ],
     tex=r"\frac{r^2}{2 {beta}} \text{ if } |r| < {beta} \text{ else } |r| - {beta}/2, \quad r = {x} - {target}",
 )
-log_cosh_error = formula(
+log_cosh_error = loss_formula(
     "log_cosh",
     _log_cosh,
     [lambda g, x, target: g * F.tanh(x - target), lambda g, x, target: -g * F.tanh(x - target)],

@@ -20,6 +20,8 @@ from .simple import (
     WarmupLR,
 )
 
+_LRScheduler = LRScheduler  # the base class as programs from before PyTorch 2 call it
+
 __all__ = [
     "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
     "InverseSqrtLR", "InverseTimeLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR",

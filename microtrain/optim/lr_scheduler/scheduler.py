@@ -65,6 +65,11 @@ class LRScheduler:
         self.position = value
 
     @property
+    def _step_count(self) -> int:
+        """PyTorch's count, which begins with 1; programs read it in a `get_lr` of their own."""
+        return self.last_epoch + 1
+
+    @property
     def base_lrs(self) -> list[float]:
         """The rates that the groups start from."""
         return [group["initial_lr"] for group in self.optimizer.param_groups]

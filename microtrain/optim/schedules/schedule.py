@@ -13,9 +13,12 @@ from ..equation import Equation
 
 
 class Schedule:
-    """Base of the schedules. A subclass has a formula, and `arguments` says what it is called with at step t."""
+    """Base of the schedules. A subclass has a formula, and `arguments` says what it is called with at step t.
 
-    formula: ClassVar[Callable[..., Any]]  # of t, eta and what `arguments` returns
+    In formulas eta0 is the rate that the schedule starts from: `eta`, or what it is called with.
+    """
+
+    formula: ClassVar[Callable[..., Any]]  # of t, eta0 and what `arguments` returns
     rule: ClassVar[Equation]
     eta: float = 1.0
 

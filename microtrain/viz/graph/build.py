@@ -74,17 +74,17 @@ class Builder:
         box = self.source.describe(operation)
         self.add(box, operation)
         box.group = self.group(group)
-        read = {x.slot: self.of[x.origin] for x in inputs}
+        read = {x.index: self.of[x.origin] for x in inputs}
         for x in inputs:
-            self.connect(x, box, x.slot)
+            self.connect(x, box, x.index)
         row, params = self.source.row(operation)
         self.rows[box.key] = row, params
-        written = [formula_of(row, [_short(read.get(slot)) for slot in range(len(row.inputs))])]
+        written = [formula_of(row, [_short(read.get(index)) for index in range(len(row.inputs))])]
         box.formula = [line for line in written if line]
         retained, box.freed = self.source.retained(operation)
-        box.retained = list(dict.fromkeys(_retained(kind, read.get(slot), slot, row, box) for kind, slot in retained))
+        box.retained = list(dict.fromkeys(_retained(kind, read.get(i), i, row, box) for kind, i in retained))
         if box.needs_grad:
-            wanted = {x.slot: self.of[x.origin] for x in inputs if x.needs_grad}
+            wanted = {x.index: self.of[x.origin] for x in inputs if x.needs_grad}
             self.steps.append(Step(box, row, wanted, read, self.source.backward_seconds(operation)))
 
     def stretch(self, stretch: Stretch, operations: Sequence[Any], shown: set[Hashable]) -> None:
@@ -129,9 +129,9 @@ class Builder:
         """Is it a tensor that the caller has a name for, and no parameter?"""
         return isinstance(x.leaf, Tensor) and not x.needs_grad and bool(self.source.names[x.leaf])
 
-    def connect(self, x: Input, to: GraphNode, slot: int) -> None:
-        edge = Edge(self.of[x.origin].key, to.key, slot, x.needs_grad)
-        self.edges.setdefault((edge.source, edge.target, edge.slot), edge).needs_grad |= x.needs_grad
+    def connect(self, x: Input, to: GraphNode, index: int) -> None:
+        edge = Edge(self.of[x.origin].key, to.key, index, x.needs_grad)
+        self.edges.setdefault((edge.source, edge.target, edge.index), edge).needs_grad |= x.needs_grad
 
     # ---- frames ------------------------------------------------------------------------------------------------------
 
@@ -233,13 +233,13 @@ def _short(node: GraphNode | None) -> str:
     return ""
 
 
-def _retained(kind: str, node: GraphNode | None, slot: int, row: Primitive, box: GraphNode) -> str:
+def _retained(kind: str, node: GraphNode | None, index: int, row: Primitive, box: GraphNode) -> str:
     """ "x", "output", "shape of x"; the name of the tensor where it has one."""
-    if slot < 0:
+    if index < 0:
         name, shape = "output", box.shape
     else:
-        letter = row.inputs[min(slot, len(row.inputs) - 1)] if row.inputs else "input"
-        name = _short(node) or (f"{letter}{slot}" if row.variadic else letter)
+        letter = row.inputs[min(index, len(row.inputs) - 1)] if row.inputs else "input"
+        name = _short(node) or (f"{letter}{index}" if row.variadic else letter)
         shape = None if node is None else node.shape
     if kind == "shape":
         return f"shape of {name}"

@@ -25,7 +25,7 @@ MANY = 20_000  # operations in one folded box of which every detail is looked at
 class Input(NamedTuple):
     """One input of an operation."""
 
-    slot: int  # which input it is
+    index: int  # type: ignore[assignment]  # which input it is
     origin: Hashable  # the operation that made it, or what tells this leaf from others
     made: bool  # by an operation of this graph?
     leaf: Any  # else the tensor, array or number; None if it isn't known any more
@@ -68,7 +68,7 @@ class Source(Protocol):
         """What it keeps for the backward pass."""
 
     def backward_seconds(self, operation: Any) -> dict[int, float]:
-        """How long the gradient of each input took, by slot, where that is known."""
+        """How long the gradient of each input took, by index, where that is known."""
 
     def describe(self, operation: Any) -> GraphNode:
         """The operation's box, without its key."""
@@ -117,16 +117,16 @@ class Engine:
 
     def inputs(self, operation: Node) -> list[Input]:
         inputs = [
-            Input(slot, parent, True, None, True)
+            Input(index, parent, True, None, True)
             if type(parent) is Node
-            else Input(slot, id(parent), False, parent, True, _changed(operation, place))
-            for place, (slot, parent) in enumerate(zip(operation.plan.wanted, operation.parents, strict=True))
+            else Input(index, id(parent), False, parent, True, _changed(operation, slot))
+            for slot, (index, parent) in enumerate(zip(operation.plan.wanted, operation.parents, strict=True))
         ]
         if operation.primitive.variadic or len(inputs) < len(operation.primitive.inputs):
-            known = {slot for slot, *_ in inputs}
-            others = {slot: x for slot, x in constants(operation).items() if slot not in known}
-            inputs += [self._constant(operation, slot, x) for slot, x in others.items()]
-            inputs.sort(key=lambda x: x.slot)
+            known = {index for index, *_ in inputs}
+            others = {index: x for index, x in constants(operation).items() if index not in known}
+            inputs += [self._constant(operation, index, x) for index, x in others.items()]
+            inputs.sort(key=lambda x: x.index)
         return inputs
 
     def outside(self, operations: Sequence[Node]) -> list[Input]:
@@ -147,11 +147,11 @@ class Engine:
                 found += [x for x in self.inputs(operation) if not x.needs_grad]
         return found
 
-    def _constant(self, operation: Node, slot: int, x: Any) -> Input:
+    def _constant(self, operation: Node, index: int, x: Any) -> Input:
         x = self.names.of_array.get(id(x), x)
         if isinstance(x, (Tensor, np.ndarray)):
-            return Input(slot, id(x), False, x, False)
-        return Input(slot, (operation, slot), False, x, False)
+            return Input(index, id(x), False, x, False)
+        return Input(index, (operation, index), False, x, False)
 
     def describe(self, operation: Node) -> GraphNode:
         tensor = self.outputs[operation] if operation in self.outputs else self.names.of_node.get(operation)
@@ -161,7 +161,7 @@ class Engine:
         box.bytes = math.prod(operation.shape) * operation.dtype.itemsize
         box.output = operation in self.outputs
         memory = operation._memory
-        overwritten = memory is not None and memory.version != operation._born
+        overwritten = memory is not None and memory.version != operation._output_version
         if overwritten and not isinstance(operation.value, np.generic):  # a scalar can't have been written to
             box.note = "overwritten since"
         elif operation.value is not None:

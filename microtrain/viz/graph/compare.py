@@ -126,8 +126,8 @@ def _both(
         else:
             order[place[node.key]] = latest
     nodes = sorted([*nodes, *gone], key=lambda node: order[node.key])
-    old = {(place[e.source], place[e.target], e.slot): e for e in before.edges}
-    new = {(e.source, e.target, e.slot): e for e in after.edges}
+    old = {(place[e.source], place[e.target], e.index): e for e in before.edges}
+    new = {(e.source, e.target, e.index): e for e in after.edges}
     edges = [dataclasses.replace(e, mark="" if key in old else "added") for key, e in new.items()]
     edges += [Edge(*key, e.needs_grad, e.flow, "removed") for key, e in old.items() if key not in new]
     counts = f"+ added, {SIGNS['removed']} removed, ~ changed."

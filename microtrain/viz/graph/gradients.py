@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...ops.primitive import Primitive, parameter_names
+from ...ops.plan import parameter_names
+from ...ops.primitive import Primitive
 from .maths import gradient_of
 from .nodes import Edge, GraphNode, Group
 from .text import clean
@@ -18,9 +19,9 @@ class Step(NamedTuple):
 
     box: GraphNode
     row: Primitive | None  # None where it is folded
-    wanted: dict[int, GraphNode]  # the inputs that get a gradient, by slot
+    wanted: dict[int, GraphNode]  # the inputs that get a gradient, by index
     read: dict[int, GraphNode]  # all inputs
-    seconds: dict[int, float]  # what the gradients took, by slot, where that was recorded
+    seconds: dict[int, float]  # what the gradients took, by index, where that was recorded
 
 
 class Backward:
@@ -41,22 +42,22 @@ class Backward:
         edges = []
         for step in reversed(self.steps):
             upstream = made.get(step.box.key)
-            for slot, node in step.wanted.items():
+            for index, node in step.wanted.items():
                 if upstream is None or node.key not in made:
                     continue
-                edges.append(Edge(upstream.key, made[node.key].key, slot, True, "backward"))
-                if slot in step.seconds:
-                    made[node.key].seconds = (made[node.key].seconds or 0.0) + step.seconds[slot]
+                edges.append(Edge(upstream.key, made[node.key].key, index, True, "backward"))
+                if index in step.seconds:
+                    made[node.key].seconds = (made[node.key].seconds or 0.0) + step.seconds[index]
                 if step.row is None:
                     made[node.key].formula.append(f"through {clean(step.box.operation) or 'the folded box'}")
                     continue
                 names = [_name(step.read.get(i)) for i in range(len(step.row.inputs))]
-                line = gradient_of(step.row, slot, names)
+                line = gradient_of(step.row, index, names)
                 several = sum(1 for s in self.steps for w in s.wanted.values() if w is node) > 1
                 if line:
                     made[node.key].formula.append(f"{'+ ' if several else ''}{clean(line, 48)}")
-                for key in _reads(step, slot):
-                    edges.append(Edge(key, made[node.key].key, slot, False, "retained"))
+                for key in _reads(step, index):
+                    edges.append(Edge(key, made[node.key].key, index, False, "retained"))
         if alone:
             graph.nodes, graph.edges, graph.groups = list(made.values()), [], []
             graph.edges = [edge for edge in edges if edge.flow == "backward"]
@@ -86,21 +87,20 @@ def _name(node: GraphNode | None) -> str:
     return clean(node.name, 16) if node is not None and node.kind != "folded" else ""
 
 
-def _reads(step: Step, slot: int) -> list[str]:
+def _reads(step: Step, index: int) -> list[str]:
     """The boxes whose values are read for the gradient of one input."""
     row = step.row
     assert row is not None
-    index = 0 if row.variadic else slot
-    vjp = row.vjps[index] if index < len(row.vjps) else None
+    vjp = row.vjp_of(index)
     keys: dict[str, None] = {}
     for name in parameter_names(vjp) if vjp is not None else ():
-        kind, which = row._source(name)
+        kind, which = row.source_of(name)
         if kind == "output":
             keys[step.box.key] = None
         elif kind == "all":
             keys.update({node.key: None for node in step.read.values()})
         elif kind == "input":
-            node = step.read.get(slot if row.variadic else which)
+            node = step.read.get(index if row.variadic else which)
             if node is not None:
                 keys[node.key] = None
     return list(keys)

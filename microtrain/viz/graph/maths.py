@@ -118,10 +118,9 @@ def _bracketed(content: str) -> str:
     return f"({content})" if re.search(r"[ +−·/]", content) else content
 
 
-def gradient_of(row: Primitive, slot: int, names: Sequence[str]) -> str:
+def gradient_of(row: Primitive, index: int, names: Sequence[str]) -> str:
     """What the backward pass computes for one input: "g · w". `g` is the gradient of the output, `y` the output."""
-    index = 0 if row.variadic else slot
-    vjp = row.vjps[index] if index < len(row.vjps) else None
+    vjp = row.vjp_of(index)
     if vjp is None:
         return ""
     line = WRITTEN.get(row.name) or _vjp(vjp, row.elementwise)
@@ -157,7 +156,7 @@ def _source(function: Any) -> str:
                 if isinstance(body, ast.IfExp):
                     body = body.body
                 if body is not None and _locals(body) <= {*arguments, *function.__globals__, *dir(builtins)}:
-                    return " ".join(ast.unparse(body).split())
+                    return " ".join(ast.unparse(body).split()).replace("_row(", "(")  # where_row is mt.where
     return f"{function.__name__.strip('_<>')}({', '.join(arguments)})"
 
 

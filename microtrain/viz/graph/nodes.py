@@ -48,7 +48,7 @@ class Edge:
 
     source: str
     target: str
-    slot: int  # which input of the operation
+    index: int  # which input of the operation
     needs_grad: bool  # does a gradient come back along it?
     flow: Flow = "forward"  # "retained": a value that is read again for a gradient
     mark: Literal["", "added", "removed"] = ""
@@ -56,7 +56,7 @@ class Edge:
     @property
     def key(self) -> str:
         """Its id in an SVG."""
-        return f"{self.source}-{self.target}-{self.slot}"
+        return f"{self.source}-{self.target}-{self.index}"
 
 
 @dataclass

@@ -80,7 +80,7 @@ class _Opening:
         count = len(edges) if row.variadic else len(row.inputs)
         sources: list[GraphNode | None] = [None] * count
         for edge in edges:
-            sources[edge.slot] = self.by_key[edge.source]
+            sources[edge.index] = self.by_key[edge.source]
         arrays = [None if s is None else _array(s) for s in sources]
         traced = [s is not None and _is_traced(s) for s in sources]
         expected = _array(node)
@@ -108,7 +108,7 @@ class _Opening:
                 self._draw(dataclasses.replace(node))
                 for edge in self.inputs.get(node.key, []):
                     sources = self.parts[edge.source] if edge.source in self.traces else [edge.source]
-                    self.edges += [Edge(s, node.key, edge.slot, edge.needs_grad) for s in dict.fromkeys(sources)]
+                    self.edges += [Edge(s, node.key, edge.index, edge.needs_grad) for s in dict.fromkeys(sources)]
         if len(self.nodes) > 2 * MOST:
             raise ArgumentError(f"The opened graph would have {len(self.nodes):,} boxes.", fix="Open fewer operations.")
         by_group = {group.key: group for group in self.groups}
@@ -161,11 +161,11 @@ class _Opening:
             box.site, box.source = node.site, node.source
             box.output = node.output and flat >= 0
             names = []
-            for slot, argument in enumerate(scalar.args):
-                key, shown, needs_grad = self._argument(argument, places, box.key, slot, frame)
+            for index, argument in enumerate(scalar.args):
+                key, shown, needs_grad = self._argument(argument, places, box.key, index, frame)
                 names.append(shown)
                 box.needs_grad |= needs_grad
-                self.edges.append(Edge(key, box.key, slot, needs_grad))
+                self.edges.append(Edge(key, box.key, index, needs_grad))
             if box.needs_grad and scalar.grad is not None:
                 box.grad = Values.of(float(scalar.grad))
             box.formula = [line for line in [formula_of(scalar.row, names)] if line]
@@ -188,7 +188,7 @@ class _Opening:
         self.boxes[box.key] = box
 
     def _argument(
-        self, argument: Any, places: dict[int, Any], target: str, slot: int, frame: Group
+        self, argument: Any, places: dict[int, Any], target: str, index: int, frame: Group
     ) -> tuple[str, str, bool]:
         """(key, what a formula calls it, does it want a gradient?) of what a single operation reads."""
         if isinstance(argument, Scalar) and argument.key:
@@ -200,7 +200,7 @@ class _Opening:
                 _indexed(source.name, source.shape or (), flat),
                 source.needs_grad,
             )
-        return self._constant(argument, f"{target}.c{slot}", frame), number(_plain(argument)), False
+        return self._constant(argument, f"{target}.c{index}", frame), number(_plain(argument)), False
 
     def _constant(self, value: Any, key: str, frame: Group) -> str:
         value = _plain(value)

@@ -73,7 +73,7 @@ def _all_details(graph: Graph) -> list[str]:
     nodes = {node.key: node for node in graph.nodes}
     made_of: dict[str, list[GraphNode]] = {}
     read_by: dict[str, list[GraphNode]] = {}
-    for edge in sorted(graph.edges, key=lambda edge: edge.slot):
+    for edge in sorted(graph.edges, key=lambda edge: edge.index):
         if edge.flow != "retained":
             made_of.setdefault(edge.target, []).append(nodes[edge.source])
             read_by.setdefault(edge.source, []).append(nodes[edge.target])

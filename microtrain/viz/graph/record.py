@@ -61,7 +61,7 @@ class Recording:
         """Called by the door after each operation."""
         now = time.perf_counter()
         number = len(self.operations)
-        read = [self._input(number, slot, x) for slot, x in enumerate(inputs) if x is not None]
+        read = [self._input(number, index, x) for index, x in enumerate(inputs) if x is not None]
         where = node.where if node is not None else call_site()
         call = Done(primitive, params, read, output, node, Values.of(output._data), where)
         call.seconds = now - self._since
@@ -111,19 +111,19 @@ class Recording:
         """Nothing more will come: let go of the frames."""
         self._within.clear()
 
-    def _input(self, number: int, slot: int, x: Any) -> Input:
+    def _input(self, number: int, index: int, x: Any) -> Input:
         if isinstance(x, Tensor):
             maker = self._made_by.get(_history(x))
             if maker is not None:
                 maker.used = True
-                return Input(slot, maker, True, None, x._tracked)
+                return Input(index, maker, True, None, x._tracked)
             origin: Hashable = ("leaf", _history(x))
         else:
-            origin = ("leaf", number, slot)
+            origin = ("leaf", number, index)
             x = x.copy() if isinstance(x, np.ndarray) else x  # the caller's own array may change
         if origin not in self._leaves:
             self._leaves[origin] = Values.of(x._data if isinstance(x, Tensor) else x)
-        return Input(slot, origin, False, x, isinstance(x, Tensor) and x._tracked)
+        return Input(index, origin, False, x, isinstance(x, Tensor) and x._tracked)
 
     # ---- being read --------------------------------------------------------------------------------------------------
 

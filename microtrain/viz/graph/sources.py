@@ -198,7 +198,7 @@ def expression_graph(outputs: dict[str, Any]) -> Graph:
                 names.append(number(constant))
         formula = formula_of(e.row, names)
         keys[e] = add(GraphNode("", "operation", "", e.name, formula=[formula] if formula else []))
-        graph.edges += [Edge(key, keys[e], slot, True) for slot, key in enumerate(read)]
+        graph.edges += [Edge(key, keys[e], index, True) for index, key in enumerate(read)]
     for name, e in outputs.items():
         if isinstance(e, NUMBERS):
             value = Values.of(e)

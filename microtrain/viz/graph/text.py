@@ -83,7 +83,7 @@ def tree(graph: Graph) -> str:
     nodes = {node.key: node for node in graph.nodes}
     inputs: dict[str, list[str]] = {}
     used = set()
-    for edge in sorted(graph.edges, key=lambda edge: edge.slot):
+    for edge in sorted(graph.edges, key=lambda edge: edge.index):
         inputs.setdefault(edge.target, []).append(edge.source)
         used.add(edge.source)
     lines = [f"Graph: {summary(graph)}"]

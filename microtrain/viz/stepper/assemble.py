@@ -63,7 +63,7 @@ class Assembly:
             "notes": notes,
             "nodes": [self._node(box) for box in recorder.boxes],
             "edges": [
-                {"id": line.key, "from": line.source.key, "to": line.target.key, "slot": line.slot}
+                {"id": line.key, "from": line.source.key, "to": line.target.key, "index": line.index}
                 for line in recorder.lines.values()
             ],
             "steps": steps,

@@ -41,7 +41,7 @@ class Line:
 
     source: Box
     target: Box
-    slot: int
+    index: int
     key: str = ""
 
 

@@ -48,13 +48,13 @@ def retell(recorder: Recorder, operations: list[Node], names: Names) -> None:
         values, _ = _values(inputs, written_counts=False)
     for node in told:
         boxes: list[Box] = []
-        for slot, x in enumerate(inputs[node]):
+        for index, x in enumerate(inputs[node]):
             if type(x) is Node:
                 boxes.append(recorder.box_of(x))
             elif x is None:
                 boxes.append(recorder.unknown())
             else:
-                boxes.append(recorder.leaf(x, slot, node.serial))
+                boxes.append(recorder.leaf(x, index, node.serial))
                 if not right and _was_written(x):
                     boxes[-1].value, boxes[-1].lost = None, True
         box = recorder.operation(node.primitive, node.params, boxes, values[node], node.where, node)
@@ -66,7 +66,7 @@ def _inputs(node: Node, names: Names) -> list[Any]:
     """The nodes, tensors, arrays and numbers that an operation read, in order; None for what nobody kept."""
     parents: dict[int, Any] = dict(zip(node.plan.wanted, node.parents, strict=True))
     others = constants(node)
-    found = [parents.get(slot, others.get(slot)) for slot in range(len(parents) + len(others))]
+    found = [parents.get(index, others.get(index)) for index in range(len(parents) + len(others))]
     return [x if isinstance(x, Tensor) else names.of_array.get(id(x), x) for x in found]
 
 
@@ -98,7 +98,7 @@ def _values(inputs: dict[Node, list[Any]], written_counts: bool) -> tuple[dict[N
 def _remembered(node: Node) -> Any:
     """The output of an operation, if the node has it still."""
     memory = node._memory
-    overwritten = memory is not None and memory.version != node._born
+    overwritten = memory is not None and memory.version != node._output_version
     return None if overwritten and not isinstance(node.value, np.generic) else node.value
 
 

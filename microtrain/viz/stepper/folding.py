@@ -67,8 +67,8 @@ def _folded(
         source, target = into.get(line.source, line.source), into.get(line.target, line.target)
         if source is target:
             continue
-        slot = 0 if target.kind == "folded" else line.slot
-        lines.setdefault((source, target, slot), Line(source, target, slot))
+        index = 0 if target.kind == "folded" else line.index
+        lines.setdefault((source, target, index), Line(source, target, index))
     steps = _steps(recorder.steps, into, lines)
     needed = {step.box for step in steps}  # leaves that only folded operations read are folded with them
     needed |= {line.source for line in lines.values() if line.target.kind != "folded"}
@@ -113,7 +113,7 @@ def _steps(steps: list[Step], into: dict[Box, Box], lines: dict[tuple[Box, Box, 
             step.box = box
             if step.line is not None:
                 source, target = box, into.get(step.line.target, step.line.target)
-                step.line = lines[source, target, 0 if target.kind == "folded" else step.line.slot]
+                step.line = lines[source, target, 0 if target.kind == "folded" else step.line.index]
             new.append(step)
     return new
 

@@ -18,7 +18,8 @@ from ...engine.recording import MODE, Mode
 from ...formula import NUMBERS, Expr, in_order, tidied
 from ...formula_mathml import mathml_of_latex
 from ...formula_print import latex, symbol_latex, text
-from ...ops.primitive import Primitive, parameter_names
+from ...ops.plan import parameter_names
+from ...ops.primitive import Primitive
 from ...tensor import Tensor, wrap
 
 LONGEST = 1000  # characters of LaTeX; what is longer nobody reads
@@ -78,11 +79,11 @@ def _argument(i: int, box: Any, constants: Mapping[int, Any], symbols: dict[Any,
 
 
 def local_derivative(
-    primitive: Primitive, slot: int, boxes: Sequence[Any], output: Any, constants: Mapping[int, Any]
+    primitive: Primitive, index: int, boxes: Sequence[Any], output: Any, constants: Mapping[int, Any]
 ) -> Formula | None:
     """The derivative of an elementwise operation in one of its inputs, None if symbols can't read it."""
     try:
-        vjp = primitive._vjp(slot)
+        vjp = primitive.vjp_of(index)
         if not primitive.elementwise or vjp is None:
             return None
         symbols: dict[Any, Hashable] = {}
@@ -105,7 +106,7 @@ def gradient_formula(node: Node, slot: int, upstream: Any, boxes: Sequence[Any],
     try:
         g = wrap(np.asarray(upstream)[()])
         listener.know(g, G)
-        kept: list[Any] = list(node.check())
+        kept: list[Any] = list(node.checked_kept())
         for at, (kind, index, _) in enumerate(node.plan.keep):
             if kind != "shape" and isinstance(kept[at], (np.ndarray, np.generic)):
                 kept[at] = wrap(kept[at])

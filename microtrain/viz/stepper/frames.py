@@ -7,7 +7,7 @@ import sys
 import types
 from typing import Any
 
-from ...engine import function, function_call
+from ...custom import function, function_call
 
 _PACKAGE = __name__.partition(".")[0]
 _OF_FUNCTIONS = (function.__name__, function_call.__name__)

@@ -58,7 +58,7 @@ class Growing:
         if node is None and primitive.name == "copy_":
             self._look_quickly()  # values put into a tensor, as initialisers do: it is seen when it is used
             return
-        boxes = [self.leaf(x, slot, len(self.boxes)) for slot, x in enumerate(inputs) if x is not None]
+        boxes = [self.leaf(x, index, len(self.boxes)) for index, x in enumerate(inputs) if x is not None]
         where = node.where if node is not None else call_site()
         self.operation(primitive, params, boxes, output._data, where, node, output)
         self._look_quickly()
@@ -84,8 +84,8 @@ class Growing:
         box.value = self.table.add(value)
         box.inputs = inputs
         self.boxes.append(box)
-        for slot, source in enumerate(inputs):
-            self.lines[source, box, slot] = Line(source, box, slot)
+        for index, source in enumerate(inputs):
+            self.lines[source, box, index] = Line(source, box, index)
         if output is not None:
             self._of[history(output)] = box
         constants = {i: b.number for i, b in enumerate(inputs) if b.number is not None}
@@ -100,7 +100,7 @@ class Growing:
             self._of[history(tensor)] = self._of[history(new)]
             self._alive.append(tensor)
 
-    def leaf(self, x: Any, slot: int = 0, number: int = 0) -> Box:
+    def leaf(self, x: Any, index: int = 0, number: int = 0) -> Box:
         """The box of an input: the operation that made it, or a leaf."""
         if isinstance(x, Tensor):
             known = self._of.get(history(x))
@@ -114,7 +114,7 @@ class Growing:
             data = np.asarray(x)
             single = not isinstance(x, np.ndarray) or not x.ndim
             # an array that has changed since is another input
-            of = ("number", number, slot) if single else ("array", id(x), self.table.add(data))
+            of = ("number", number, index) if single else ("array", id(x), self.table.add(data))
             known = self._of.get(of)
             if known is not None:
                 return known

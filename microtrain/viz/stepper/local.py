@@ -40,7 +40,7 @@ def arithmetic(node: Node, slot: int, upstream: Any, shape: tuple[int, ...], det
     before = MODE.get()
     MODE.set(Mode(False, ()))
     try:
-        kept, vjp = node.check(), node.plan.vjps[slot]
+        kept, vjp = node.checked_kept(), node.plan.vjps[slot]
         raw = vjp(upstream, kept, node.params)
         raw_shape = np.shape(raw)
         axes = summed_axes(raw_shape, shape)

@@ -13,7 +13,7 @@ nodes     the graph's nodes, inputs before what is made of them
     operation, detail, inputs (ids, in order), site ("file.py:12"), line (its text): of operations
     during      the number of the backward pass that made it, if one did
     count       how many operations a folded node stands for
-edges     {"id": "e0", "from": node, "to": node, "slot": which input}
+edges     {"id": "e0", "from": node, "to": node, "index": which input}
 steps     in the order in which they happened; each has a `phase` and a `node`
     forward     `value`; formulas: `value_math` (symbols), `value_numbers` (numbers), `value_text` (a line)
     seed        the gradient of the output the backward pass begins at: `new` (and `old`, `add` if there was one)
@@ -80,7 +80,7 @@ def check(data: Any) -> None:
         nodes.add(node["id"])
     edges: set[str] = set()
     for i, edge in enumerate(data["edges"]):
-        _need(edge, f"edges[{i}]", id=str, slot=int, to=str, **{"from": str})
+        _need(edge, f"edges[{i}]", id=str, index=int, to=str, **{"from": str})
         if not re.fullmatch(r"e\d+", edge["id"]):
             raise _fault(f"edges[{i}] has the id {edge['id']!r}")
         if edge["from"] not in nodes or edge["to"] not in nodes:

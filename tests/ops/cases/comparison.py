@@ -39,6 +39,10 @@ def _flags(dice: Dice) -> Drawn:
     return Drawn([dice.rng().random(shape) > 0.5 for shape in dice.broadcastable(2)])
 
 
+def _few(dice: Dice) -> Drawn:
+    return Drawn([dice.rng().integers(0, 20, shape) for shape in dice.broadcastable(2)])
+
+
 CASES = [
     *[
         binary(name, (real, real), getattr(mt, name), None, name, order=0)
@@ -55,6 +59,8 @@ CASES = [
     Case("and", operator.and_, lambda t, a, b: a & b, _flags, np.bitwise_and, order=0),
     Case("or", operator.or_, lambda t, a, b: a | b, _flags, np.bitwise_or, order=0),
     Case("xor", operator.xor, lambda t, a, b: a ^ b, _flags, np.bitwise_xor, order=0),
+    Case("shift left", operator.lshift, lambda t, a, b: a << b, _few, np.left_shift, order=0),
+    Case("shift right", operator.rshift, lambda t, a, b: a >> b, _few, np.right_shift, order=0),
     Case("not", lambda a, b: ~a, lambda t, a, b: ~a, _flags, lambda a, b: ~a, order=0),
     unary("isnan", real, np.isnan, order=0),
     unary("isinf", real, np.isinf, order=0),

@@ -470,3 +470,23 @@ def test_the_same_class_gives_the_same_as_in_pytorch():
         results.append((x.grad.numpy(), w.grad.numpy()))
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
+def test_once_differentiable():
+    class Square(mt.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        @mt.autograd.function.once_differentiable
+        def backward(ctx, g):
+            assert not mt.is_grad_enabled()
+            return 2 * g * ctx.saved_tensors[0]
+
+    x = mt.tensor([1.0, 3.0], requires_grad=True)
+    Square.apply(x).sum().backward()
+    assert x.grad.tolist() == [2, 6]
+    with pytest.raises(mt.MicrotrainError, match="differentiated again"):
+        mt.autograd.grad(Square.apply(x).sum(), x, create_graph=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.node import memory_of
+from ..engine.recording import MODE, grad_mode
+from ..engine.sites import site_of
 from ..errors import ArgumentError, InplaceError, NotDifferentiableError
 from ..tensor import Tensor
-from .function_call import Call, Context, contents
-from .node import memory_of
-from .recording import MODE, grad_mode
-from .sites import site_of
+from .function_call import Context, FunctionCall, contents
 
 
 class Function:
@@ -87,12 +87,13 @@ class Function:
                     "Work on a copy: x = x.clone().",
                 )
         outputs = [_apart(y, inputs) for y in (result if isinstance(result, tuple) else (result,))]
-        smooth = [
+        differentiable = [
             k for k, y in enumerate(outputs)
             if isinstance(y, Tensor) and y.dtype.kind == "f" and not any(y is p for p in context._plain_outputs)
         ]  # fmt: skip
-        if smooth and MODE.get().grad and any(context.needs_input_grad):
-            outputs = Call(cls, args, contents((*args, *kwargs.values())), context, outputs, smooth).outputs()
+        if differentiable and MODE.get().grad and any(context.needs_input_grad):
+            given = contents((*args, *kwargs.values()))
+            outputs = FunctionCall(cls, args, given, context, outputs, differentiable).outputs()
         elif not isinstance(result, tuple) and not isinstance(result, Tensor):
             raise NotDifferentiableError(f"{cls.__name__}.forward returned {type(result).__name__}, not a tensor.")
         return tuple(outputs) if isinstance(result, tuple) else outputs[0]

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.node import memory_of
+from ..engine.recording import grad_mode
+from ..engine.walk import NO_GRADIENT
 from ..errors import ArgumentError, DtypeError, GraphError, NotDifferentiableError, ShapeError
-from ..ops.primitive import Keep, Plan, Primitive
+from ..ops.plan import Keep, Plan
+from ..ops.primitive import Primitive
 from ..tensor import Tensor, wrap
-from .node import memory_of
-from .recording import grad_mode
-from .walk import NO_GRADIENT
 
 
 class Context:
@@ -50,7 +51,7 @@ class Context:
         )
 
 
-class Call(Primitive):
+class FunctionCall(Primitive):
     """One call of a Function, as a row of the table of its own.
 
     A row has one output: several are laid end to end in one vector, and cut out of it again. What was saved goes
@@ -64,7 +65,7 @@ class Call(Primitive):
         given: list[Any],
         context: Context,
         outputs: list[Any],
-        smooth: list[int],
+        differentiable: list[int],
     ) -> None:
         inputs = [name for name, a in zip(_argument_names(kind, len(args)), args, strict=True) if isinstance(a, Tensor)]
         super().__init__(kind.__name__, kind.forward, [lambda g: g], inputs=inputs)
@@ -73,9 +74,9 @@ class Call(Primitive):
         self.places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         self.tensors = [a for a in args if isinstance(a, Tensor)]
         self.input_shapes = [x.shape for x in self.tensors]
-        self.raw, self.smooth = outputs, smooth
+        self.made, self.differentiable_outputs = outputs, differentiable  # all, and the numbers of some
         self.shapes = [(y.shape, y.dtype) if isinstance(y, Tensor) else None for y in outputs]
-        self.starts = np.cumsum([0, *(outputs[k].numel() for k in smooth)]).tolist()
+        self.starts = np.cumsum([0, *(outputs[k].numel() for k in differentiable)]).tolist()
         # arrays, and what came in a list or by keyword, may be kept: they are constants, not results
         kept = contents(self._attributes().values())
         self.constants = [a for a in given if _among(a, kept) and not _among(a, self.tensors)]
@@ -85,22 +86,30 @@ class Call(Primitive):
     def outputs(self) -> list[Any]:
         """Put the call into the graph; returns its outputs."""
         saved, self.context._saved = self.context._saved, ()
-        # attributes too are watched for writes, although they are read from the context itself
-        attributes = self._attributes()
-        inside = contents(attributes.values())
+        extra = self._choose_kept(saved)
+        self._look_at_attributes(extra)
+        return self._record(extra)
+
+    def _choose_kept(self, saved: tuple[Any, ...]) -> list[Tensor]:
+        """Decide what the node keeps: what was saved and, to be watched for writes, what the context's attributes hold.
+
+        Returns the tensors among it that are neither inputs nor outputs; the row gets them as further inputs.
+        """
+        inside = contents(self._attributes().values())
         arrays = [x for x in inside if isinstance(x, np.ndarray)]
         watched = [*saved, *(x for x in inside if isinstance(x, Tensor))]
-        for t in (*self.tensors, *(self.raw[k] for k in self.smooth)):
+        for t in (*self.tensors, *(self.made[k] for k in self.differentiable_outputs)):
             if any(np.may_share_memory(a, t._data) for a in arrays):
                 watched.append(t)
         extra: list[Tensor] = []
         self.keep: list[Keep] = []
-        self.saved: list[tuple[int, int] | None] = []  # of each saved tensor: (place in `kept`, smooth output or -1)
+        # of each saved tensor: (place in `kept`, which of the differentiable outputs it is, or -1)
+        self.saved: list[tuple[int, int] | None] = []
         for t in watched:
             if t is None:
                 self.saved.append(None)
                 continue
-            which = next((n for n, k in enumerate(self.smooth) if self.raw[k] is t), -1)
+            which = next((n for n, k in enumerate(self.differentiable_outputs) if self.made[k] is t), -1)
             mine = next((i for i, x in enumerate(self.tensors) if x is t), -1)
             if which >= 0:
                 item = Keep("output", -1, -1)
@@ -112,31 +121,43 @@ class Call(Primitive):
             if item not in self.keep:
                 self.keep.append(item)
             self.saved.append((self.keep.index(item), which))
-        self.saved = self.saved[: len(saved)]
-        # Outputs as `forward` made them know nothing of the graph: in a second derivative others stand in for them.
+        self.saved = self.saved[: len(saved)]  # attributes are read from the context itself
+        return extra
+
+    def _look_at_attributes(self, extra: list[Tensor]) -> None:
+        """What a second derivative has to know of the context."""
+        attributes = self._attributes()
+        # An output that `forward` put into the context has no history. While `backward` runs for a second derivative,
+        # the same output as the graph knows it takes its place (in `_ask`).
         self.output_attributes = {
-            name: n for name, x in attributes.items() for n, k in enumerate(self.smooth) if x is self.raw[k]
+            name: n
+            for name, x in attributes.items()
+            for n, k in enumerate(self.differentiable_outputs)
+            if x is self.made[k]
         }
         nested = contents(x for x in attributes.values() if not isinstance(x, Tensor))
-        # how these intermediate results depend on the inputs is not recorded
-        self.lost = [t.shape for t in extra if t.dtype.kind == "f" and not _among(t, self.constants)]
-        self.lost += [self.raw[k].shape for k in self.smooth if _among(self.raw[k], nested)]
+        # shapes of intermediate results: how they depend on the inputs is not recorded
+        self.unrecorded = [t.shape for t in extra if t.dtype.kind == "f" and not _among(t, self.constants)]
+        self.unrecorded += [self.made[k].shape for k in self.differentiable_outputs if _among(self.made[k], nested)]
 
-        values = [self.raw[k]._data for k in self.smooth]
+    def _record(self, extra: list[Tensor]) -> list[Any]:
+        """Go through the door, with the differentiable outputs as one; then cut them apart again."""
+        values = [self.made[k]._data for k in self.differentiable_outputs]
         value = values[0] if len(values) == 1 else np.concatenate([np.ravel(v) for v in values])
         self.forward = lambda *_: value
-        tensors, raw, self.tensors, self.raw = self.tensors, self.raw, [], []
+        tensors, outputs, self.tensors, self.made = self.tensors, self.made, [], []  # only the node keeps tensors
         whole = Tensor.apply(self, *tensors, *extra)
         self.forward = self.kind.forward
         if len(values) == 1:
-            whole._memory = memory_of(raw[self.smooth[0]])  # shared with what `forward` may have left in the context
+            (only,) = self.differentiable_outputs
+            whole._memory = memory_of(outputs[only])  # shared with what `forward` may have left in the context
             if whole._node is not None:
-                whole._node._memory, whole._node._born = whole._memory, whole._memory.version
-            raw[self.smooth[0]] = whole
+                whole._node._memory, whole._node._output_version = whole._memory, whole._memory.version
+            outputs[only] = whole
         else:
-            for k, part in zip(self.smooth, self._parts(whole), strict=True):
-                raw[k] = part.clone()
-        return raw
+            for k, part in zip(self.differentiable_outputs, self._parts(whole), strict=True):
+                outputs[k] = part.clone()
+        return outputs
 
     def _attributes(self) -> dict[str, Any]:
         """What `forward` set on the context."""
@@ -144,11 +165,11 @@ class Call(Primitive):
 
     def _parts(self, whole: Any) -> list[Any]:
         """The differentiable outputs (or their gradients), cut out of the vector they were laid in."""
-        if len(self.smooth) == 1:
+        if len(self.differentiable_outputs) == 1:
             return [whole]
         return [
             whole[start:end].reshape(self.shapes[k][0]).to(self.shapes[k][1])  # type: ignore[index]
-            for k, start, end in zip(self.smooth, self.starts[:-1], self.starts[1:], strict=True)
+            for k, start, end in zip(self.differentiable_outputs, self.starts[:-1], self.starts[1:], strict=True)
         ]
 
     def plan(self, mask: int, count: int) -> Plan:
@@ -186,7 +207,7 @@ class Call(Primitive):
     def _ask(self, g: Any, kept: Any) -> dict[int, Any]:
         recording = isinstance(g, Tensor)
         if recording:
-            self._refuse_lost()
+            self._refuse_unrecorded()
             # so that what `backward` computes outside of tensors shows: its result does not depend on g any more
             g = g if g.requires_grad else g.detach().requires_grad_()
             whole, kept = g, list(kept)
@@ -201,7 +222,7 @@ class Call(Primitive):
             output = kept[self.keep.index(Keep("output", -1, -1))]
             setattr(context, name, self._parts(output)[self.output_attributes[name]])
         gradients = [None if s is None else wrap(np.zeros(*s)) for s in self.shapes]
-        for k, part in zip(self.smooth, self._parts(whole), strict=True):
+        for k, part in zip(self.differentiable_outputs, self._parts(whole), strict=True):
             gradients[k] = part
         try:
             with grad_mode(recording):
@@ -211,8 +232,8 @@ class Call(Primitive):
             vars(context).update(plain)  # one that stayed would lead from the node to itself, and never be freed
         return self._checked(answer if isinstance(answer, tuple) else (answer,), recording)
 
-    def _refuse_lost(self) -> None:
-        lost = self.lost + [
+    def _refuse_unrecorded(self) -> None:
+        lost = self.unrecorded + [
             x.shape for x in contents(self._attributes().values())
             if isinstance(x, np.ndarray) and x.dtype.kind == "f" and not _among(x, self.constants)
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""An elementwise operation of your own, from a one-line formula. For anything else there is `function.Function`."""
+"""An elementwise operation of your own, from a one-line formula. For anything else there is function.py."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import to_array
-from .errors import ArgumentError, MicrotrainError, ShapeError
-from .formula import Operand, derive, python_function, trace
-from .ops.chains import REDUCTIONS, reduce_formula
-from .ops.primitive import Primitive
-from .tensor import Tensor, wrap
+from ..dtypes import to_array
+from ..errors import ArgumentError, MicrotrainError, ShapeError
+from ..formula import Operand, derive, python_function, trace
+from ..ops.chains import REDUCTIONS, reduce_formula
+from ..ops.primitive import Primitive
+from ..tensor import Tensor, wrap
 
 
 def elementwise(
