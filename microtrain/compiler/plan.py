@@ -48,7 +48,6 @@ def make_plan(program: Program) -> Plan:
     """The plan of a captured step."""
     low = Lowering(program)
     plan = Plan(checks=list(low.checks))
-    final: list[Step] = []
 
     # What the step leaves behind: results, gradients, writes to memory outside.
     results = []
@@ -71,13 +70,12 @@ def make_plan(program: Program) -> Plan:
     for home, value in program.stores:
         stores.append((low.get(home), low.get(value)))
     steps = low.steps
-    copies = _stored(steps, stores, final, taken)
-    steps = steps + copies
+    steps = steps + _stored(steps, stores)
 
     needed = {id(x.memory) for x in results} | {id(g.memory) for _, g in gradients if g is not None}
     needed |= {id(home.memory) for home, _ in stores}
     steps = _alive(steps, needed)
-    steps = _scaled(steps, needed)
+    steps = _scaled(steps)
     fusion = Fusion()
     plan.steps, plan.fused = fusion.take(steps), fusion.fused
     plan.outputs, plan.gradients = results, gradients
@@ -108,7 +106,7 @@ class _Nowhere:
     phase = "step"
 
 
-def _stored(steps: list[Step], stores: list[tuple[Array, Any]], final: list[Step], taken: set[int]) -> list[Step]:
+def _stored(steps: list[Step], stores: list[tuple[Array, Any]]) -> list[Step]:
     """Writes to memory outside: computed there at once if nobody reads the old values later, else copied at the end."""
     copies: list[Step] = []
     for home, x in stores:
@@ -143,7 +141,7 @@ def _alive(steps: list[Step], needed: set[int]) -> list[Step]:
     return kept[::-1]
 
 
-def _scaled(steps: list[Step], needed: set[int]) -> list[Step]:
+def _scaled(steps: list[Step]) -> list[Step]:
     """Let the cross-entropy's derivative be multiplied by its factor 1/N where it is made."""
     for step in [s for s in steps if isinstance(s, Surprise)]:
         slope = step.slope
