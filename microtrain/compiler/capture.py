@@ -241,6 +241,7 @@ class Recorder(Derivatives):
         program.stores = [(home, value) for home, value in self.stores.items() if home is not value]
         self.check_writes()
         check_escapes(self, outputs)
+        program.stores = [(home, value) for home, value in program.stores if home.kind != "made"]
         constants.check(self)
         used = program.used()
         program.ops = [op for op in program.ops if isinstance(op, Update) or op.out in used]

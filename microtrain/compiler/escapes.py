@@ -38,6 +38,14 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
         if isinstance(source, np.ndarray) and sys.getrefcount(source) <= ALONE:
             source = None  # only `data` has it
         if source is None:  # made in the step, and gone: a constant
+            if value in recorder.stores:
+                if value not in recorder.first:
+                    raise CompileError(
+                        f"mt.compile: a large tensor of shape {value.shape} is made in the step and written in place.",
+                        "What it was before is not known any more.",
+                        "Write x = x + y instead of x += y.",
+                    )
+                data[value] = recorder.first[value]
             value.kind, value.source = "made", _kept(data[value])
         else:
             value.source = source

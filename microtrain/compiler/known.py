@@ -15,6 +15,7 @@ from ..errors import CompileError
 from ..tensor import Tensor, wrap
 from .program import Op, Program, Value
 
+SMALL = 1 << 20  # elements up to which such a copy is made
 EAGERLY = "Leave it out of the compiled step: return the tensor, and look at it where compiled(...) is called."
 
 
@@ -30,6 +31,7 @@ class Known:
         self.by_data: dict[int, Value] = {}  # id of an array: the value in it
         self.holders: dict[Value, Any] = {}  # a tensor of this value, to read formulas with
         self.home: dict[int, Value] = {}  # id of something outside: what its memory held when the step began
+        self.first: dict[Value, Any] = {}  # a copy of what was in memory outside, in case it was made in the step
         self.stale: dict[int, str] = {}  # id of a tensor whose memory was written through another: by what
         self.heard: dict[int, int] = {}  # id of a Memory: the writes to it that were heard
         self.met: set[int] = set()  # ids of parts of something outside, which were there before the step
@@ -107,7 +109,10 @@ class Known:
                 "The step does not know how it was taken from that other one.",
                 "Take it again after the write, or make a copy before: x.clone().",
             )
-        return self.new("tensor", x.shape, x.dtype, x, x._name)
+        value = self.new("tensor", x.shape, x.dtype, x, x._name)
+        if not x._tracked and x._data.size <= SMALL:
+            self.first[value] = x._data.copy()
+        return value
 
     def _part(self, x: Any, base: Any) -> Value:
         """A view is taken again from what it is a view of."""

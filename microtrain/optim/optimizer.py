@@ -6,6 +6,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,6 +42,11 @@ class Optimizer:
     reference: ClassVar[str] = ""  # who, and when
     idea: ClassVar[str] = ""  # in one line
 
+    # A subclass that wraps another optimizer may do without __init__.
+    _buckets: dict[int, Buckets] = MappingProxyType({})  # type: ignore[assignment]
+    _seen = False
+    steps = 0
+
     def __init__(self, params: Iterable[Any], defaults: Group, pytorchs: Mapping[str, Any] | None = None) -> None:
         _accept(type(self).__name__, pytorchs or {}, defaults)
         if isinstance(params, Tensor):
@@ -55,7 +61,7 @@ class Optimizer:
         self.schedulers: list[Any] = []  # which set the learning rate together, in the order in which they were made
         self.scheduled: dict[int, tuple[float, float]] = {}  # group: (the rate they set last, what it started from)
         self.steps = 0  # calls of step()
-        self._buckets: dict[int, Buckets] = {}  # by the number of the group
+        self._buckets = {}  # by the number of the group
         for group in items if isinstance(items[0], dict) else [{"params": items}]:
             self.add_param_group(group)
 
@@ -172,12 +178,17 @@ class Optimizer:
                 found = known.gradients(writer) or []
             negate = group.get("maximize", False)
             for bucket, gradients in found:
-                numbers = self._numbers(group, rule, bucket)
-                if listeners:
-                    for listener in listeners:
-                        if hasattr(listener, "update"):
-                            listener.update(self, bucket, gradients, numbers, negate)
-                bucket.update(gradients, numbers, negate)
+                before = bucket.scalars.copy()
+                try:
+                    numbers = self._numbers(group, rule, bucket)
+                    if listeners:
+                        for listener in listeners:
+                            if hasattr(listener, "update"):
+                                listener.update(self, bucket, gradients, numbers, negate)
+                    bucket.update(gradients, numbers, negate)
+                except BaseException:
+                    bucket.scalars.update(before)  # a step that failed does not count
+                    raise
         if self._seen:
             self.write_back()
 
@@ -231,9 +242,10 @@ class Optimizer:
         Raises `ShapeError` if the parameters differ in number or shape.
         """
         checkpoint.restore(self, state_dict)
-        self._buckets.clear()
+        self._buckets = {}
 
     def __getstate__(self) -> dict[str, Any]:
+        self._seen = True  # a shallow copy shares the state
         self.write_back()
         return {**self.__dict__, "_buckets": {}}  # they share memory with the parameters, which a copy would lose
 

@@ -146,3 +146,51 @@ def test_a_mask_from_outside_may_not_change_its_count() -> None:
     mask[1] = True
     with pytest.raises(mt.errors.CompileError, match=r"'index' failed.*shape \(3,\)"):
         step()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: sum_in_place(mt.zeros(()), x.sum(), x[0] * 2),
+        lambda x: sum_in_place(mt.zeros(2), x, x * x),
+        lambda x: sum_in_place(mt.zeros_like(x), x),
+        lambda x: sum_in_place(mt.tensor(np.ones(2)), x) * mt.ones(2),
+        lambda x: scaled_in_place(mt.full((2,), 3.0), x),
+    ],
+    ids=["a number", "twice", "like an argument", "of NumPy's", "read before it is written"],
+)
+def test_a_constant_made_in_the_step_is_written_in_place(step: Any) -> None:
+    compiled = mt.compile(step)
+    for k in range(6):
+        x = mt.tensor([1.0 + k, 2.0])
+        np.testing.assert_allclose(compiled(x).numpy(), step(x).numpy(), rtol=1e-14)
+
+
+def sum_in_place(total: Any, *parts: Any) -> Any:
+    for part in parts:
+        total += part
+    return total * 2
+
+
+def scaled_in_place(s: Any, x: Any) -> Any:
+    y = s * x
+    s *= x
+    return y + s
+
+
+def test_a_gradient_through_a_constant_written_in_place() -> None:
+    w = mt.tensor([0.5, -1.0], requires_grad=True)
+
+    def step(x: Any) -> Any:
+        h = mt.zeros(2)
+        h += x * w
+        h *= 2
+        w.grad = None
+        (h * h).sum().backward()
+        return w.grad
+
+    compiled = mt.compile(step)
+    for k in range(5):
+        x = mt.tensor([1.0 + k, 2.0])
+        found = compiled(x).numpy().copy()
+        np.testing.assert_allclose(found, step(x).numpy(), rtol=1e-14)

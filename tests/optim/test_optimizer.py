@@ -567,3 +567,50 @@ def test_what_is_no_group_is_refused():
         optim.SGD([{"lr": 1}], lr=0.1)
     with pytest.raises(mt.MicrotrainError, match="a dict with 'params' in it"):
         optim.SGD([w], lr=0.1).add_param_group([w])
+
+
+def test_a_step_that_fails_does_not_count():
+    found = []
+    for seen in (False, True):
+        calls = iter(range(100))
+        w = mt.tensor([1.0, 2.0], requires_grad=True)
+        optimizer = optim.Adam([w], lr=lambda t, calls=calls: 0.1 / (next(calls) != 2))
+        if seen:
+            optimizer.state
+        for k in range(6):
+            optimizer.zero_grad()
+            (w * w).sum().backward()
+            if k == 2:
+                with pytest.raises(ZeroDivisionError):
+                    optimizer.step()
+            else:
+                optimizer.step()
+        found.append([optimizer.state[w]["step"], *w.tolist()])
+    assert found[0] == found[1] and found[0][0] == 5
+
+
+def test_a_shallow_copy_shares_the_state():
+    w = mt.tensor([1.0, 2.0], requires_grad=True)
+    first = optim.Adam([w], lr=0.1)
+    for optimizer in (first, first, copy.copy(first)):
+        optimizer.zero_grad()
+        (w * w).sum().backward()
+        optimizer.step()
+    assert first.state[w]["step"] == 3
+
+
+def test_an_optimizer_that_wraps_another_may_do_without_init():
+    class Outer(optim.Optimizer):
+        def __init__(self, base):
+            self.base, self.param_groups, self.defaults, self.state = base, base.param_groups, base.defaults, {}
+
+        def step(self, closure=None):
+            return self.base.step(closure)
+
+    w = mt.tensor([1.0], requires_grad=True)
+    outer = Outer(optim.SGD([w], lr=0.5))
+    (w * w).sum().backward()
+    outer.step()
+    outer.zero_grad()
+    assert w.item() == 0 and w.grad is None
+    assert not outer.state and list(copy.deepcopy(outer).state_dict()) == ["state", "param_groups"]
