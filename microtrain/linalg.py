@@ -57,7 +57,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """
     if x.ndim == 0:
         raise ShapeError("vander() takes vectors, not a tensor without axes (shape ()).")
-    return x.unsqueeze(-1) ** arange(x.shape[-1] if N is None else N)
+    return x.unsqueeze(-1) ** arange(x.shape[-1] if N is None else N).to(x.dtype)
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:

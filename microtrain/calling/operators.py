@@ -238,7 +238,7 @@ def _without_leading_ones(value: Any, part: Any) -> Any:
 def _plain_index(index: Any, tensor: Tensor) -> Any:
     """The index with tensors, lists and arrays as arrays of its own, so that nobody can change it later."""
     if isinstance(index, tuple):
-        return tuple(_plain_index(part, tensor) for part in index)
+        return tuple(_plain_index(list(part) if type(part) is tuple else part, tensor) for part in index)
     if isinstance(index, (int, np.integer)) or index is None or index is Ellipsis:
         return index
     if isinstance(index, slice):

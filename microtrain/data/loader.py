@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -84,12 +85,12 @@ class DataLoader:
         sampler: Any = self.sampler
         if hasattr(sampler, "numbers"):
             return sampler.numbers()
-        return np.array([int(i) for i in sampler], dtype=np.intp)
+        return np.array([_number(i) for i in sampler], dtype=np.intp)
 
     def _epoch(self) -> tuple[Any, Any]:
         """(the numbers of the samples of an epoch, where in them each batch ends)."""
         if self.batch_sampler is not None:
-            batches = [[int(i) for i in batch] for batch in self.batch_sampler]
+            batches = [[_number(i) for i in batch] for batch in self.batch_sampler]
             order = np.array([i for batch in batches for i in batch], dtype=np.intp)
             return order, np.cumsum([len(batch) for batch in batches], dtype=np.intp)
         order = self._order()
@@ -108,6 +109,9 @@ class DataLoader:
         if self._streamed:
             yield from self._from_stream()
             return
+        if self.batch_size is None and self.batch_sampler is None and not hasattr(chosen, "numbers"):
+            yield from ((self.collate_fn or converted)(self.dataset[key]) for key in chosen)  # whatever the keys are
+            return
         if not hasattr(chosen, "__len__"):  # it may have no end, and so can't be gone through beforehand
             if self.batch_sampler is None:
                 chosen = BatchSampler(chosen, self.batch_size or 1, self.drop_last)
@@ -123,10 +127,10 @@ class DataLoader:
     def _batch(self, numbers: Any) -> Any:
         """The samples with these numbers."""
         if self.batch_size is None and self.batch_sampler is None:
-            return (self.collate_fn or converted)(self.dataset[int(numbers[0])])
+            return (self.collate_fn or converted)(self.dataset[_number(numbers[0])])
         if self.collate_fn is None and _takes_arrays(self.dataset):
             return self.dataset[np.asarray(numbers)]
-        return (self.collate_fn or collate)([self.dataset[int(i)] for i in numbers])
+        return (self.collate_fn or collate)([self.dataset[_number(i)] for i in numbers])
 
     def _from_stream(self) -> Iterator[Any]:
         samples = iter(self.dataset)
@@ -201,6 +205,17 @@ def _check_choice(
         raise ArgumentError(f"A batch has at least one sample, not {batch_size}.")
     if batch_size is None and drop_last:
         raise ArgumentError("Without batches (batch_size=None) there is no last one to drop.")
+
+
+def _number(i: Any) -> int:
+    """The number of a sample. Raises `ArgumentError` for what is none."""
+    try:
+        return operator.index(i)
+    except TypeError:
+        raise ArgumentError(
+            f"A sampler gave {i!r}, which is not the number of a sample.",
+            fix="For other keys: DataLoader(data, batch_size=None, sampler=keys), which takes samples one by one.",
+        ) from None
 
 
 def _takes_arrays(dataset: Any) -> bool:

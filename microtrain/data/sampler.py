@@ -88,6 +88,8 @@ class RandomSampler(_Drawn):
         random, n, count = stream(self.generator), len(self.data_source), self.num_samples
         if self.replacement:
             return random.integers(n, size=count)
+        if not n:
+            raise ArgumentError("RandomSampler: there are no samples to draw from.")
         rounds = [random.permutation(n) for _ in range(-(-count // n))]
         return np.concatenate(rounds)[:count] if len(rounds) > 1 else rounds[0][:count]
 

@@ -83,7 +83,8 @@ def unique_consecutive(
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
     """Elementwise: is it among the others? `assume_unique` saves time where no element occurs twice in either."""
     others = looked_at(test_elements) if isinstance(test_elements, Tensor) else test_elements
-    return wrap(np.isin(looked_at(elements), others, assume_unique=assume_unique, invert=invert))
+    raw = looked_at(elements) if isinstance(elements, Tensor) else elements
+    return wrap(np.isin(raw, others, assume_unique=assume_unique, invert=invert))
 
 
 # ---- sorted boundaries -----------------------------------------------------------------------------------------------

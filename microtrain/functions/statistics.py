@@ -101,8 +101,8 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
         return pick_along(input, wrap(np.zeros(kept(input.shape, (axis,)), dtype=np.int64)), axis, keepdim)
 
     def last_of_most(row: Any) -> Any:
-        values, counts = np.unique(row, return_counts=True)
-        return np.flatnonzero(row == values[np.argmax(counts)])[-1:]
+        _, which, counts = np.unique(row, return_inverse=True, return_counts=True)
+        return np.flatnonzero(which == np.argmax(counts))[-1:]  # also of NaN, which equals nothing
 
     indices = wrap(np.apply_along_axis(last_of_most, axis, looked_at(input)))
     return pick_along(input, indices, axis, keepdim)

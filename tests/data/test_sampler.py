@@ -155,3 +155,21 @@ def test_pytorchs_order_of_arguments_and_places():
     assert mt.utils.data.default_collate([1, 2]).tolist() == [1, 2]
     batch = list(DataLoader(range(5), 2, None, [3, 4, 1], None, 2, list, True, True, 0, None))
     assert batch == [[3, 4]], "dataset, batch_size, shuffle, sampler, batch_sampler, num_workers, collate_fn ..."
+
+
+def test_samples_one_by_one_under_any_keys():
+    x = mt.arange(10)
+    batches = DataLoader(x, batch_size=None, sampler=BatchSampler(SequentialSampler(x), 4, False))
+    assert [batch[0].tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert list(DataLoader({"a": 1, "b": 2}, batch_size=None, sampler=["b", "a"])) == [2, 1]
+
+
+@pytest.mark.parametrize("options", [{"sampler": [0.5]}, {"batch_sampler": [[0.7]]}])
+def test_what_is_no_number_of_a_sample_is_refused(options):
+    with pytest.raises(mt.MicrotrainError, match="which is not the number of a sample"):
+        list(DataLoader(mt.arange(3), **options))
+
+
+def test_nothing_can_be_drawn_from_no_samples():
+    with pytest.raises(mt.MicrotrainError, match="no samples"):
+        list(RandomSampler([]))

@@ -191,3 +191,10 @@ def test_lists_and_arrays_as_indices_of_gather() -> None:
     assert mt.gather(x, 1, np.array([[0], [1]])).tolist() == [[1.0], [4.0]]
     assert x.index_select(0, [1]).tolist() == [[3.0, 4.0]]
     assert x.take_along_dim(np.array([3, 0])).tolist() == [4.0, 1.0]
+
+
+def test_a_tuple_inside_an_index_is_a_list() -> None:
+    x = mt.arange(24).reshape(2, 3, 4)
+    assert x[0, :, (0, 1)].shape == x[0, :, [0, 1]].shape == (3, 2)
+    x[0, :, (0, 1)] = mt.zeros(3, 2, dtype=x.dtype)
+    assert x[0, :, :2].sum() == 0
