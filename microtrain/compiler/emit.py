@@ -225,7 +225,8 @@ class Emitter:
             lines = []
             self.segments[0] = body + self.segments[0]
             for k, segment in enumerate(self.segments):
-                lines += [f"if n == {-1 - k}:", *(f"    {line}" for line in segment or ["pass"])]
+                empty = all(line.startswith("# ") for line in segment)
+                lines += [f"if n == {-1 - k}:", *(f"    {line}" for line in [*segment, *(["pass"] if empty else [])])]
         return "\n".join(
             [
                 f'"""A step, compiled (native.py: {native_hash()})."""', "",

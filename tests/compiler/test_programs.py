@@ -277,3 +277,20 @@ SLOW = [
 )
 def test_step(build: Any) -> None:
     assert apart(build, 15) < 1e-12
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+def test_arrays_without_elements(shape: tuple[int, ...]) -> None:
+    x, row = mt.zeros(*shape), mt.ones(shape[-1], requires_grad=True)
+
+    def step(x: Any) -> Any:
+        row.grad = None
+        y = ((x + row) ** 2 + 0.5).sqrt().sum()
+        y.backward()
+        return y.detach(), row.grad
+
+    compiled = mt.compile(step)
+    for _ in range(3):
+        for found, wanted in zip(compiled(x), step(x), strict=True):
+            assert found.tolist() == wanted.tolist()
+    assert any(form.variants for form in compiled._forms.values())
