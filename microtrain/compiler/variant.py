@@ -86,6 +86,7 @@ class Variant(Pieces):
 
     def take(self, arguments: list[Any]) -> None:
         """Have the machine code work on these tensors and arrays."""
+        self.taken = arguments
         for k, slot, _, _ in self.inputs:
             x = arguments[k]
             if isinstance(x, Tensor):
@@ -93,9 +94,9 @@ class Variant(Pieces):
             if self.arrays.get(slot) is not x:
                 if not x.flags.c_contiguous:
                     x = np.ascontiguousarray(x)
+                    self.taken = None  # a copy, to be made anew for each step
                 self.arrays[slot] = x
                 self.operands[slot] = address(x)
-        self.taken = arguments
 
     def run_many(
         self, n: int, arguments: list[Any], advance: dict[int, int], records: list[np.ndarray[Any, Any]]

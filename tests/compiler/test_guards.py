@@ -175,3 +175,19 @@ def test_a_step_that_begins_anew_notes_each_write_once() -> None:
         assert [p._memory.version for p in w] == [
             v + any(p is q for q in which) for p, v in zip(w, before, strict=True)
         ]
+
+
+@pytest.mark.parametrize(
+    "view", [lambda x: x.T, lambda x: x[:, ::2], lambda x: x], ids=["turned", "every other", "whole"]
+)
+def test_an_argument_is_written_between_two_calls(view: Any) -> None:
+    base = mt.ones(3, 4)
+    x = view(base)
+
+    @mt.compile
+    def step(x: Any) -> Any:
+        return (x * x).sum()
+
+    for k in range(6):
+        base.fill_(float(k))
+        assert step(x).item() == x.numel() * k**2
