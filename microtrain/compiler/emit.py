@@ -71,18 +71,23 @@ class Emitter:
         """The text of the module."""
         for number, step in enumerate(self.plan.steps, 1):
             self.count(step)
-            if shared.wanted(step):
-                self.python.append(shared.Shared(self, step, native_hash(), _where(step)))  # type: ignore[arg-type]
-                self.segments.append([])
-                continue
-            if isinstance(step, InPython) or tiles.wanted(step) or (isinstance(step, Apply) and step.p.size >= SHARED):
-                self.python.append(step)  # type: ignore[arg-type]
+            piece = self._done_from_python(step)
+            if piece is not None:
+                self.python.append(piece)
                 self.segments.append([])
                 continue
             if step.site is not None:
                 self.line(f"# {_where(step)}")
             getattr(self, f"_{type(step).__name__.lower()}")(number, step)
         return self._module()
+
+    def _done_from_python(self, step: Step) -> InPython | Apply | Product | shared.Shared | None:
+        """What stands for a step that is no part of the native function; None if it is."""
+        if isinstance(step, Group) and shared.wanted(step):
+            return shared.Shared(self, step, native_hash(), _where(step))
+        if isinstance(step, InPython) or (isinstance(step, Apply) and step.p.size >= SHARED):
+            return step
+        return step if isinstance(step, Product) and tiles.wanted(step) else None
 
     def count(self, step: Step) -> None:
         """Arithmetic and traffic, for `explain`."""

@@ -161,8 +161,8 @@ def graph(compiled: Any) -> Any:
             shape=tuple(writes[-1].shape), dtype=str(np.dtype(writes[-1].dtype)), site=site,
             bytes=sum(a.memory.nbytes for a in writes),
         )  # fmt: skip
-        for slot, source in enumerate(reads):
-            edges.append(Edge(source=source, target=key, index=slot, needs_grad=True))
+        for index, source in enumerate(reads):
+            edges.append(Edge(source=source, target=key, index=index, needs_grad=True))
         for a in writes:
             start, end = extent(a)
             here = [entry for entry in made.get(id(a.memory), ()) if entry[1] <= start or end <= entry[0]]

@@ -15,7 +15,7 @@ from ..errors import CompileError
 from ..tensor import Tensor, wrap
 from .program import Op, Program, Value
 
-SMALL = 1 << 20  # elements up to which such a copy is made
+SMALL = 1 << 20  # elements up to which a capture copies what a tensor held when it was met (`Known.first`)
 EAGERLY = "Leave it out of the compiled step: return the tensor, and look at it where compiled(...) is called."
 
 

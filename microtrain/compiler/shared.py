@@ -47,9 +47,9 @@ def kernel(n, operands):
 '''
 
 
-def wanted(step: Any) -> bool:
-    """Is this a loop that is worth sharing?"""
-    return isinstance(step, Group) and math.prod(step.shape) * len(step.steps) >= LEAST
+def wanted(step: Group) -> bool:
+    """Is this loop worth sharing?"""
+    return math.prod(step.shape) * len(step.steps) >= LEAST
 
 
 class Shared:
