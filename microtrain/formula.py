@@ -255,41 +255,52 @@ OPERATORS = {
 }  # fmt: skip
 
 
+class Python:
+    """How numbers and operations on symbols are written in Python; `namespace` has what the source refers to."""
+
+    def __init__(self, symbols: Sequence[Expr]) -> None:
+        self.symbols = symbols
+        self._functions, self._numpy = self.free("F"), self.free("np")
+        self.namespace: dict[str, Any] = {self._functions: F, self._numpy: np}
+
+    def free(self, name: str) -> str:
+        """A name like this one that no symbol has."""
+        return _free(name, self.symbols)
+
+    def number(self, x: Any) -> str:
+        if isinstance(x, np.generic):
+            value = f"{x.item()!r}" if np.isfinite(x) else f"'{x}'"
+            return f"{self._numpy}.{type(x).__name__}({value})"
+        if isinstance(x, int):  # of any size
+            return repr(x)
+        return repr(x) if np.isfinite(x) else f"{self._numpy}.{x}" if x > 0 or x != x else f"-{self._numpy}.inf"
+
+    def operation(self, e: Expr, arguments: Sequence[str]) -> str:
+        if F._rows.get(e.name) is not e.row:  # a row of the user's own
+            called = self.free(f"own_{len(self.namespace)}")
+            self.namespace[called] = e.row
+            return f"{called}({', '.join(arguments)})"
+        if e.name in OPERATORS:  # on single numbers ten times as fast as NumPy's functions
+            return f" {OPERATORS[e.name]} ".join(f"({a})" if a.startswith("-") else a for a in arguments)
+        if e.name == "neg":
+            return f"-{arguments[0]}"
+        return f"{self._functions}.{e.name}({', '.join(arguments)})"
+
+
 def _written(name: str, symbols: Sequence[Expr], output: Any) -> tuple[str, dict[str, Any]]:
     """(source, what it refers to)."""
-    functions, numpy = _free("F", symbols), _free("np", symbols)
-    namespace: dict[str, Any] = {functions: F, numpy: np}
+    python = Python(symbols)
     texts: dict[Any, str] = {s: s.name for s in symbols}
     lines: list[str] = []
 
     def text(e: Any) -> str:
-        if isinstance(e, Expr):
-            return texts[e]
-        if isinstance(e, np.generic):
-            return (
-                f"{numpy}.{type(e).__name__}({e.item()!r})" if np.isfinite(e) else f"{numpy}.{type(e).__name__}('{e}')"
-            )
-        if isinstance(e, int):  # of any size
-            return repr(e)
-        return repr(e) if np.isfinite(e) else f"{numpy}.{e}" if e > 0 or e != e else f"-{numpy}.inf"
+        return texts[e] if isinstance(e, Expr) else python.number(e)
 
     outputs = output if isinstance(output, tuple) else (output,)
     for e in in_order(outputs):
-        if e.row is None:
-            continue
-        arguments = [*map(text, e.args)]
-        if F._rows.get(e.name) is not e.row:  # a row of the user's own
-            called = _free(f"own_{len(namespace)}", symbols)
-            namespace[called] = e.row
-            value = f"{called}({', '.join(arguments)})"
-        elif e.name in OPERATORS:  # on single numbers ten times as fast as NumPy's functions
-            value = f" {OPERATORS[e.name]} ".join(f"({a})" if a.startswith("-") else a for a in arguments)
-        elif e.name == "neg":
-            value = f"-{arguments[0]}"
-        else:
-            value = f"{functions}.{e.name}({', '.join(arguments)})"
-        texts[e] = _free(f"t{len(lines) + 1}", symbols)
-        lines.append(f"    {texts[e]} = {value}")
+        if e.row is not None:
+            texts[e] = python.free(f"t{len(lines) + 1}")
+            lines.append(f"    {texts[e]} = {python.operation(e, [text(a) for a in e.args])}")
     head = f"def {name}({', '.join(s.name for s in symbols)}):"
     result = ", ".join(map(text, outputs)) + ("," if isinstance(output, tuple) else "")
-    return "\n".join([head, *lines, f"    return {result}"]), namespace
+    return "\n".join([head, *lines, f"    return {result}"]), python.namespace

@@ -218,12 +218,12 @@ class Optimizer:
         lr = group["lr"]
         return float(lr(step) if callable(lr) else lr)
 
-    def _numbers(self, group: Group, rule: Rule, bucket: Bucket) -> list[Any]:
+    def _numbers(self, group: Group, rule: Rule, bucket: Bucket) -> tuple[Any, ...]:
         """The values of the rule's hyper-parameters at the step that comes now."""
         bucket.scalars["step"] = step = bucket.scalars["step"] + 1
         known = self.hyper(group)
         if not rule.scalars and type(known["lr"]) is float:
-            return [known[name] for name in rule.hyper]
+            return rule.pick(known)
         known = {**known, **bucket.scalars, "t": step, "lr": self.rate(group, step - 1)}
         values = rule.numbers(known)
         for name in bucket.scalars:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from ..formula import Expr, in_order, is_number, trace
 from ..formula_print import assignments
 from ..kernels import tier
 from ..kernels.fused import FusedUpdate
+from .in_place import AsItStands, InPlace
 
 BLOCK = 1 << 14  # elements worked on at a time, so that a formula's intermediate arrays stay in the cache
 
@@ -41,14 +44,15 @@ class Rule:
         self.name, self.state, self.formula, self.scalars = name, tuple(state), formula, dict(scalars or {})
         names = list(inspect.signature(formula).parameters)
         self.hyper = tuple(names[2 + len(self.state) :])
+        self.pick = _picker(self.hyper)
         self._needs = {key: tuple(inspect.signature(f).parameters) for key, f in self.scalars.items()}
         self.kernel = FusedUpdate(name, formula, names[: 1 + 1 + len(self.state)])
 
-    def numbers(self, known: dict[str, Any]) -> list[Any]:
+    def numbers(self, known: dict[str, Any]) -> tuple[Any, ...]:
         """The hyper-parameters in the formula's order. `known` has them by name and gains the `scalars`."""
         for name, scalar in self.scalars.items():
             known[name] = float(scalar(*[known[needed] for needed in self._needs[name]]))
-        return [known[name] for name in self.hyper]
+        return self.pick(known)
 
     def __repr__(self) -> str:
         return f"<Rule {self.name}: ({', '.join(('p', *self.state))}) from p, g, {', '.join(self.state + self.hyper)}>"
@@ -91,33 +95,49 @@ class Rule:
 
     def update(
         self, p: np.ndarray, g: np.ndarray, state: Sequence[np.ndarray], hyper: Sequence[Any],
-        memo: dict[str, Any] | None = None,
+        memo: dict[str, Any],
     ) -> None:  # fmt: skip
         """One step, written into `p` and `state`: contiguous arrays of one shape.
 
-        Whoever updates the same arrays again gives the same `memo` each time, a dictionary that is empty at first.
+        `memo` is a dictionary that is empty at first; whoever updates the same arrays again gives the same each time.
         """
         size = p.size
         if size >= tier.large_update and self.kernel(p, g, state, hyper, memo):
             return
+        work = memo.get("work")
+        if work is None:
+            work = memo["work"] = self.in_place.work(p if size <= BLOCK else p.reshape(-1)[:BLOCK])
         token = quiet()
         try:
             if size <= BLOCK:
-                _write(self.formula(p, g, *state, *hyper), p, state)
-                return
-            p, g, state = p.reshape(-1), g.reshape(-1), [x.reshape(-1) for x in state]
-            for start in range(0, size, BLOCK):
-                part = slice(start, start + BLOCK)
-                parts = [x[part] for x in state]
-                _write(self.formula(p[part], g[part], *parts, *hyper), p[part], parts)
+                self.in_place.update(p, g, state, hyper, work)
+            else:
+                self._update_in_blocks(p.reshape(-1), g.reshape(-1), [x.reshape(-1) for x in state], hyper, work)
         finally:
             restore(token)
 
+    def _update_in_blocks(self, p: Any, g: Any, state: Sequence[Any], hyper: Sequence[Any], work: Any) -> None:
+        for start in range(0, p.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            if p.size - start < BLOCK:  # the last of them
+                work = self.in_place.work(p[part])
+            self.in_place.update(p[part], g[part], [x[part] for x in state], hyper, work)
 
-def _write(new: Sequence[Any], p: np.ndarray, state: Sequence[np.ndarray]) -> None:
-    p[...] = new[0]
-    for k in range(1, len(new)):
-        state[k - 1][...] = new[k]
+    @cached_property
+    def in_place(self) -> InPlace | AsItStands:
+        """What NumPy does in a step."""
+        try:
+            return InPlace(self.formula, 2 + len(self.state))
+        except Exception:  # the formula can't be read with symbols
+            return AsItStands(self.formula)
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """A function that gives the values of these names, as a tuple."""
+    if not names:
+        return lambda known: ()
+    (name, *others) = names
+    return itemgetter(*names) if others else lambda known: (known[name],)
 
 
 BOOK = {  # lr is printed as eta

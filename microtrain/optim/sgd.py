@@ -41,6 +41,9 @@ def sgd_rule(momentum: bool = False, dampening: bool = False, nesterov: bool = F
     return Rule("SGD", ["momentum_buffer"], dampened, share)
 
 
+PLAIN = sgd_rule()
+
+
 class GradientDescent(Optimizer):
     """p <- p - lr g: one step against the gradient (eq. 6.3 of the book).
 
@@ -85,6 +88,8 @@ class SGD(Optimizer):
         super().__init__(params, defaults, pytorchs)
 
     def rule_for(self, group: Group) -> Rule:
+        if group["momentum"] == 0 == group["weight_decay"]:
+            return PLAIN
         return sgd_rule(group["momentum"] != 0, group["dampening"] != 0, group["nesterov"], group["weight_decay"] != 0)
 
     def state_of(self, p: Tensor, rule: Rule, group: Group) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def test_rules(name, dtype):
                     "no kernel for this rule"
                 )
             for _ in range(3):
-                rule.update(arrays[0], g, arrays[1:], hyper)
+                rule.update(arrays[0], g, arrays[1:], hyper, {})
         found.append(arrays)
     for ours, numpys in zip(*found, strict=True):
         np.testing.assert_allclose(ours, numpys, rtol=1e-13 if dtype == np.float64 else 1e-5, atol=np.finfo(dtype).eps)
