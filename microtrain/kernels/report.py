@@ -20,6 +20,7 @@ class Explanation:
     def __init__(self, title: str, formula: str, tex: str, parts: list[tuple[str, Any]], notes: list[str]) -> None:
         self.title, self.formula, self.tex, self.parts, self.notes = title, formula, tex, parts, notes
         self.size = 0  # elements of the tensor that is explained
+        self.calls = ""  # source of what NumPy does where there is no kernel, if it is printed, too
 
     @property
     def kernels(self) -> list[Any]:
@@ -41,6 +42,8 @@ class Explanation:
             lines += [f"Kernel of the {what}", "", *_facts(kernel, self.size), ""]
             lines += [f"    {line}".rstrip() for line in kernel.source.text.splitlines()]
             lines.append("")
+        if self.calls:
+            lines += ["NumPy, where no kernel is used", "", *(f"    {line}" for line in self.calls.splitlines()), ""]
         for note in self.notes:
             lines += wrapped(note, WIDTH)
         return "\n".join(lines).rstrip()
@@ -178,7 +181,9 @@ def _explain_update(rule: Any) -> Explanation:
         kernel = rule.kernel.make("d" * count + "n" * len(rule.hyper))
         kernels = [("update", kernel)] if kernel is not None else []
     title = str(rule).partition("\n")[0].rstrip(":")
-    return Explanation(title, "\n".join(rule._lines("text")), rule.latex(), kernels, [_tier()])
+    explanation = Explanation(title, "\n".join(rule._lines("text")), rule.latex(), kernels, [_tier()])
+    explanation.calls = rule.in_place.source
+    return explanation
 
 
 def _tier() -> str:

@@ -54,6 +54,8 @@ class InPlace:
 class AsItStands:
     """The same for formulas that symbols can't read."""
 
+    source = ""
+
     def __init__(self, formula: Callable[..., Any]) -> None:
         self.formula = formula
 
