@@ -87,6 +87,8 @@ class Bucket:
         ends = np.cumsum([p.numel() for p in params]).tolist()
         parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
         self.p = np.empty(ends[-1], params[0].dtype)
+        memory = bytearray(self.p.nbytes)
+        self.g, self.bytes = np.ndarray(self.p.shape, self.p.dtype, memory), memoryview(memory)
         self.views = [self.p[part].reshape(p.shape) for p, part in zip(params, parts, strict=True)]
         self.members = list(zip(params, self.views, strict=True))
         self.state = []
@@ -151,10 +153,11 @@ class Bucket:
         """One step. `negate` to climb instead."""
         self.written_back = False
         if self.views:
+            g = self.g
             try:
-                g = np.frombuffer(b"".join(gradients), self.p.dtype)  # a quarter of the time of np.concatenate
+                self.bytes[:] = b"".join(gradients)  # a sixth of the time of np.concatenate
             except TypeError:  # not contiguous
-                g = np.concatenate(gradients, axis=None)
+                np.concatenate(gradients, axis=None, out=g)
             self.rule.update(self.p, -g if negate else g, self.state, hyper, self.memo)
         else:
             self._update_one(self.params[0]._array(), gradients[0], hyper, negate)
