@@ -24,6 +24,10 @@ State = dict[str, Any]
 Writer = tuple[str, tuple[Any, int]]  # what writes, and the line that asked for it
 
 
+class OtherParametersError(Exception):
+    """The parameters are not what they were when the buckets were made."""
+
+
 class Buckets:
     """The parameters of a group that have a gradient, in buckets; `others` have none.
 
@@ -50,7 +54,8 @@ class Buckets:
     def gradients(self, writer: Writer) -> list[tuple[Bucket, list[Any]]] | None:
         """Each bucket with the gradients of its parameters, which are noted as written by `writer`.
 
-        None if it is no longer these parameters that have a gradient; then nothing is noted.
+        None if it is no longer these parameters that have a gradient, or one has another shape or dtype now; then
+        nothing is noted.
         """
         if self.others and self.new_gradients():
             return None
@@ -58,7 +63,7 @@ class Buckets:
         try:
             for bucket in self.buckets:
                 found.append((bucket, bucket.take_gradients(writer)))
-        except AttributeError:  # somebody's gradient is None
+        except (AttributeError, OtherParametersError):  # the first: somebody's gradient is None
             for bucket, gradients in found:
                 bucket.take_back(len(gradients))
             return None
@@ -81,7 +86,7 @@ class Bucket:
         self.away: list[tuple[Tensor, np.ndarray]] | None = None  # parameters that are elsewhere
         if len(params) == 1:
             self.state = [states[0][name]._array() for name in rule.state]
-            self.members: list[tuple[Tensor, Any]] = [(params[0], None)]
+            self.members: list[tuple[Tensor, Any]] = [(params[0], params[0]._data)]
             self.kept = self._kept()
             return
         ends = np.cumsum([p.numel() for p in params]).tolist()
@@ -118,21 +123,22 @@ class Bucket:
     def take_gradients(self, writer: Writer) -> list[Any]:
         """The gradients, on the way to a step: the parameters are noted as written, and all in their place.
 
-        Raises `AttributeError` if there is one without a gradient, and then notes nothing.
+        Raises `AttributeError` if there is one without a gradient, `OtherParametersError` if the program has given one
+        another shape or dtype, and then notes nothing.
         """
         gradients: list[Any] = []
         self.away = None
         try:
             for p, view in self.members:
-                gradients.append(p._grad._data)  # type: ignore[union-attr]
-                if p._data is not view and self.away is None and view is not None:
+                if p._data is not view and self.away is None:
                     self.away = self._gather()
+                gradients.append(p._grad._data)  # type: ignore[union-attr]
                 memory = p._memory
                 if memory is None:
                     memory = memory_of(p)
                 memory.version += 1
                 memory.writer = writer
-        except AttributeError:
+        except (AttributeError, OtherParametersError):
             self.take_back(len(gradients))
             raise
         return gradients
@@ -176,6 +182,12 @@ class Bucket:
 
     def _gather(self) -> list[tuple[Tensor, np.ndarray]]:
         """Read the parameters that are elsewhere. Those whose memory nobody else has move in; returns the others."""
+        for p, view in self.members:
+            if p._data.shape != view.shape or p._data.dtype != view.dtype:
+                raise OtherParametersError
+        if not self.views:
+            self.members = [(self.params[0], self.params[0]._data)]
+            return []
         elsewhere = [(p, view) for p, view in zip(self.params, self.views, strict=True) if p._data is not view]
         for p, view in elsewhere:
             view[...] = p._array()

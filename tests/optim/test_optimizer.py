@@ -614,3 +614,31 @@ def test_an_optimizer_that_wraps_another_may_do_without_init():
     outer.zero_grad()
     assert w.item() == 0 and w.grad is None
     assert not outer.state and list(copy.deepcopy(outer).state_dict()) == ["state", "param_groups"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, lr=0.1), lambda p: optim.Adam(p, lr=0.1)], ids=["SGD", "Adam"])
+def test_parameters_of_another_dtype_or_shape_after_some_steps(make, count):
+    params = [mt.ones(3, dtype=mt.float32).requires_grad_() for _ in range(count)]
+    optimizer = make(params)
+
+    def step():
+        optimizer.zero_grad()
+        sum((p * p).sum() for p in params).backward()
+        optimizer.step()
+
+    step()
+    params[0].data = params[0].data.double()
+    step()
+    step()
+    assert params[0].dtype == mt.float64
+    if count == 2:
+        assert params[1].dtype == mt.float32
+        np.testing.assert_allclose(params[0].detach().numpy(), params[1].detach().numpy(), rtol=1e-6)
+    params[0].data = mt.ones(5, dtype=mt.float64)
+    if isinstance(optimizer, optim.SGD):
+        step()
+        np.testing.assert_allclose(params[0].detach().numpy(), np.full(5, 0.8))
+    else:
+        with pytest.raises(mt.errors.ShapeError, match="'exp_avg' in an optimizer's state has shape"):
+            step()
