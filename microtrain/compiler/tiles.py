@@ -3,6 +3,8 @@
 BLAS has threads of its own, but they wait for each other at full speed: when another program wants a core, all stand
 still. Here each tile is a product for one thread, taken from a common list by whoever is free (`kernels.pool`). The
 tiles depend on the shapes alone, so the bits do not depend on the threads.
+
+A tile is done by a kernel of our own (`kernels.gemm`) on CPUs with registers of 512 bits, by BLAS on others.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from ..kernels import pool, program
-from ..kernels.job import BLOCK, SIDE_BY_SIDE
+from ..kernels.job import SCRATCH, SIDE_BY_SIDE
+from ..kernels.loading import cpu_of_this_machine
 from ..kernels.program import Program
 from . import blas
 from .arrays import Array, Product
@@ -28,27 +31,31 @@ LEAST = 1 << 21  # and from which it pays to share them (measured)
 TILE = (256, 256)  # rows and columns of a tile, at most: larger ones leave the second-level cache ...
 ENOUGH = 8  # ... and less, down to SMALL, until there are so many tiles: then it matters little if a core is busy
 SMALL = 64
-FIELDS = 16  # integers that describe a tile
+NARROW = 16  # columns, or terms of a sum, up to which BLAS is as quick as our own kernel (measured)
+FIELDS = 19  # integers that describe a tile: see Tiles
 
 SOURCE = '''"""Tiles of a matrix product (native.py: {native})."""
 
 from microtrain.compiler.native import gemm_{kind}_{width}
 from microtrain.kernels.elementary import ahead, {kind}_at, int64_at
+from microtrain.kernels.gemm import gemm
 from microtrain.kernels.native import {pointer}
 from microtrain.kernels.vecmath import wide_vectors
 
+{own}
+
 
 def kernel(n, operands):
-    """operands: descriptions of n tiles, and the addresses of the arrays that they are parts of."""
+    """operands: descriptions of n tiles, the addresses of the arrays that they are parts of, and room for a thread."""
     wide_vectors()
     places = int64_at(operands, 1)
     for i in range(n):
         t = ahead(int64_at(operands, 0), {fields} * i)
-        gemm_{kind}_{width}(
-            t[13], t[6], t[7], t[8], t[9], t[10], {pointer}(places[t[0]] + t[1]), t[11], {pointer}(places[t[2]] + t[3]),
-            t[12], {pointer}(places[t[4]] + t[5]), t[14],
-        )
+        a, b, c = {pointer}(places[t[0]] + t[1]), {pointer}(places[t[2]] + t[3]), {pointer}(places[t[4]] + t[5])
+        {call}
 '''
+OURS = "multiply(t[6], t[7], t[8], a, t[9], t[10], b, t[11], t[12], c, t[13], {kind}_at(operands, 2))"
+BLAS = "gemm_{kind}_{width}(t[18], t[14], t[16], t[6], t[7], t[8], a, t[15], b, t[17], c, t[13])"
 
 
 def wanted(step: Any) -> bool:
@@ -80,7 +87,6 @@ class Tiles:
         a, b, out = step.a, step.b, step.out
         kind, found = ("f64" if out.dtype == np.float64 else "f32"), blas.find()
         (m, k), n, size = a.shape, b.shape[1], np.dtype(out.dtype).itemsize
-        (a_turned, lda), (b_turned, ldb) = leading(a), leading(b)
         address = found.dgemm if kind == "f64" else found.sgemm
         rows = []
         down, across = tile_of(m, n)
@@ -92,25 +98,31 @@ class Tiles:
                     (out.memory.slot, _start(out) + i * n + j),
                 ]
                 places = [number for slot, offset in where for number in (slot, size * offset)]
-                sizes = [min(down, m - i), min(across, n - j), k, lda, ldb]
-                rows.append([*places, a_turned, b_turned, *sizes, address, n, 0])
+                sizes = [min(down, m - i), min(across, n - j), k]
+                rows.append([*places, *sizes, *a.strides, *b.strides, n, *leading(a), *leading(b), address])
         self.table = np.array(rows, np.int64)
-        self.kernel = _kernel(kind, found.width, native)
+        self.kernel = _kernel(kind, found.width, native, min(n, k) > NARROW and has_512_bits())
 
     def run(self, operands: int) -> None:
         """`operands` is the address of the addresses of all arrays."""
         run_rows(self.kernel, self.table, operands)
 
 
+@cache
+def has_512_bits() -> bool:
+    """Has this CPU registers of 512 bits?"""
+    return "+avx512f" in cpu_of_this_machine()[1].split(",")
+
+
 def run_rows(kernel: Program, table: np.ndarray[Any, Any], places: int) -> None:
     """Call a kernel with the rows of a table, one by one; each is a piece of work for whichever thread is free.
 
-    `places` is what its second operand points to.
+    `places` is what its second operand points to; the third is `ROOM` bytes of memory that only this thread uses.
     """
     loop, (count, fields) = program.loop(), table.shape
     job = array("q", (
-        0, 0, count, 1, count, 0, 0, 1, kernel.address, 2, 0, 0, 8 * BLOCK, loop.address, 0, 0,
-        table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0, places, 0, SIDE_BY_SIDE, 0,
+        0, 0, count, 1, count, 0, 0, 1, kernel.address, 3, 0, 0, 0, loop.address, 0, 0,
+        table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0, places, 0, SIDE_BY_SIDE, 0, 0, 0, SCRATCH, 0,
     ))  # fmt: skip
     pool.run(loop, job, True)
 
@@ -120,9 +132,12 @@ def _start(x: Array) -> int:
 
 
 @cache
-def _kernel(kind: str, width: int, native: str) -> Program:
-    pointer = "doubles" if kind == "f64" else "singles"
-    text = SOURCE.format(kind=kind, width=width, native=native, pointer=pointer, fields=FIELDS)
+def _kernel(kind: str, width: int, native: str, ours: bool) -> Program:
+    given = {"kind": kind, "width": width}
+    text = SOURCE.format(
+        **given, native=native, pointer="doubles" if kind == "f64" else "singles", fields=FIELDS,
+        own=f'multiply = gemm("{kind}")' if ours else "", call=(OURS if ours else BLAS).format(**given),
+    )  # fmt: skip
     return Program(f"tiles of matrix products ({kind})", text)
 
 

@@ -26,7 +26,16 @@ from ..errors import ArgumentError, DataFileError, KernelError
 from ..files import atomically
 from .compiling import Code
 
-NATIVE = ("elementary", "native", "folding", "rows", "sharing", "job", "compiling")  # files that end up in machine code
+NATIVE = (
+    "gemm",
+    "elementary",
+    "native",
+    "folding",
+    "rows",
+    "sharing",
+    "job",
+    "compiling",
+)  # files that end up in machine code
 FORMAT = 2  # of these files, and of the interface between kernels and the code that calls them
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 
+import microtrain as mt
 from microtrain.compiler import tiles
+
+from .twins import closeness
 
 
 @pytest.mark.parametrize("shape", [(256, 1024), (1024, 784), (64, 256), (256, 10), (10, 5000), (3000, 3000), (1, 4096)])
@@ -17,6 +22,43 @@ def test_there_are_enough_tiles_and_none_is_very_small(shape: tuple[int, int]) -
     assert count >= tiles.ENOUGH or (min(m, down), min(n, across)) <= (tiles.SMALL, tiles.SMALL) or count >= 4
     assert down >= tiles.SMALL and across >= tiles.SMALL
     assert down <= tiles.TILE[0] and across <= tiles.TILE[1]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_either_kind(ours: bool, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "has_512_bits", lambda: ours)
+    x, w = (mt.randn(*shape, generator=mt.Generator(0)).to(getattr(mt, dtype)) for shape in ((150, 300), (130, 300)))
+
+    def step(x: Any, w: Any) -> Any:
+        h = x @ w.T
+        return h, (h @ w).sum(), h.T @ x
+
+    run = mt.compile(step)
+    for _ in range(2):
+        run(x, w)
+    (variant,) = (v for form in run._forms.values() for v, _ in form.variants)
+    for found, wanted in zip(run(x, w), step(x, w), strict=True):
+        assert closeness(found.numpy(), wanted.numpy()) < 100 * np.finfo(dtype).eps
+    kernels = [t.kernel.text for t in variant.tiles.values()]
+    assert len(kernels) == 3 and all(("multiply = gemm" in text) is ours for text in kernels)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_the_bits_do_not_depend_on_the_threads(ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "has_512_bits", lambda: ours)
+    x, w = (mt.randn(*shape, generator=mt.Generator(0)).float() for shape in ((300, 500), (333, 500)))
+    run = mt.compile(lambda x, w: x @ w.T)
+    for _ in range(2):
+        run(x, w)
+    found, before = set(), mt.kernels.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            mt.kernels.set_num_threads(threads)
+            found.add(run(x, w).numpy().tobytes())
+    finally:
+        mt.kernels.set_num_threads(before)
+    assert len(found) == 1
 
 
 def test_blas_gets_its_threads_back() -> None:
