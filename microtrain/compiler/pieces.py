@@ -48,7 +48,7 @@ class Pieces(Operands):
             bucket, negate = step.update.bucket, step.update.negate
             (numbers,) = [numbers.present() for numbers in self.numbers if numbers.update is step.update]
             p, g, *state = [self.view(x) for x in (step.p, step.g, *step.state)]
-            bucket.rule.update(p, -g if negate else g, state, numbers[: len(bucket.rule.hyper)])
+            bucket.rule.update(p, -g if negate else g, state, numbers[: len(bucket.rule.hyper)], {})
             return
 
         try:

@@ -117,7 +117,7 @@ def has_512_bits() -> bool:
 def run_rows(kernel: Program, table: np.ndarray[Any, Any], places: int) -> None:
     """Call a kernel with the rows of a table, one by one; each is a piece of work for whichever thread is free.
 
-    `places` is what its second operand points to; the third is `ROOM` bytes of memory that only this thread uses.
+    `places` is what its second operand points to; the third points to the buffers of the thread.
     """
     loop, (count, fields) = program.loop(), table.shape
     job = array("q", (

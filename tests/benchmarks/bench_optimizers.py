@@ -7,21 +7,20 @@ The small network is compared with PyTorch's default, the large one with the fas
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
 
 import torch
 
 import microtrain as mt
 from microtrain import optim
 
-from .rounds import report, seconds
+from .rounds import race, report
 
 NAMES = "SGD Momentum Adagrad RMSprop Adadelta Adam AdamW Adamax NAdam RAdam Rprop ASGD".split()
 OPTIONS = {"Momentum": {"lr": 1e-4, "momentum": 0.9}}
 CLASS = {"Momentum": "SGD"}
 FUSED = ("SGD", "Momentum", "Adam", "AdamW", "Adagrad")
+TURNS = {"rounds": 7, "target": 0.02, "rest": 0.25}
 SMALL, LARGE = [2, 16, 16, 2], [784, 1024, 1024, 10]
 
 
@@ -41,30 +40,14 @@ def stepper(lib, name, widths, **options):
     return getattr(module, CLASS.get(name, name))(params, **OPTIONS.get(name, {"lr": 1e-4}), **options).step
 
 
-def race(contestants, rounds=7, target=0.02):
-    """As `rounds.race`, with a rest before each turn: PyTorch's threads go on waiting for work, at full speed, for 0.2 s.
-
-    After it everybody warms up for as long as is measured: threads wake, and caches fill.
-    """
-    times = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            time.sleep(0.25)
-            run()
-            calls = max(1, int(target / seconds(run, 3)))
-            seconds(run, calls)
-            times[name].append(seconds(run, calls))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def main(names):
     for name in names:
         ours, theirs = stepper(mt, name, SMALL), stepper(torch, name, SMALL)
-        report(f"{name}, small", race({"microtrain": ours, "default": theirs}))
+        report(f"{name}, small", race({"microtrain": ours, "default": theirs}, **TURNS))
         contestants = {"microtrain": stepper(mt, name, LARGE), "foreach": stepper(torch, name, LARGE, foreach=True)}
         if name in FUSED:
             contestants["fused"] = stepper(torch, name, LARGE, fused=True)
-        report(f"{name}, large", race(contestants))
+        report(f"{name}, large", race(contestants, **TURNS))
 
 
 if __name__ == "__main__":
