@@ -33,10 +33,11 @@ class Function:
     >>> x.grad
     tensor(12.)
 
-    `backward` gets one gradient for each output and returns one for each argument of `forward` (None where there is
-    none). Gradients and saved tensors come read-only. With `create_graph=True` it is run on tensors of the graph, and
-    what it computes from saved inputs and outputs by tensor operations is differentiated again; where the second
-    derivative would be lost (NumPy inside, or a saved intermediate result) `NotDifferentiableError` is raised.
+    `backward` gets one gradient for each output (zeros where none arrived, or None after
+    `ctx.set_materialize_grads(False)`) and returns one for each argument of `forward` (None where there is none).
+    Gradients and saved tensors come read-only. With `create_graph=True` it is run on tensors of the graph, and what it
+    computes from saved inputs and outputs by tensor operations is differentiated again; where the second derivative
+    would be lost (NumPy inside, or a saved intermediate result) `NotDifferentiableError` is raised.
     """
 
     @staticmethod

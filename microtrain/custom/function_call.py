@@ -15,6 +15,8 @@ from ..ops.plan import Keep, Plan
 from ..ops.primitive import Primitive
 from ..tensor import Tensor, wrap
 
+OF_CONTEXT = ("needs_input_grad", "_saved", "_plain_outputs", "_zeros")  # what is not `forward`'s own
+
 
 class Context:
     """What `forward` leaves for `backward`. Numbers and settings may be set as attributes: `ctx.alpha = alpha`."""
@@ -23,6 +25,7 @@ class Context:
         self.needs_input_grad = needs_input_grad
         self._saved: tuple[Any, ...] = ()
         self._plain_outputs: tuple[Any, ...] = ()
+        self._zeros = True  # where no gradient arrived; else None
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep inputs, outputs or intermediate tensors; they come back as `saved_tensors`."""
@@ -42,7 +45,8 @@ class Context:
         self._plain_outputs = outputs
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Accepted for PyTorch's sake: gradients are always given as tensors, zeros where nothing arrived."""
+        """False: `backward` gets None for an output at which no gradient arrived, instead of zeros."""
+        self._zeros = bool(value)
 
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Raises: a Function can't change its inputs in place."""
@@ -80,6 +84,7 @@ class FunctionCall(Primitive):
         # arrays, and what came in a list or by keyword, may be kept: they are constants, not results
         kept = contents(self._attributes().values())
         self.constants = [a for a in given if _among(a, kept) and not _among(a, self.tensors)]
+        self._arrived: set[int] = set()  # the outputs at which a gradient has come, if `backward` wants to know
         self._answer: dict[int, Any] = {}
         self._answer_to: Any = None
 
@@ -157,11 +162,13 @@ class FunctionCall(Primitive):
         else:
             for k, part in zip(self.differentiable_outputs, self._parts(whole), strict=True):
                 outputs[k] = part.clone()
+                if outputs[k]._node is not None and not self.context._zeros:
+                    outputs[k]._node.hooks = [_note(self._arrived, k)]
         return outputs
 
     def _attributes(self) -> dict[str, Any]:
         """What `forward` set on the context."""
-        return {name: x for name, x in vars(self.context).items() if name not in ("_saved", "_plain_outputs")}
+        return {name: x for name, x in vars(self.context).items() if name not in OF_CONTEXT}
 
     def _parts(self, whole: Any) -> list[Any]:
         """The differentiable outputs (or their gradients), cut out of the vector they were laid in."""
@@ -221,9 +228,12 @@ class FunctionCall(Primitive):
         for name in plain:
             output = kept[self.keep.index(Keep("output", -1, -1))]
             setattr(context, name, self._parts(output)[self.output_attributes[name]])
-        gradients = [None if s is None else wrap(np.zeros(*s)) for s in self.shapes]
+        zeros = context._zeros
+        gradients = [wrap(np.zeros(*s)) if zeros and s is not None else None for s in self.shapes]
         for k, part in zip(self.differentiable_outputs, self._parts(whole), strict=True):
-            gradients[k] = part
+            if zeros or len(self.differentiable_outputs) == 1 or k in self._arrived:
+                gradients[k] = part
+        self._arrived.clear()
         try:
             with grad_mode(recording):
                 answer = self.kind.backward(context, *gradients)
@@ -288,6 +298,16 @@ def contents(values: Iterable[Any]) -> list[Any]:
         items = x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else (x,)
         found += [item for item in items if isinstance(item, (Tensor, np.ndarray))]
     return found
+
+
+def _note(arrived: set[int], k: int) -> Any:
+    """A hook that tells of a gradient and leaves it as it is."""
+
+    def hook(g: Any) -> Any:
+        arrived.add(k)
+        return g
+
+    return hook
 
 
 def _among(x: Any, values: Iterable[Any]) -> bool:

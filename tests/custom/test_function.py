@@ -490,3 +490,59 @@ def test_once_differentiable():
     assert x.grad.tolist() == [2, 6]
     with pytest.raises(mt.MicrotrainError, match="differentiated again"):
         mt.autograd.grad(Square.apply(x).sum(), x, create_graph=True)
+
+
+def parts_seen(m, base, materialize):
+    """Which outputs of three (the last an index) got a gradient when the first, the second, both were used, twice."""
+    seen = []
+
+    class Parts(base):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(materialize)
+            ctx.save_for_backward(x)
+            places = (x > 0).sum(0)
+            ctx.mark_non_differentiable(places)
+            return x * 2, x**2, places
+
+        @staticmethod
+        def backward(ctx, *gs):
+            (x,) = ctx.saved_tensors
+            seen.append([g is not None for g in gs])
+            a, b, _ = gs
+            return (0 if a is None else 2 * a) + (0 if b is None else 2 * x * b)
+
+    gradients = []
+    for use in (lambda a, b: a.sum(), lambda a, b: b.sum(), lambda a, b: (a * b).sum(), lambda a, b: (b * 0 + 1).sum()):
+        x = m.tensor([1.0, -2.0], dtype=m.float64, requires_grad=True)
+        a, b, _ = Parts.apply(x)
+        loss = use(a, b)
+        loss.backward(retain_graph=True)
+        loss.backward()
+        (g,) = m.autograd.grad(use(*Parts.apply(x)[:2]), x, create_graph=True)
+        gradients.append((x.grad.tolist(), g.tolist()))
+    return seen, gradients
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("materialize", [True, False])
+def test_outputs_without_a_gradient_as_in_pytorch(materialize):
+    torch = pytest.importorskip("torch")
+    assert parts_seen(mt, mt.Function, materialize) == parts_seen(torch, torch.autograd.Function, materialize)
+
+
+def test_without_materialized_gradients_the_second_derivative_is_right():
+    class Parts(mt.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(x)
+            return x * 2, x**3
+
+        @staticmethod
+        def backward(ctx, a, b):
+            assert a is None
+            return 3 * ctx.saved_tensors[0] ** 2 * b
+
+    (x,) = points((3,))
+    assert mt.gradgradcheck(lambda x: Parts.apply(x)[1], [x])
