@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.node import memory_of
 from ..engine.views import reshape_in_place
 from ..errors import InplaceError
-from ..ops.indexing import add_at, setitem_row
+from ..ops.indexing import add_at, refuse_fractions, setitem_row
 from ..ops.joining import along
 from ..ops.primitive import operation
 from ..ops.shapes import normalise_dim, squeeze, t, transpose, unsqueeze
@@ -77,5 +77,6 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     if not accumulate:
         return setitem_row(input, values, index=where)
     spread = values if isinstance(values, Tensor) else Tensor(values)
+    refuse_fractions(input, spread._data)
     places = np.broadcast_to(np.False_, input.shape)[where].shape
     return input + add_at(spread.to(input.dtype).expand(*places), shape=input.shape, index=where)

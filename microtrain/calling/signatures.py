@@ -97,7 +97,8 @@ def refuse_call(name: str, function: Callable[..., Any], args: Any, kwargs: Any,
     kind: type[MicrotrainError] = IndexingError if isinstance(error, LookupError) else ArgumentError
     if isinstance(error, (TypeError, AttributeError)):
         kind = DtypeError
-    what = f"{name}({given}) is not possible: {error}."
+    message = str(error).rstrip(".")
+    what = f"{name}({given}) is not possible: {message}."
     raise kind(what, fix=f"It is called as {name}{_plain(signature)}.") from error
 
 

@@ -24,12 +24,16 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
 
 @operation()
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
-    """How many elements fall into each of `bins` equal intervals from min to max (of the data, if both are 0)."""
+    """How many elements fall into each of `bins` equal intervals from min to max (of the data, if both are equal).
+
+    Elements outside are not counted. Raises `ArgumentError` for limits that are not finite, or in the wrong order.
+    """
     raw = looked_at(input)
-    low, high = (float(np.min(raw)), float(np.max(raw))) if min == max == 0 and raw.size else (min, max)
+    low, high = (float(np.min(raw)), float(np.max(raw))) if min == max and raw.size else (min, max)
     if low == high:
         low, high = low - 1, high + 1
-    return wrap(np.histogram(raw, bins, (low, high))[0].astype(raw.dtype))
+    counts = np.histogram(raw if raw.dtype != bool else raw.astype(int), bins, (low, high))[0]
+    return wrap(counts.astype(raw.dtype) if raw.dtype.kind == "f" else counts)
 
 
 # ---- distinct values -------------------------------------------------------------------------------------------------
@@ -51,10 +55,13 @@ def unique(
 ) -> Any:
     """The different values in order, or the different slices along `dim`.
 
-    With, if asked, the number of the value that each element (or slice) has, and how often each value occurs.
+    With, if asked, the number of the value that each element (or slice) has, and how often each value occurs. A NaN
+    equals nothing: each is a value of its own.
     """
     axis = None if dim is None else normalise_dim(dim, input.ndim)
-    values, inverse, counts = np.unique(looked_at(input), return_inverse=True, return_counts=True, axis=axis)
+    values, inverse, counts = np.unique(
+        looked_at(input), return_inverse=True, return_counts=True, axis=axis, equal_nan=False
+    )
     shape = input.shape if axis is None else (-1,)
     return _with(values, (return_inverse, inverse.reshape(shape)), (return_counts, counts))
 

@@ -77,13 +77,18 @@ def get_part(x: Any, index: Any) -> Any:
 add_at: Primitive = primitive("add_at", _add_at, [get_part])
 
 
-def _put(x: Any, value: Any, *, index: Any) -> Any:
+def refuse_fractions(x: Any, value: Any) -> None:
+    """Raise `DtypeError` if floats are to be written into, or added to, integers."""
     if np.asarray(value).dtype.kind == "f" and x.dtype.kind != "f":
         raise DtypeError(
             f"Floating-point numbers can't be written into a tensor of dtype {x.dtype} (shape {x.shape}).",
             "What comes after the point would be lost.",
             "Convert one of them: x.float() or value.long().",
         )
+
+
+def _put(x: Any, value: Any, *, index: Any) -> Any:
+    refuse_fractions(x, value)
     output = np.array(x)  # also of a NumPy scalar
     output[index] = value
     return output
@@ -141,6 +146,7 @@ add_along: Primitive = primitive(
 
 
 def _scatter_add(x: Any, indices: Any, source: Any, *, dim: int) -> Any:
+    refuse_fractions(x, source)
     output = x.copy()
     np.add.at(output, _along(indices, dim), source[tuple(slice(n) for n in indices.shape)])
     return output

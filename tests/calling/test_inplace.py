@@ -134,3 +134,18 @@ def test_no_place_outside_is_added_to():
     """An index beyond the end is an error, and not counted from the beginning again."""
     with pytest.raises(IndexError, match="3"):
         mt.zeros(3).index_put_((mt.tensor([3]),), mt.ones(1), accumulate=True)
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda x, i, v: x.index_put((i,), v, accumulate=True), lambda x, i, v: x.index_put_((i,), v, True),
+        lambda x, i, v: x.scatter_add(0, i, v), lambda x, i, v: x.index_add_(0, i, v),
+        lambda x, i, v: x.scatter(0, i, v, reduce="add"), lambda x, i, v: x.index_put_((i,), v),
+    ],
+)  # fmt: skip
+def test_fractions_do_not_go_into_integers(add):
+    x = mt.tensor([1, 2, 3])
+    with pytest.raises(mt.errors.DtypeError, match="int64"):
+        add(x, mt.tensor([0, 0]), mt.tensor([0.5, 0.75]))
+    assert x.tolist() == [1, 2, 3]

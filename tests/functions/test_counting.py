@@ -25,6 +25,12 @@ CALLS = {
     "unique_consecutive of nothing": lambda lib: lib.zeros(0).unique_consecutive(return_counts=True),
     "bincount": lambda lib: lib.tensor(A).reshape(-1).bincount(lib.tensor(A).reshape(-1) * 0.5, 7),
     "histc": lambda lib: lib.tensor(SORTED).histc(5, -1, 1),
+    **{
+        f"histc {low} to {high}": lambda lib, low=low, high=high: lib.tensor(SORTED).histc(5, low, high)
+        for low, high in ((0, 0), (1, 1), (-2.5, -2.5))
+    },
+    "histc of one value": lambda lib: lib.full((3,), 2.0, dtype=lib.float64).histc(4, 1, 1),
+    "unique NaN": lambda lib: lib.unique(lib.tensor([[np.nan, 1.0], [np.nan, 1.0]]), True, True, True),
     "isin": lambda lib: lib.isin(lib.tensor([1, 2, 3]), lib.tensor([3, 1])),
     "isin of different elements": lambda lib: lib.isin(lib.tensor([1, 2]), lib.tensor([2, 5]), assume_unique=True),
     "searchsorted": lambda lib: lib.searchsorted(lib.tensor(SORTED[0]), lib.tensor(SORTED), right=True),
@@ -48,6 +54,11 @@ def test_equal_pytorchs(name):
         np.testing.assert_array_equal(b.numpy(), a.numpy())
 
 
+def test_histc_of_whole_numbers_counts_beyond_their_range():
+    assert mt.full((300,), 1, dtype=mt.uint8).histc(1).tolist() == [300]
+    assert mt.tensor([True, False]).histc(2).tolist() == [1, 1]
+
+
 def test_a_number_is_its_own_unique():
     assert [x.tolist() for x in mt.tensor(3.0).unique_consecutive(True, True)] == [[3], 0, [1]]
     assert mt.tensor(3.0).unique().tolist() == [3]
@@ -59,7 +70,7 @@ def test_a_number_is_its_own_unique():
     [
         lambda x: mt.searchsorted(x, x[:1]), lambda x: mt.searchsorted(x[0, 0], x), lambda x: mt.bucketize(x, x),
         lambda x: mt.searchsorted(x, x, side="up"), lambda x: x.unique(dim=2), lambda x: x.unique_consecutive(dim=-3),
-        lambda x: x.bincount(),
+        lambda x: x.bincount(), lambda x: x.histc(2, 3, 1), lambda x: x.histc(2, 0, float("inf")),
     ],
 )  # fmt: skip
 def test_wrong_use_raises_our_errors(wrong):
