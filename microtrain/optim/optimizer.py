@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..engine.backward import Handle
 from ..engine.recording import MODE, grad_mode
 from ..engine.sites import call_site
 from ..errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
 from ..tensor import Tensor, wrap
-from . import checkpoint
+from . import checkpoint, step_hooks
 from .bucket import Bucket, Buckets, Writer
 from .rule import Rule
 
@@ -160,6 +161,18 @@ class Optimizer:
         self.update(call_site(2))
         return loss
 
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(optimizer, args, kwargs)` before each step.
+
+        `args` begins with the optimizer, as PyTorch's does. If the hook returns (args, kwargs), the step gets these.
+        Copies of the optimizer have no hooks. Raises `DtypeError` for what is no function.
+        """
+        return step_hooks.register(self, "before", hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(optimizer, args, kwargs)` after each step. Raises `DtypeError` for what is no function."""
+        return step_hooks.register(self, "after", hook)
+
     def update(self, where: tuple[Any, int]) -> None:
         """Apply the rule once to every parameter that has a gradient. `where` is the line that asked for it."""
         self.steps += 1
@@ -247,7 +260,8 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         self._seen = True  # a shallow copy shares the state
         self.write_back()
-        return {**self.__dict__, "_buckets": {}}  # they share memory with the parameters, which a copy would lose
+        own = {name: value for name, value in vars(self).items() if not isinstance(value, step_hooks.HookedStep)}
+        return {**own, "_buckets": {}}  # they share memory with the parameters, which a copy would lose
 
     def _params(self) -> Iterator[Tensor]:
         for group in self.param_groups:
