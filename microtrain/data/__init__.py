@@ -1,5 +1,8 @@
 """Data: the embedded digits, the book's points, generators, data sets and loaders."""
 
+from typing import Any
+
+from ..pytorch.missing import refuse as _refuse
 from .classification import (
     make_blobs,
     make_imbalanced,
@@ -9,7 +12,16 @@ from .classification import (
     make_wilson,
     make_xor,
 )
-from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from .dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from .digits import DIGITS_CITATION, Digits, load_digits
 from .loader import DataLoader
 from .points import Samples, gabor_points, line_points
@@ -26,6 +38,7 @@ from .sampler import (
 __all__ = [
     "DIGITS_CITATION",
     "BatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -35,6 +48,7 @@ __all__ = [
     "Sampler",
     "Samples",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
@@ -55,3 +69,7 @@ __all__ = [
     "make_xor",
     "random_split",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return _refuse(__name__, name, __all__)

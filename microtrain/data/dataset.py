@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..random import Generator, stream
 from ..tensor import Tensor
 
 __all__ = [
+    "ChainDataset",
     "ConcatDataset",
     "Dataset",
     "IterableDataset",
+    "StackDataset",
     "Subset",
     "TensorDataset",
     "random_split",
@@ -42,6 +45,10 @@ class IterableDataset(Dataset):
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} does not define __iter__().")
+
+    def __add__(self, other: Dataset) -> ChainDataset:  # type: ignore[override]
+        """The samples of this one, then those of the other."""
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset):
@@ -79,21 +86,90 @@ class Subset(Dataset):
             return self.dataset[self.indices[index]]
         return self.dataset[np.array(self.indices)[index]]
 
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        if type(self).__getitem__ is not Subset.__getitem__:  # a class of the program's own
+            return [self[i] for i in indices]
+        return samples(self.dataset, [self.indices[i] for i in indices])
+
+
+class StackDataset(Dataset):
+    """Data sets whose samples belong together: sample i is the tuple of their i-th samples, or a dict for keywords.
+
+    Raises `ArgumentError` for none, or for some by position and others by keyword, `ShapeError` for different lengths.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) == bool(kwargs):
+            raise ArgumentError("A StackDataset takes data sets, either by position or by keyword.")
+        self.datasets: Any = args or kwargs
+        lengths = [len(d) for d in (args or kwargs.values())]
+        if len(set(lengths)) > 1:
+            raise ShapeError(f"The data sets have different numbers of samples: {lengths}.")
+        self._length = lengths[0]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: d[index] for name, d in self.datasets.items()}
+        return tuple(d[index] for d in self.datasets)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        named = isinstance(self.datasets, dict)
+        parts = [samples(d, indices) for d in (self.datasets.values() if named else self.datasets)]
+        if any(len(part) != len(indices) for part in parts):
+            raise ShapeError(f"__getitems__() gave {[len(part) for part in parts]} samples for {len(indices)} numbers.")
+        together = zip(*parts, strict=True)
+        return [dict(zip(self.datasets, sample, strict=True)) for sample in together] if named else list(together)
+
+
+class ChainDataset(IterableDataset):
+    """The samples of several `IterableDataset`s, one after the other. Raises `DtypeError` for what is none."""
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.chain.from_iterable(map(self._checked, self.datasets))
+
+    def __len__(self) -> int:
+        return sum(len(self._checked(d)) for d in self.datasets)
+
+    @staticmethod
+    def _checked(dataset: Any) -> Any:
+        if isinstance(dataset, IterableDataset):
+            return dataset
+        raise DtypeError(
+            f"A ChainDataset is made of IterableDatasets, not of {type(dataset).__name__}.",
+            fix="For data sets with samples by number there is ConcatDataset.",
+        )
+
 
 class ConcatDataset(Dataset):
-    """The samples of several data sets, one after the other."""
+    """The samples of several data sets, one after the other. Raises `DtypeError` for an `IterableDataset`."""
 
-    def __init__(self, datasets: Sequence[Any]) -> None:
+    def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
+        if any(isinstance(d, IterableDataset) for d in self.datasets):
+            raise DtypeError("An IterableDataset has no samples by number.", fix="Use ChainDataset.")
         self.ends = np.cumsum([len(d) for d in self.datasets])
 
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
 
     def __getitem__(self, index: int) -> Any:
+        if not -len(self) <= index < len(self):
+            raise IndexingError(f"There is no sample number {index} among {len(self)}.")
         index = index + len(self) if index < 0 else index
         which = int(np.searchsorted(self.ends, index, side="right"))
         return self.datasets[which][index - (int(self.ends[which - 1]) if which else 0)]
+
+
+def samples(dataset: Any, numbers: Sequence[int]) -> Any:
+    """The samples with these numbers: at once, if the data set has PyTorch's `__getitems__`, else one by one."""
+    at_once = getattr(dataset, "__getitems__", None)
+    return at_once(numbers) if at_once is not None else [dataset[i] for i in numbers]
 
 
 def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:

@@ -14,16 +14,16 @@ from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..functions.creation import tensor
 from ..random import Generator
 from ..tensor import Tensor
-from .dataset import IterableDataset, Subset, TensorDataset
-from .sampler import BatchSampler, RandomSampler, SequentialSampler
+from .dataset import IterableDataset, Subset, TensorDataset, samples
+from .sampler import BatchSampler, RandomSampler, SequentialSampler, positive
 
 
 class DataLoader:
     """Batches of a data set, each sample once an epoch, in the order of the data or shuffled.
 
     Args:
-        dataset: a `TensorDataset`, one tensor, a tuple of tensors, anything with a length and samples by number, or an
-            `IterableDataset`.
+        dataset: a `TensorDataset`, one tensor, a tuple of tensors, anything with a length and samples by number (and
+            perhaps `__getitems__`, which gives a list of them for a list of numbers), or an `IterableDataset`.
         batch_size: samples in a batch; the last one may be smaller, unless `drop_last`. None: samples one by one.
         shuffle: a new random order each epoch, drawn from `generator` (or the default one).
         sampler: the numbers of the samples, instead of all in order; gone through once an epoch.
@@ -130,7 +130,7 @@ class DataLoader:
             return (self.collate_fn or converted)(self.dataset[_number(numbers[0])])
         if self.collate_fn is None and _takes_arrays(self.dataset):
             return self.dataset[np.asarray(numbers)]
-        return (self.collate_fn or collate)([self.dataset[_number(i)] for i in numbers])
+        return (self.collate_fn or collate)(samples(self.dataset, [_number(i) for i in numbers]))
 
     def _from_stream(self) -> Iterator[Any]:
         samples = iter(self.dataset)
@@ -201,8 +201,8 @@ def _check_choice(
             "An IterableDataset gives its samples in an order of its own: a DataLoader can't shuffle or choose them.",
             fix="Shuffle in its __iter__().",
         )
-    if batch_size is not None and batch_size < 1:
-        raise ArgumentError(f"A batch has at least one sample, not {batch_size}.")
+    if batch_size is not None:
+        positive(batch_size, "DataLoader: batch_size")
     if batch_size is None and drop_last:
         raise ArgumentError("Without batches (batch_size=None) there is no last one to drop.")
 

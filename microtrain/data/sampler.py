@@ -73,7 +73,7 @@ class RandomSampler(_Drawn):
         generator: Generator | None = None,
     ) -> None:  # fmt: skip
         self.data_source, self.replacement, self.generator = data_source, replacement, generator
-        self._count = None if num_samples is None else _positive(num_samples, "RandomSampler")
+        self._count = None if num_samples is None else positive(num_samples, "RandomSampler")
 
     @property
     def num_samples(self) -> int:
@@ -122,7 +122,7 @@ class WeightedRandomSampler(_Drawn):
         if raw.ndim != 1 or not np.all(np.isfinite(raw) & (raw >= 0)) or not raw.sum() > 0:
             raise ArgumentError("WeightedRandomSampler: the weights are one number >= 0 for each sample, not all 0.")
         self.weights, self.replacement, self.generator = raw, replacement, generator
-        self.num_samples = _positive(num_samples, "WeightedRandomSampler")
+        self.num_samples = positive(num_samples, "WeightedRandomSampler")
         if not replacement and num_samples > np.count_nonzero(raw):
             raise ArgumentError(
                 f"WeightedRandomSampler: {num_samples} samples of {np.count_nonzero(raw)} with a positive weight.",
@@ -142,7 +142,7 @@ class BatchSampler(Sampler):
     """The numbers that another sampler gives, in lists of `batch_size`; the last may be shorter, unless `drop_last`."""
 
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool = False) -> None:
-        self.sampler, self.batch_size, self.drop_last = sampler, _positive(batch_size, "BatchSampler"), drop_last
+        self.sampler, self.batch_size, self.drop_last = sampler, positive(batch_size, "BatchSampler"), drop_last
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.sampler), self.batch_size)  # type: ignore[arg-type]
@@ -159,7 +159,8 @@ class BatchSampler(Sampler):
             yield batch
 
 
-def _positive(n: int, what: str) -> int:
+def positive(n: int, what: str) -> int:
+    """The number of samples. Raises `ArgumentError` for what is not a positive whole number."""
     if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
         raise ArgumentError(f"{what}: {n!r} is not a positive number of samples.")
     return int(n)

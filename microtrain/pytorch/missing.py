@@ -261,6 +261,20 @@ NN_UTILS = _reasons(
     ),
 )
 
+DATA = _reasons(
+    (
+        "DistributedSampler distributed",
+        "There is one process on one CPU, which sees all of the data.",
+        "Leave it out: DataLoader(data, batch_size, shuffle=True) mixes them anew each epoch, without set_epoch().",
+    ),
+    (
+        """IterDataPipe DFIterDataPipe MapDataPipe DataChunk functional_datapipe guaranteed_datapipes_determinism
+        non_deterministic argument_validation runtime_validation runtime_validation_disabled datapipes""",
+        "PyTorch itself has given data pipes up.",
+        "Write a Dataset, or an IterableDataset whose __iter__() is a generator.",
+    ),
+)
+
 NN_UTILS_RNN = _reasons(
     (
         "PackedSequence pack_padded_sequence pad_packed_sequence pack_sequence unpack_sequence invert_permutation",
@@ -270,6 +284,9 @@ NN_UTILS_RNN = _reasons(
 )
 
 OF_MODULE = {
+    "microtrain.data": DATA,
+    "microtrain.utils.data": DATA,
+    "microtrain.utils.data.sampler": DATA,
     "microtrain.nn.utils": NN_UTILS,
     "microtrain.nn.utils.rnn": NN_UTILS_RNN,
     "microtrain": TOP,
@@ -289,7 +306,12 @@ MODULES = _reasons(
     ),
     ("microtrain.nn.modules", "Modules are in one place.", "Import them from microtrain.nn."),
     ("microtrain.utils.tensorboard", "Runs are drawn by matplotlib.", "Use microtrain.train and microtrain.viz."),
-    ("microtrain.utils.checkpoint microtrain.onnx", "It belongs to PyTorch's own tools.", ""),
+    (
+        """microtrain.utils.checkpoint microtrain.utils.benchmark microtrain.utils.hooks microtrain.utils.cpp_extension
+        microtrain.utils.model_zoo microtrain.utils.bottleneck microtrain.utils.dlpack microtrain.onnx""",
+        "It belongs to PyTorch's own tools.",
+        "",
+    ),
 )  # modules of PyTorch that can't be imported although there may be something of their name
 
 _IMPORT_FROM = opmap["IMPORT_FROM"]

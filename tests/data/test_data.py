@@ -43,7 +43,7 @@ def test_loader_sizes():
 def test_mistakes_are_explained():
     with pytest.raises(mt.MicrotrainError, match=r"\(3,\), \(4,\)"):
         TensorDataset(mt.zeros(3), mt.zeros(4))
-    with pytest.raises(mt.MicrotrainError, match="at least one sample"):
+    with pytest.raises(mt.MicrotrainError, match="not a positive number of samples"):
         DataLoader(mt.zeros(3), 0)
     with pytest.raises(mt.MicrotrainError, match="empty"):
         DataLoader(mt.zeros(0, 3), 1)

@@ -71,6 +71,22 @@ def test_imports_of_names_say_the_same():
         exec(statement)
 
 
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("from microtrain.utils.data import DistributedSampler", r"one process[\s\S]*shuffle=True"),
+        ("from microtrain.utils.data.distributed import DistributedSampler", r"one process[\s\S]*shuffle=True"),
+        ("from microtrain.utils.data.sampler import DistributedSampler", "one process"),
+        ("from microtrain.utils.data import IterDataPipe", "IterableDataset"),
+        ("from microtrain.data import DataLoder", "Did you mean DataLoader"),
+        ("from microtrain.utils import hooks", "PyTorch's own tools"),
+    ],
+)
+def test_places_of_data_sets(statement, reason):
+    with pytest.raises(ImportError, match=reason):
+        exec(statement)
+
+
 def test_lists_are_up_to_date():
     """Nothing that is here is said to be missing."""
     for module, names in missing.OF_MODULE.items():
