@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine.backward import differentiate, listed, require_grad
 from ..engine.recording import grad_mode
-from ..errors import ArgumentError, DtypeError, GraphError, ShapeError
+from ..errors import ArgumentError, DtypeError, GraphError, ShapeError, UnsupportedError
 from ..ops.joining import stack
 from ..tensor import Tensor, wrap
 from . import many_vjps
@@ -25,14 +25,22 @@ def grad(
     create_graph: bool = False,
     only_inputs: bool = True,
     allow_unused: bool = False,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """The gradients of `outputs` (their sum, weighted by `grad_outputs`) with respect to `inputs`.
 
     Unlike `backward` it leaves `.grad` as it is.
     Returns a tuple, one gradient for each input. Raises `GraphError` for an input that the outputs do not depend on,
-    unless `allow_unused` (then None) or `materialize_grads` (then zeros). `only_inputs` is an old argument.
+    unless `allow_unused` (then None) or `materialize_grads` (then zeros). `only_inputs` is an old argument, and there
+    is no `is_grads_batched`.
     """
+    if is_grads_batched:
+        raise UnsupportedError(
+            "grad(): is_grads_batched=True is not supported.",
+            "There is one vector v in v^T J at a time.",
+            "Use mt.autograd.functional.jacobian, or one call for each vector, with retain_graph=True.",
+        )
     if not only_inputs:
         raise ArgumentError("grad() leaves .grad as it is.", fix="Leave out only_inputs=False, or use backward().")
     ys, xs = listed(outputs), listed(inputs)
@@ -85,7 +93,11 @@ class _Traced:
         return y
 
     def directions(self, v: Any, what: str) -> list[Any]:
-        """`v` as one tensor for each input, of its shape and dtype."""
+        """`v` as one tensor for each input, of its shape and dtype; None is 1, for an input that is a single number."""
+        if v is None:
+            if not self.single_input or self.inputs[0].numel() != 1:
+                raise ShapeError(f"{what} without a direction needs an input that is a single number.")
+            v = np.ones(self.inputs[0].shape)
         vs = listed(v)
         if len(vs) != len(self.inputs):
             raise ArgumentError(f"{what}: {len(vs)} directions for {len(self.inputs)} inputs.")
@@ -116,15 +128,37 @@ def _gradients(y: Tensor, xs: list[Tensor], seed: Any, create_graph: bool) -> li
     return list(grad([y], xs, [seed], retain_graph=True, create_graph=create_graph, materialize_grads=True))
 
 
+def _check_strict(groups: Sequence[Sequence[Tensor]], xs: list[Tensor], of: str) -> None:
+    """PyTorch's strict=True: raise `GraphError` if all outputs of a group do not depend on some input."""
+    for k, ys in enumerate(groups):
+        ones = [wrap(np.ones(y.shape, y.dtype)) for y in ys]
+        seeded = [(y, one) for y, one in zip(ys, ones, strict=True) if y.requires_grad]
+        found = differentiate([y for y, _ in seeded], [one for _, one in seeded], xs, True, False) if seeded else {}
+        for i, x in enumerate(xs):
+            if (x.grad_fn or x) not in found:
+                raise GraphError(
+                    f"{of}{f' {k}' if len(groups) > 1 else ''} does not depend on input {i}.",
+                    "With strict=True that is an error.",
+                    "With strict=False its derivative is zero.",
+                )
+
+
 def _inner(rows: Iterable[Any], directions: Iterable[Any]) -> Any:
     """The sum of all products: one number."""
     terms = [(row * d).sum() for row, d in zip(rows, directions, strict=True)]
     return sum(terms[1:], start=terms[0])
 
 
-def vjp(func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False) -> tuple[Any, Any]:
-    """(func(*inputs), v^T J): one backward pass. `v` has the shape of the output; 1 for a single number."""
+def vjp(
+    func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """(func(*inputs), v^T J): one backward pass. `v` has the shape of the output; 1 for a single number.
+
+    With `strict` an input that the outputs do not depend on raises `GraphError`; else its derivative is zero.
+    """
     traced = _Traced(func, inputs, create_graph)
+    if strict:
+        _check_strict([traced.outputs], traced.inputs, "The value")
     seeds = [None] * len(traced.outputs) if v is None else listed(v)
     if len(seeds) != len(traced.outputs):
         raise ArgumentError(f"vjp(): {len(seeds)} vectors for {len(traced.outputs)} outputs.")
@@ -139,18 +173,18 @@ def vjp(func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: 
     return traced.output_values(create_graph), gradients[0] if traced.single_input else gradients
 
 
-def jvp(func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False) -> tuple[Any, Any]:
+def jvp(
+    func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """(func(*inputs), J v): the derivative in the direction `v`, by two backward passes.
 
     u -> u^T J is linear in u, and its derivative in the direction v is J v (Townsend 2017). Without `v` the input must
-    be a single number.
+    be a single number. `strict` as for `vjp`.
     """
     traced = _Traced(func, inputs, create_graph)
-    if v is None:
-        if not traced.single_input or traced.inputs[0].numel() != 1:
-            raise ShapeError("jvp() without a direction needs an input that is a single number.")
-        v = wrap(np.ones(traced.inputs[0].shape, traced.inputs[0].dtype))
     directions = traced.directions(v, "jvp()")
+    if strict:
+        _check_strict([traced.outputs], traced.inputs, "The value")
     products: list[Any] = []
     for y in traced.outputs:
         u = wrap(np.zeros(y.shape, y.dtype)).requires_grad_(y.is_floating_point())
@@ -161,9 +195,18 @@ def jvp(func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: 
     return traced.output_values(create_graph), products[0] if traced.single_output else tuple(products)
 
 
-def jacobian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = False) -> Any:
-    """All partial derivatives: shape (*output.shape, *input.shape); a tuple for several inputs or outputs."""
+def jacobian(
+    func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False,
+    vectorize: bool = False, strategy: str = "reverse-mode",
+) -> Any:  # fmt: skip
+    """All partial derivatives: shape (*output.shape, *input.shape); a tuple for several inputs or outputs.
+
+    With `strict` an output that does not depend on an input raises `GraphError`; else that block is zero. `vectorize`
+    and `strategy` are accepted for PyTorch's sake, where they say how it is computed.
+    """
     traced = _Traced(func, inputs, create_graph)
+    if strict:
+        _check_strict([[y] for y in traced.outputs], traced.inputs, "Output")
     nested = []
     for y in traced.outputs:
         if create_graph and y.numel():
@@ -181,24 +224,29 @@ def jacobian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = Fal
     return traced.shape_result(nested)
 
 
-def hessian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = False) -> Any:
+def hessian(
+    func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False,
+    vectorize: bool = False, outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:  # fmt: skip
     """Second derivatives of a function whose value is a single number: shape (*x.shape, *x.shape).
 
-    For several inputs a tuple of tuples, [i][j] for inputs i and j. Raises `ShapeError` if the value is not one number.
+    For several inputs a tuple of tuples, [i][j] for inputs i and j. Raises `ShapeError` if the value is not one number,
+    and with `strict` `GraphError` where the value, or a part of the gradient, does not depend on an input. `vectorize`
+    and `outer_jacobian_strategy` are accepted for PyTorch's sake, where they say how it is computed.
     """
 
     if create_graph:
 
         def gradient(*xs: Tensor) -> Any:
             traced = _Traced(func, xs, True)
-            return tuple(_gradients(traced.scalar("hessian()"), traced.inputs, None, create_graph=True))
+            return tuple(_slopes(traced, "hessian()", strict, [[i] for i in range(len(xs))]))
 
         result = jacobian(gradient, listed(inputs), True)
     else:
         traced = _Traced(func, inputs, False)
         xs = traced.inputs
         blocks = [[np.zeros((a.numel(), b.numel()), b.dtype) for b in xs] for a in xs]
-        slopes = _gradients(traced.scalar("hessian()"), xs, None, create_graph=True)
+        slopes = _slopes(traced, "hessian()", strict, [[i] for i in range(len(xs))])
         many_vjps.second_derivatives(slopes, xs, blocks)
         result = tuple(
             tuple(wrap(block.reshape(a.shape + b.shape)) for block, b in zip(row, xs, strict=True))
@@ -207,12 +255,27 @@ def hessian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = Fals
     return result[0][0] if isinstance(inputs, Tensor) else result
 
 
-def hvp(func: Callable[..., Any], inputs: Tensors, v: Any, create_graph: bool = False) -> tuple[Any, Any]:
-    """(func(*inputs), H v): the Hessian times a vector, at the price of two backward passes and without the Hessian."""
+def _slopes(traced: _Traced, what: str, strict: bool, groups: list[list[int]]) -> list[Any]:
+    """The gradient of a single number, in each input, as tensors of the graph."""
+    slopes = _gradients(traced.scalar(what), traced.inputs, None, create_graph=True)
+    if strict:
+        _check_strict([traced.outputs], traced.inputs, "The value")
+        _check_strict([[slopes[i] for i in group] for group in groups], traced.inputs, "The gradient")
+    return slopes
+
+
+def hvp(
+    func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """(func(*inputs), H v): the Hessian times a vector, at the price of two backward passes and without the Hessian.
+
+    Without `v` the input must be a single number. With `strict` an input that the value, or the gradient, does not
+    depend on raises `GraphError`.
+    """
     traced = _Traced(func, inputs, create_graph)
-    y = traced.scalar("hvp()")
+    slopes = _slopes(traced, "hvp()", strict, [list(range(len(traced.inputs)))])
     directions = traced.directions(v, "hvp()")
-    pairs = zip(_gradients(y, traced.inputs, None, create_graph=True), directions, strict=True)
+    pairs = zip(slopes, directions, strict=True)
     curved = [(g, d) for g, d in pairs if g.requires_grad]
     if curved:  # the Hessian is symmetric: v^T H is one backward pass through the gradient, seeded with v
         gradients, seeds = zip(*curved, strict=True)

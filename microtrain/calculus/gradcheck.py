@@ -16,17 +16,24 @@ from ..tensor import Tensor, wrap
 from .derivatives import grad
 from .gradcheck_report import Array, Block, GradcheckReport, Kink, diagnose
 
+PYTORCHS = {  # options that choose among PyTorch's ways to compute derivatives
+    "check_undefined_grad", "check_grad_dtypes", "check_batched_grad", "check_batched_forward_grad", "check_forward_ad",
+    "check_backward_ad", "check_fwd_over_rev", "check_rev_over_rev", "gen_non_contig_grad_outputs", "fast_mode",
+    "masked",
+}  # fmt: skip
+
 
 def gradcheck(
     func: Callable[..., Any],
     inputs: Tensor | Sequence[Any],
-    *,
     eps: float = 1e-6,
     atol: float = 1e-5,
     rtol: float = 1e-3,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    *,
     verbose: bool = False,
+    **pytorchs: Any,
 ) -> GradcheckReport:
     """Compare the derivatives of func(*inputs) with (f(x + eps) - f(x - eps)) / (2 eps), element by element.
 
@@ -40,8 +47,11 @@ def gradcheck(
 
     Returns a report that is true or false and prints as a table, worst entry first, with one sentence on what is
     probably wrong. Raises `GradcheckError` with that text if a gradient is wrong, unless `raise_exception` is False.
-    Also wrong: values or gradients that differ between two calls by more than `nondet_tol`.
+    Also wrong: values or gradients that differ between two calls by more than `nondet_tol`. PyTorch's other options say
+    what else of its engine is checked, and change nothing here; another name raises `ArgumentError`.
     """
+    for name in pytorchs.keys() - PYTORCHS:
+        raise ArgumentError(f"gradcheck() has no option '{name}'.", fix="It has eps, atol, rtol, nondet_tol, verbose.")
     check = _Check(func, inputs, eps)
     report = check.run(atol, rtol, nondet_tol)
     if verbose:

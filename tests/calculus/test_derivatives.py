@@ -214,3 +214,73 @@ def test_a_hessian_of_several_inputs_is_symmetric_block_by_block():
             np.testing.assert_allclose(block.numpy(), graph[i][j].detach().numpy(), atol=1e-12)
             across = blocks[j][i].numpy().reshape(xs[j].numel(), -1).T
             np.testing.assert_allclose(block.numpy().reshape(xs[i].numel(), -1), across, atol=1e-12)
+
+
+STRICT = {
+    "squares": (lambda m, x: (x**2).sum(), 1),
+    "linear": (lambda m, x: (x * 3).sum(), 1),
+    "constant": (lambda m, x: m.ones((), dtype=m.float64), 1),
+    "elementwise": (lambda m, x: x * x, 1),
+    "two parts": (lambda m, x, y: (x**2).sum() + (y**3).sum(), 2),
+    "product": (lambda m, x, y: (x * y).sum(), 2),
+    "one of two": (lambda m, x, y: (x**2).sum(), 2),
+    "linear in one": (lambda m, x, y: (x**2).sum() + y.sum(), 2),
+    "two outputs": (lambda m, x, y: (x * 2, y * 3), 2),
+}
+
+
+def derivative(m, name, f, count, **options):
+    """What a function of `autograd.functional` gives, as lists; "an error" if it raises."""
+    xs = tuple(m.tensor([1.0, 2.0], dtype=m.float64) + k for k in range(count))
+    if name in ("jvp", "hvp", "vhp"):
+        options["v"] = xs if count > 1 else xs[0]
+    if name == "vjp" and f in (STRICT["two outputs"][0], STRICT["elementwise"][0]):
+        options["v"] = xs if count > 1 else xs[0]
+
+    def listed(x):
+        return [listed(part) for part in x] if isinstance(x, tuple) else np.round(x.detach().numpy(), 12).tolist()
+
+    try:
+        found = getattr(m.autograd.functional, name)(lambda *a: f(m, *a), xs if count > 1 else xs[0], **options)
+        return listed(found)
+    except RuntimeError:
+        return "an error"
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("of", STRICT)
+def test_strict_refuses_what_pytorchs_refuses(of):
+    torch = pytest.importorskip("torch")
+    f, count = STRICT[of]
+    for name in ("jacobian", "hessian", "vjp", "jvp", "hvp", "vhp"):
+        for strict in (False, True):
+            ours, theirs = (derivative(m, name, f, count, strict=strict) for m in (mt, torch))
+            assert ours == theirs, (name, strict)
+
+
+def test_how_pytorch_computes_makes_no_difference():
+    x = mt.tensor([1.0, 2.0], requires_grad=True)
+    whole = mt.jacobian(lambda x: x**2, x)
+    for strategy in ("reverse-mode", "forward-mode"):
+        assert mt.jacobian(lambda x: x**2, x, False, False, True, strategy).tolist() == whole.tolist()
+        curved = mt.hessian(lambda x: (x**3).sum(), x, vectorize=True, outer_jacobian_strategy=strategy)
+        assert curved.tolist() == [[6, 0], [0, 12]]
+    assert mt.grad((x**2).sum(), x, is_grads_batched=False)[0].tolist() == [2, 4]
+    with pytest.raises(NotImplementedError, match="jacobian"):
+        mt.grad(x**2, x, mt.eye(2), is_grads_batched=True)
+
+
+def test_strict_says_which_input():
+    x, y = mt.ones(2), mt.ones(3)
+    with pytest.raises(GraphError, match=r"value does not depend on input 1[\s\S]*strict=False"):
+        mt.vjp(lambda x, y: x.sum(), (x, y), strict=True)
+    with pytest.raises(GraphError, match="Output 1 does not depend on input 0"):
+        mt.jacobian(lambda x, y: ((x.sum() * y), y), (x, y), strict=True)
+    with pytest.raises(GraphError, match="gradient does not depend on input 0"):
+        mt.hvp(lambda x: x.sum(), x, x, strict=True)
+
+
+def test_a_direction_may_be_left_out_for_a_single_number():
+    assert mt.hvp(lambda x: (x**3).sum(), mt.tensor([2.0]))[1].tolist() == [12]
+    with pytest.raises(ShapeError, match="single number"):
+        mt.hvp(lambda x: (x**3).sum(), mt.ones(2))

@@ -234,3 +234,12 @@ def test_gradgradcheck_finds_wrong_second_derivatives():
     assert mt.gradcheck(cut, leaf([1.0, 2.0]))
     report = mt.gradgradcheck(cut, leaf([1.0, 2.0]), raise_exception=False)
     assert not report and {e.input_name for e in report.failures} == {"input 0"}
+
+
+def test_pytorchs_options():
+    x = leaf([1.0, 2.0])
+    assert mt.gradcheck(mt.exp, x, 1e-6, 1e-5, 1e-3, True, 0.0)
+    assert mt.gradcheck(mt.exp, x, fast_mode=True, check_undefined_grad=False, check_batched_grad=True)
+    assert mt.gradgradcheck(mt.exp, x, gen_non_contig_grad_outputs=True)
+    with pytest.raises(ArgumentError, match="no option 'tolerance'"):
+        mt.gradcheck(mt.exp, x, tolerance=1)
