@@ -25,7 +25,7 @@ class MissingFileError(DataFileError, FileNotFoundError):
     """A file that is not there."""
 
 
-def save(obj: Any, f: Any) -> None:
+def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2) -> None:
     """Write tensors to a safetensors file: `model.state_dict()`, or a checkpoint of nested dicts and lists.
 
     Every program for safetensors reads the tensors: those of a dict under their names, those of anything else, such as
@@ -35,6 +35,7 @@ def save(obj: Any, f: Any) -> None:
     Args:
         obj: what to save.
         f: a path, or a file opened for writing bytes. A file on disk is replaced as a whole, or not at all.
+        pickle_module, pickle_protocol: accepted for PyTorch's sake; nothing is pickled.
 
     Raises `DtypeError` for anything else inside, with the place where it is; nothing is written then.
     """
@@ -52,7 +53,9 @@ def save(obj: Any, f: Any) -> None:
         save_file(arrays, temporary, metadata)
 
 
-def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
+def load(
+    f: Any, map_location: Any = None, pickle_module: Any = None, *, weights_only: bool = True, mmap: bool | None = None
+) -> Any:
     """Read what `save` (or any other program) wrote as safetensors, or weights that `torch.save` wrote.
 
     Of the latter only tensors, dicts, lists, tuples, numbers and texts are read, so no code is executed; see
@@ -61,7 +64,7 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     Args:
         f: a path, or a file opened for reading bytes.
         map_location: "cpu" or None; there is no other device.
-        weights_only: accepted for PyTorch's sake: nothing in a file is ever executed.
+        pickle_module, weights_only, mmap: accepted for PyTorch's sake: nothing in a file is ever executed.
 
     Raises `DataFileError` if the file is missing, damaged or of another kind.
     """

@@ -262,3 +262,8 @@ def test_a_file_where_a_folder_should_be_is_named_and_kept(tmp_path):
         with pytest.raises(mt.MicrotrainError, match="taken is a file, not a folder"):
             mt.save({"w": mt.ones(2)}, path)
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_pytorchs_options_of_files_are_accepted(tmp_path):
+    mt.save({"w": mt.ones(2)}, tmp_path / "w", pickle_protocol=4)
+    assert mt.load(tmp_path / "w", mmap=True, pickle_module=None)["w"].tolist() == [1, 1]

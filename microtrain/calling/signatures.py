@@ -41,12 +41,20 @@ def inputs_of(row: Primitive, name: str, args: tuple[Any, ...], named: dict[str,
     return inputs
 
 
+_OLD = "PyTorch gave it up in favour of reduction: "
+REASONS = {  # arguments of PyTorch's functions that ours do not have
+    "out": "There is no out=: results are new tensors.",
+    "size_average": _OLD + 'size_average=False is reduction="sum".',
+    "reduce": _OLD + 'reduce=False is reduction="none".',
+}
+
+
 def _bound(signature: inspect.Signature, name: str, args: Any, kwargs: Any) -> inspect.BoundArguments:
     """The arguments in their places. Raises `SignatureError` if they do not fit."""
     try:
         return signature.bind(*args, **kwargs)
     except TypeError as error:
-        why = "There is no out=: results are new tensors." if "out" in kwargs and "'out'" in str(error) else ""
+        why = next((reason for key, reason in REASONS.items() if key in kwargs and f"'{key}'" in str(error)), "")
         what = f"{name}() was called with {_counted(args, kwargs)}: {error}."
         raise SignatureError(what, why, f"It is called as {name}{_plain(signature)}.") from None
 

@@ -8,10 +8,10 @@ import threading
 import types
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from ..engine.recording import MODE
-from ..errors import CompileError, DtypeError, KernelError
+from ..errors import ArgumentError, CompileError, DtypeError, KernelError
 from ..kernels.fused import give_up
 from . import trees
 from .capture import capture
@@ -21,6 +21,7 @@ from .variant import Stale, Variant
 
 MOST = 16  # compiled forms that are kept, and runs without one before we say that there will be none
 PATIENCE = 3  # runs that may differ from the one before, before we say that they always will
+PYTORCHS = {"fullgraph", "dynamic", "backend", "mode", "options"}  # of torch.compile
 
 Step = Callable[..., Any]
 
@@ -217,7 +218,15 @@ class Compiled(Repeating):
         return f"<compiled {self.name}: {forms} native functions>"
 
 
-def compile(step: Step) -> Compiled:
+@overload
+def compile(step: Step, **pytorchs: Any) -> Compiled: ...
+
+
+@overload
+def compile(step: None = None, **pytorchs: Any) -> Callable[[Step], Compiled]: ...
+
+
+def compile(step: Step | None = None, **pytorchs: Any) -> Any:
     """The training step `step`, an ordinary eager function, as one native function that does the same.
 
         def step(x, y):
@@ -246,6 +255,12 @@ def compile(step: Step) -> Compiled:
 
     Results agree with the eager step to about 1e-15 a step, not to the bit: sums are added up in another order.
 
-    Raises `DtypeError` for what is no function. The compiled step raises `CompileError` for what can't be captured.
+    PyTorch's options (fullgraph, dynamic, mode ...) are accepted, and change nothing: the whole step becomes one
+    function in any case. With options alone it is a decorator.
+
+    Raises `DtypeError` for what is no function, `ArgumentError` for an option that PyTorch does not have. The compiled
+    step raises `CompileError` for what can't be captured.
     """
-    return Compiled(step)
+    for name in pytorchs.keys() - PYTORCHS:
+        raise ArgumentError(f"mt.compile has no option '{name}'.", fix="It takes the step alone: mt.compile(step).")
+    return Compiled if step is None else Compiled(step)

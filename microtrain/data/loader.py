@@ -29,8 +29,8 @@ class DataLoader:
         sampler: the numbers of the samples, instead of all in order; gone through once an epoch.
         batch_sampler: lists of such numbers, one for each batch, instead of batch_size, shuffle, sampler and drop_last.
         collate_fn: makes a batch of a list of samples; by default tensors and numbers are stacked, part by part.
-        num_workers, pin_memory, timeout, worker_init_fn, multiprocessing_context, prefetch_factor, persistent_workers:
-            accepted for PyTorch's sake; there is one process, and no GPU to copy to.
+        num_workers, pin_memory, timeout, worker_init_fn, multiprocessing_context, prefetch_factor, persistent_workers,
+            in_order: accepted for PyTorch's sake; there is one process, and no GPU to copy to.
 
     Raises `ArgumentError` for arguments that exclude each other, `IndexingError` for a data set without samples.
     """
@@ -41,7 +41,7 @@ class DataLoader:
         num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None, pin_memory: bool = False,
         drop_last: bool = False, timeout: float = 0, worker_init_fn: Any = None, multiprocessing_context: Any = None,
         generator: Generator | None = None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
-        pin_memory_device: str = "",
+        pin_memory_device: str = "", in_order: bool = True,
     ) -> None:  # fmt: skip
         if isinstance(dataset, Tensor):
             dataset = TensorDataset(dataset)

@@ -10,17 +10,23 @@ from ..ops.shapes import normalise_dim
 from ..tensor import Tensor
 
 
-def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """(sum |x|^ord)^(1/ord) over `dim`, by default over everything. Where it is 0 its derivative is taken as 0."""
-    return x.norm(ord, dim, keepdim)
+def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """(sum |x|^ord)^(1/ord) over `dim`, by default over everything. Where it is 0 its derivative is taken as 0.
+
+    `dtype`: convert x to it first.
+    """
+    return (x if dtype is None else x.to(dtype)).norm(ord, dim, keepdim)
 
 
-def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """The Frobenius norm of each matrix; for ord 1 and -1 the largest and smallest sum of |a| over a column, for inf
     and -inf over a row. Raises `UnsupportedError` for the others, which need singular values.
     """
     if not isinstance(dim, (tuple, list)) or len(dim) != 2:
         raise ArgumentError(f"matrix_norm() takes the two axes of the matrices, not dim={dim!r}.")
+    A = A if dtype is None else A.to(dtype)
     if ord in (1, -1, inf, -inf):
         rows, columns = (normalise_dim(d, A.ndim) for d in dim)
         summed, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
@@ -36,11 +42,12 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
     return A.norm(2, dim, keepdim)
 
 
-def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Tensor:
+def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The vector norm of a vector or along one axis; of anything else the Frobenius norm, or another matrix norm.
 
     Raises `UnsupportedError` for norms of matrices that need singular values.
     """
+    A = A if dtype is None else A.to(dtype)
     if ord in (None, "fro"):
         return A.norm(2, dim, keepdim)
     if A.ndim == 1 or isinstance(dim, int):

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..calling.operators import PUBLIC
+from ..calling.signatures import explained
+from ..engine.recording import no_grad
+from ..engine.values import looked_at
 from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..ops.comparison import where_row
 from ..ops.probability import softmax
@@ -21,14 +24,18 @@ from .losses import *  # noqa: F403
 
 _NAMES = """relu relu6 leaky_relu prelu elu selu celu gelu silu mish tanh sigmoid logsigmoid softplus softsign hardtanh
     softmax log_softmax cross_entropy binary_cross_entropy_with_logits linear one_hot pad dropout""".split()
-_INPLACE = "relu relu6 leaky_relu elu selu celu silu mish hardtanh".split()
+# those with PyTorch's argument `inplace`, and how many there are before it besides the input
+_INPLACE = {"relu": 0, "relu6": 0, "leaky_relu": 1, "elu": 1, "selu": 0, "celu": 1, "silu": 0, "mish": 0, "hardtanh": 2}
 
 
 def _with_inplace(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with PyTorch's argument `inplace`: write the result over the input."""
+    before = _INPLACE[name]
 
     @functools.wraps(function)
     def call(input: Any, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
+        if len(args) > before:
+            *args, inplace = args  # type: ignore[assignment]
         output = function(input, *args, **kwargs)
         return input.overwrite(output, f"{name}_") if inplace else output
 
@@ -49,11 +56,19 @@ def _padding_row(padding_idx: int | None, count: int) -> int | None:
     raise ArgumentError(f"padding_idx is {padding_idx}, with {count} rows.")
 
 
-def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+def embedding(
+    input: Any, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Tensor:  # fmt: skip
     """Rows of `weight` (count, size) by number: shape (*input.shape, size).
 
-    The row `padding_idx` gets no gradient. Raises `DtypeError` for numbers that are not integers, `IndexingError` for
-    one outside 0 ... count - 1.
+    Args:
+        padding_idx: this row gets no gradient.
+        max_norm: rows that are used and have a larger norm (a p-norm, p = `norm_type`) are shortened in place first.
+        scale_grad_by_freq: divide the gradient of each row by how often its number occurs in the input.
+        sparse: accepted for PyTorch's sake; gradients are dense arrays.
+
+    Raises `DtypeError` for numbers that are not integers, `IndexingError` for one outside 0 ... count - 1.
     """
     numbers = np.asarray(input._data if isinstance(input, Tensor) else input)
     if weight.ndim != 2:
@@ -63,11 +78,26 @@ def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Ten
     if numbers.size and (numbers.min() < 0 or numbers.max() >= weight.shape[0]):
         wrong = numbers[(numbers < 0) | (numbers >= weight.shape[0])].flat[0]
         raise IndexingError(f"embedding(): number {wrong} with {weight.shape[0]} rows.")
+    if max_norm is not None:
+        _shorten(weight, np.unique(numbers), max_norm, norm_type)
     rows = weight[numbers]
+    if scale_grad_by_freq:
+        values = looked_at(input) if isinstance(input, Tensor) else numbers  # compiled steps don't count
+        _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+        fixed = rows.detach()
+        rows = fixed + (rows - fixed) / counts[which].reshape(*numbers.shape, 1).astype(weight.dtype)
     if padding_idx is None:
         return rows
     padded = (numbers == _padding_row(padding_idx, weight.shape[0]))[..., None]
     return where_row(padded, rows.detach(), rows)  # type: ignore[no-any-return]
+
+
+def _shorten(weight: Tensor, numbers: Any, longest: float, p: float) -> None:
+    """Scale the rows with these numbers to a norm of at most `longest`, in place."""
+    with no_grad():
+        lengths = weight[numbers].norm(p, 1, keepdim=True)
+        if bool((lengths > longest).any()):
+            weight[numbers] = weight[numbers] * where_row(lengths > longest, longest / (lengths + 1e-7), 1.0)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -113,7 +143,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
-    scale: float | None = None,
+    scale: float | None = None, enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
     """softmax(Q K^T / sqrt(d)) V: each query's mean of the values, weighted by how well the keys fit (Vaswani 2017).
 
@@ -122,9 +152,12 @@ def scaled_dot_product_attention(
         attn_mask: booleans (True: may be looked at) or numbers added to the scores, broadcast to (..., L, S).
         is_causal: position i sees only the positions up to i.
         scale: instead of 1 / sqrt(d).
+        enable_gqa: there may be fewer heads (axis -3) of keys and values than of queries: each serves several.
 
     Raises `ShapeError` where the shapes do not fit, `ArgumentError` for a mask together with `is_causal`.
     """
+    if enable_gqa:
+        key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     if dropout_p:
         weights = PUBLIC["dropout"](weights, dropout_p)
@@ -151,6 +184,13 @@ def attention_weights(
             return where_row(sees, softmax(where_row(attn_mask | ~sees, scores, -np.inf), -1), 0.0)  # type: ignore[no-any-return]
         scores = scores + attn_mask
     return softmax(scores, -1)  # type: ignore[no-any-return]
+
+
+for _name, _function in list(globals().items()):
+    if not _name.startswith("_") and getattr(_function, "__module__", "").startswith(f"{__package__}."):
+        # a call that does not fit is answered as for `microtrain.name`
+        globals()[_name] = _function = explained(_name, _function)
+        _function.__module__ = __name__
 
 
 def __getattr__(name: str) -> Any:

@@ -119,16 +119,19 @@ class Bilinear(Module):
 class Embedding(Module):
     """A row of numbers for each of `num_embeddings` things: integers of any shape become (..., embedding_dim).
 
-    The rows start normal with variance 1; that of `padding_idx` starts at 0 and gets no gradient. Raises
-    `ArgumentError` for a `padding_idx` that is no row.
+    The rows start normal with variance 1; that of `padding_idx` starts at 0 and gets no gradient. The other arguments
+    are those of `functional.embedding`. Raises `ArgumentError` for a `padding_idx` that is no row.
     """
 
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, device: Any = None,
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False, *, device: Any = None,
         dtype: Any = None, generator: Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         self.padding_idx = _padding_row(padding_idx, num_embeddings)
         self.weight = empty((num_embeddings, embedding_dim), dtype, device)
         init.normal_(self.weight, generator=generator)
@@ -136,21 +139,26 @@ class Embedding(Module):
             self.weight.detach()[self.padding_idx] = 0
 
     @classmethod
-    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
-        """The given rows (count, size), which are not trained if `freeze`."""
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, *more: Any, **options: Any
+    ) -> Embedding:
+        """The given rows (count, size), which are not trained if `freeze`; the rest is as for an `Embedding`."""
         if embeddings.ndim != 2:
             raise ShapeError(f"Embedding.from_pretrained(): rows of numbers are a matrix, not {embeddings.shape}.")
         count, size = embeddings.shape
-        made = cls(count, size, padding_idx, dtype=embeddings.dtype)
+        made = cls(count, size, padding_idx, *more, **options, dtype=embeddings.dtype)
         made.weight = Parameter(embeddings.detach().clone(), requires_grad=not freeze)
         return made
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(input, self.weight, self.padding_idx)
+        return F.embedding(
+            input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
+        )
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        shortened = "" if self.max_norm is None else f", max_norm={self.max_norm}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}{shortened}"
 
 
 class LayerNorm(Module):

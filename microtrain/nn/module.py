@@ -112,9 +112,9 @@ class Module:
                 yield name, module
                 stack.extend((state.joined(name, key), child) for key, child in reversed(module._parts()))
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
-        for _, module in self.named_modules():
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it, each once unless `remove_duplicate` is False."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_parameters(
@@ -150,12 +150,17 @@ class Module:
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
-        """All buffers with dotted names."""
-        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with dotted names; shared ones once, or without `remove_duplicate` under each of their names."""
+        seen: set[int] = set()
+        modules = self.named_modules(prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
             for name in vars(module).get("_buffers", ()):
                 value = getattr(module, name)
-                if value is not None:
+                if value is not None and not (remove_duplicate and id(value) in seen):
+                    seen.add(id(value))
                     yield state.joined(path, name), value
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -210,13 +215,19 @@ class Module:
 
     # ---- state -------------------------------------------------------------------------------------------------------
 
-    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+    def state_dict(
+        self, *, destination: dict[str, Tensor] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Tensor]:
         """{name: tensor} of all parameters and saved buffers, with PyTorch's names; shared ones under each of theirs.
 
-        The tensors share their memory with the module; with `keep_vars` they are its parameters themselves. Raises
-        `GraphError` if a lazy layer has not seen a batch yet.
+        The tensors share their memory with the module; with `keep_vars` they are its parameters themselves. They are
+        put into `destination`, if it is given. Raises `GraphError` if a lazy layer has not seen a batch yet.
         """
-        return state.collect(self, prefix, keep_vars)
+        found = state.collect(self, prefix, keep_vars)
+        if destination is None:
+            return found
+        destination.update(found)
+        return destination
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> state.Keys:
         """Copy values (tensors or arrays, PyTorch's too) into the parameters of the same names.

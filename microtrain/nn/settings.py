@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..calling.signatures import REASONS
 from ..errors import ArgumentError
 
 
@@ -12,5 +13,6 @@ def chosen(name: str, defaults: dict[str, Any], args: tuple[Any, ...], kwargs: d
     settings = {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
     if len(args) > len(defaults) or settings.keys() - defaults.keys():
         wrong = sorted(settings.keys() - defaults.keys()) or f"{len(args)} arguments"
-        raise ArgumentError(f"{name}() got {wrong}.", fix=f"It takes {', '.join(defaults) or 'none'}.")
+        why = next((REASONS[key] for key in settings if key in REASONS and key not in defaults), "")
+        raise ArgumentError(f"{name}() got {wrong}.", why, f"It takes {', '.join(defaults) or 'none'}.")
     return settings

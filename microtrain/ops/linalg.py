@@ -154,9 +154,14 @@ def inv(input: Any) -> Any:
 
 
 @operation(method=False)
-def solve(A: Any, B: Any) -> Any:
-    """X with A X = B; B is a vector, a matrix, or a batch of matrices. Raises if a matrix is singular."""
+def solve(A: Any, B: Any, *, left: bool = True) -> Any:
+    """X with A X = B, or X A = B without `left`; B is a vector, a matrix, or a batch of matrices.
+
+    Raises if a matrix is singular.
+    """
     _check_square(A, "solve")
+    if not left:
+        return solve(A.mT, B.mT).mT if B.ndim > 1 else solve(A.mT, B)
     vectors = B.ndim == 1 or B.shape == A.shape[:-1]
     if B.ndim == 0 or B.shape[-1 if vectors else -2] != A.shape[-1]:
         raise ShapeError(f"solve(): matrices of shape {A.shape} and right-hand sides of shape {B.shape}.")

@@ -616,3 +616,14 @@ def test_cross_entropy_with_labels_that_vary(settings: Any) -> None:
         return step, list(m.parameters()), lambda k: (mt.tensor((LABELS + k) % 3),)
 
     assert apart(build, 12) < CLOSE
+
+
+def test_pytorchs_options_change_nothing():
+    @mt.compile(fullgraph=True, mode="reduce-overhead")
+    def step(x):
+        return x * 2
+
+    assert [step(mt.tensor([k])).tolist() for k in (1.0, 2.0, 3.0)] == [[2], [4], [6]]
+    assert isinstance(mt.compile(step.step, dynamic=False), type(step))
+    with pytest.raises(mt.errors.ArgumentError, match="no option 'ful'"):
+        mt.compile(ful=True)

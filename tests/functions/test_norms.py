@@ -42,3 +42,9 @@ def test_what_needs_singular_values_is_refused():
         mt.linalg.norm(mt.tensor(A[0]), 2)
     with pytest.raises(ArgumentError, match="two axes"):
         mt.linalg.matrix_norm(mt.tensor(A), dim=1)
+
+
+@pytest.mark.parametrize("norm", [mt.linalg.norm, mt.linalg.vector_norm, mt.linalg.matrix_norm])
+def test_the_dtype_in_which_a_norm_is_taken(norm):
+    x = mt.full((4, 4), 200.0, dtype=mt.float16)
+    assert norm(x, dtype=mt.float64).item() == 800 and norm(x, dtype=mt.float64).dtype == mt.float64

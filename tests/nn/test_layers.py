@@ -105,6 +105,47 @@ def test_embedding():
         layer(mt.tensor([0.5]))
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"scale_grad_by_freq": True}, {"max_norm": 1.0}, {"max_norm": 0.5, "norm_type": 1.0}, {"sparse": False},
+        {"max_norm": 1.5, "scale_grad_by_freq": True, "padding_idx": 2},
+    ],
+)  # fmt: skip
+def test_embeddings_as_in_pytorch(options):
+    torch = pytest.importorskip("torch")
+    rows = np.random.default_rng(0).normal(size=(5, 3))
+    results = []
+    for m in (mt, torch):
+        layer = m.nn.Embedding.from_pretrained(m.tensor(rows), freeze=False, **options)
+        numbers = m.tensor([[0, 2], [2, 4], [0, 0]])
+        y = layer(numbers)
+        (y**2).sum().backward()
+        w = m.tensor(rows, requires_grad=True)
+        z = m.nn.functional.embedding(numbers, w, **options)
+        results.append(
+            [y.detach().numpy(), layer.weight.detach().numpy(), layer.weight.grad.numpy(), z.detach().numpy()]
+        )
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_what_an_embedding_counts_is_not_compiled():
+    layer = nn.Embedding(5, 3, scale_grad_by_freq=True)
+
+    @mt.compile
+    def step(numbers):
+        layer.zero_grad()
+        loss = layer(numbers).sum()
+        loss.backward()
+        return loss
+
+    with pytest.raises(mt.errors.CompileError, match="taken out of the step"):
+        for numbers in ([0, 1], [2, 3], [1, 1]):
+            step(mt.tensor(numbers))
+
+
 def test_lazy_linear_learns_its_size():
     model = nn.Sequential(nn.LazyLinear(4, generator=mt.Generator(0)), nn.Tanh(), nn.LazyLinear(1))
     optimizer = optim.SGD(model.parameters(), lr=0.1)

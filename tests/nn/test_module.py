@@ -390,3 +390,14 @@ def test_shared_parameters_under_each_of_their_names():
     assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
     everywhere = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     assert everywhere == ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+
+def test_options_of_pytorch_for_what_is_shared():
+    inner = nn.Linear(2, 2)
+    inner.register_buffer("scale", mt.ones(1))
+    model = nn.Sequential(inner, inner)
+    assert len(list(model.modules())) == 2 and len(list(model.modules(remove_duplicate=False))) == 3
+    names = [name for name, _ in model.named_buffers(remove_duplicate=False)]
+    assert names == ["0.scale", "1.scale"] and len(list(model.named_buffers())) == 1
+    place = {"before": mt.zeros(1)}
+    assert model.state_dict(destination=place) is place and {"before", "0.weight"} <= place.keys()

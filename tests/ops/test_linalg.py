@@ -136,3 +136,19 @@ def test_trace_and_triangles() -> None:
     assert mt.diag(mt.tensor([1.0, 2.0]), 1).tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]]
     assert mt.diag(x, -1).tolist() == [3.0, 7.0]
     assert mt.diagonal(mt.zeros(2, 3, 4), dim1=0, dim2=2).shape == (3, 2)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3), (2, 5, 3)])
+def test_solve_from_the_right(shape: Any) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(3, 3)), rng.normal(size=shape)
+    results = []
+    for m in (mt, torch):
+        x = m.tensor(a, requires_grad=True)
+        y = m.linalg.solve(x, m.tensor(b), left=False)
+        (y**2).sum().backward()
+        results.append((y.detach().numpy(), x.grad.numpy()))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
