@@ -1,4 +1,4 @@
-"""Dtypes: NumPy's, under PyTorch's names; and the default one."""
+"""Dtypes: NumPy's, under PyTorch's names and with NumPy's promotion; and the default one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ def get_default_dtype() -> np.dtype[Any]:
 
 def set_default_dtype(dtype: Any) -> None:
     """Make `dtype` (float32 or float64) the dtype of tensors made from Python floats.
+
+    It does not change what operations make of other dtypes, which is NumPy's promotion: int64 / int64
+    and int64 + float32 are float64. (In PyTorch they are the default dtype, and float32.)
 
     Raises `DtypeError` for anything that is not a floating-point dtype.
     """

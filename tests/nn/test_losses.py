@@ -349,7 +349,11 @@ def test_self_information_and_entropy():
     assert F.entropy([0.5, 0.25, 0.25]).item() == pytest.approx(1.039721, abs=1e-6)
     assert F.entropy([0.5, 0.25, 0.25], base=2).item() == 1.5
     one_hot = leaf([1.0, 0.0, 0.0])
-    assert F.entropy(one_hot).item() == 0
+    for certain in (
+        F.entropy(one_hot), F.self_information(1.0), F.distribution_cross_entropy(one_hot, one_hot),
+        F.entropy(one_hot, base=2), F.kl_divergence(one_hot, one_hot),
+    ):  # fmt: skip
+        assert certain.item() == 0 and math.copysign(1, certain.item()) == 1  # and not -0
     assert slopes(F.entropy, one_hot)[0].tolist() == [-1, 0, 0]
     dice = RNG.dirichlet(np.ones(5), 10000)
     h = F.entropy(mt.tensor(dice)).numpy()

@@ -126,6 +126,46 @@ def test_a_resumed_schedule_goes_on_exactly(case, order):
     assert rows == straight[23:]
 
 
+FACTORS = ["multiplicative", "step", "multi-step", "constant", "linear", "exponential", "polynomial"]
+OWN = ["lambda", "restarts", "one cycle"]  # that start from the initial rate
+
+
+def both(lib, first, second, steps=20):
+    """The rates of an optimizer that has two schedulers; "plateau" is told of losses that stand still."""
+    L = schedulers(lib)
+    optimizer = lib.optim.SGD([lib.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
+    made = [
+        L.ReduceLROnPlateau(optimizer, factor=0.3, patience=2) if name == "plateau" else CASES[name](L, optimizer)
+        for name in (first, second)
+    ]
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(steps):
+        optimizer.step()
+        for name, scheduler in zip((first, second), made, strict=True):
+            scheduler.step(1.0) if name == "plateau" else scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+@pytest.mark.parametrize("first", [*FACTORS, *OWN, "plateau"])
+def test_pairs_that_pytorch_can_chain(first):
+    for second in [*FACTORS, "plateau"] * (first not in OWN) + OWN:
+        if first == "one cycle" != second:
+            continue  # PyTorch's cycle changes what the other starts from
+        ours, theirs = both(mt, first, second), both(torch, first, second)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-15, err_msg=second)
+
+
+@pytest.mark.parametrize("first", OWN)
+def test_what_follows_a_schedule_stays(first):
+    """PyTorch's writes over it."""
+    alone = [rates[0] for rates in followed(mt, first, 20)]
+    for second in ("step", "plateau"):
+        rates = both(mt, first, second)
+        shares = np.array(rates) / np.array(alone)
+        assert np.all(np.diff(shares) <= 1e-12) and shares[-1] < 0.6
+
+
 @pytest.mark.parametrize(
     "second",
     [

@@ -50,7 +50,7 @@ def self_information(p: Any, base: float = math.e) -> Tensor:
 
     In nats, or in bits with base 2. Raises `ArgumentError` outside [0, 1].
     """
-    return -(_check(as_tensor(p), "self_information").log()) / _unit(base)
+    return (0 - _check(as_tensor(p), "self_information").log()) / _unit(base)  # 0 -, because -log(1) would be -0
 
 
 def entropy(p: Any, dim: int = -1, base: float = math.e) -> Tensor:
@@ -63,7 +63,7 @@ def entropy(p: Any, dim: int = -1, base: float = math.e) -> Tensor:
 
     Raises `ArgumentError` outside [0, 1].
     """
-    return -p_log_p(_check(as_tensor(p), "entropy")).sum(dim) / _unit(base)  # type: ignore[no-any-return]
+    return (0 - p_log_p(_check(as_tensor(p), "entropy")).sum(dim)) / _unit(base)  # type: ignore[no-any-return]
 
 
 def distribution_cross_entropy(p: Any, q: Any, dim: int = -1, base: float = math.e) -> Tensor:
@@ -74,7 +74,7 @@ def distribution_cross_entropy(p: Any, q: Any, dim: int = -1, base: float = math
     """
     p, q = pair(p, q, "distribution_cross_entropy")
     who = "distribution_cross_entropy"
-    return -p_log_q(_check(p, who), _check(q, who)).sum(dim) / _unit(base)  # type: ignore[no-any-return]
+    return (0 - p_log_q(_check(p, who), _check(q, who)).sum(dim)) / _unit(base)  # type: ignore[no-any-return]
 
 
 def kl_divergence(p: Any, q: Any, dim: int = -1, base: float = math.e) -> Tensor:

@@ -20,7 +20,11 @@ class LRScheduler:
 
     The rate is a pure function of the step: a scheduler's state is the number of the step, and the rate that it starts
     from is the group's "initial_lr". Several schedulers of one optimizer apply one after the other, in the order in
-    which they were made. A rate that was set by hand in between scales what they say from then on.
+    which they were made: factors multiply, whichever comes first. One that starts from "initial_lr" (`LambdaLR`,
+    `OneCycleLR`, `CyclicLR`, `CosineAnnealingWarmRestarts`) takes no account of those before it, and those after it are
+    applied to what it says. (PyTorch's write over these at each step, so that a factor is lost or lasts one step; and
+    its cosine, a recursion, differs from ours after other schedulers by up to a few eta_min.) A rate that was set by
+    hand in between scales what they say from then on.
 
     Write your own by giving it a `Schedule`, or as in PyTorch by a method `get_lr` that returns the rate of each group,
     made of `self.last_epoch` and `self.base_lrs`. A group that is added later goes on from the rate it is added with.
