@@ -226,15 +226,14 @@ class Recorder(Derivatives):
     def finish(self, outputs: list[Any]) -> Program:
         """The program. `outputs` are the tensors that the step returned."""
         program = self.program
-        for y in outputs:
-            if y.requires_grad and not self.went_backward:
-                raise CompileError(
-                    "mt.compile: the step returns a tensor that requires grad, and never calls backward().",
-                    "The compiled step would return its value without the graph, and the gradient would be lost.",
-                    "Compile the whole step, with loss.backward() in it, or compute under mt.no_grad(). Optimizers "
-                    "that differentiate the loss themselves (Newton, GaussNewton) need the graph: they stay eager.",
-                )
-            program.outputs.append(self.value_of(y))
+        if not self.went_backward and any(y.requires_grad for y in outputs):
+            raise CompileError(
+                "mt.compile: the step returns a tensor that requires grad, and never calls backward().",
+                "The compiled step would return its value without the graph, and the gradient would be lost.",
+                "Compile the whole step, with loss.backward() in it, or compute under mt.no_grad(). Optimizers "
+                "that differentiate the loss themselves (Newton, GaussNewton) need the graph: they stay eager.",
+            )
+        program.outputs = [self.value_of(y) for y in outputs]  # no name for one of them, as they will be counted
         for leaf, before in self.leaves.values():
             now = leaf._grad
             program.gradients.append((leaf, None if now is None else self.value_of(now), before))

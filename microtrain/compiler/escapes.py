@@ -20,6 +20,7 @@ from .program import Op
 def check_escapes(recorder: Any, outputs: list[Any]) -> None:
     """Raise if the step keeps a tensor that it made. The recorder forgets everything but the program."""
     known = {id(y) for y in outputs}
+    known |= {x for x, home in recorder.home.items() if home.kind == "argument"}  # written in place: it is the caller's
     grads = {id(leaf._grad) for leaf, _ in recorder.leaves.values()}
     made = [
         (weakref.ref(t), op.site)
@@ -35,8 +36,11 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
     recorder.op_of, recorder.arrived, recorder.totals, recorder.node = {}, {}, {}, None
     for value, reference in outside:
         source = reference()
+        returned = sum(y is source for y in outputs)
         if isinstance(source, np.ndarray) and sys.getrefcount(source) <= ALONE:
             source = None  # only `data` has it
+        elif returned and sys.getrefcount(source) < ALONE + 2 * returned:
+            source = None  # only what the step returned has it, and `outputs`
         if source is None:  # made in the step, and gone: a constant
             if value in recorder.stores:
                 if value not in recorder.first:

@@ -67,7 +67,13 @@ def run_many(
         done = 0
         while done < n:
             block = min(BLOCK, n - done, max(1, ROOM // max(row, 1)))
-            tables = _tables(variant, block, made)
+            before = [(u.bucket.scalars, dict(u.bucket.scalars)) for u in variant.updates]
+            try:
+                tables = _tables(variant, block, made)
+            except BaseException:  # none of these steps has been made
+                for scalars, values in before:
+                    scalars.update(values)
+                raise
             for slot, table in tables.items():
                 operands[slot], operands[count + slot] = table.ctypes.data, table.strides[0] if len(table) > 1 else 0
             variant.call_native(block)

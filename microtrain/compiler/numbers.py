@@ -28,6 +28,7 @@ class Numbers:
         self.scalars = update.bucket.scalars
         rule = update.bucket.rule
         self.recursive = any(name in self.scalars for name in rule.scalars)
+        self.before: dict[str, Any] = {}  # the scalars, before a row that is worked out for one step alone
         self.values: Any = None  # of the group, when the table was made
         self.rows: Any = None  # the table,
         self.place = self.row.buffer_info()[0]  # where its present row is,
@@ -43,7 +44,13 @@ class Numbers:
             self.place += self.apart
         elif self.recursive or values != self.values or callable(self.group["lr"]):
             rule = self.update.bucket.rule  # who knows what comes next: this step's alone
-            self.row[:] = array("d", self.update.optimizer._numbers(self.group, rule, self.update.bucket) or [0.0])
+            self.before = dict(self.scalars)
+            try:
+                row = self.update.optimizer._numbers(self.group, rule, self.update.bucket)
+            except BaseException:
+                self.scalars.update(self.before)
+                raise
+            self.row[:] = array("d", row or [0.0])
             self.scalars["step"], self.values, self.left = step, values, 0
             self.place = self.row.buffer_info()[0]
         else:
@@ -52,6 +59,10 @@ class Numbers:
             self.apart = self.rows.strides[0] if len(self.rows) > 1 else 0
         self.operands[self.slot] = self.place
         self.scalars["step"] = self.step = step + 1
+
+    def take_back(self) -> None:
+        """The step that `next` was called for has failed, and does not count."""
+        self.scalars.update(self.before if self.recursive else {"step": self.scalars["step"] - 1})
 
     def present(self) -> list[float]:
         """The row of the step that `next` was called for."""

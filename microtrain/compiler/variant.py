@@ -132,19 +132,27 @@ class Variant(Pieces):
 
     def prelude(self) -> None:
         """What is done in Python before the machine code: random draws, schedulers, the numbers of the rules."""
-        for k, (item, numbers, prepares) in enumerate(self.before):
-            if numbers is not None:
-                item.steps += 1
-                if prepares:
-                    item.prepare()
-                for each in numbers:
-                    each.next()
-            elif isinstance(item, Call):
-                item.function(*item.args)
-            else:
-                drawn = item.function(*item.args, **item.kwargs)
-                if k in self.draws:
-                    self.set(self.draws[k], np.ascontiguousarray(drawn._data if isinstance(drawn, Tensor) else drawn))
+        counted: list[Numbers] = []
+        try:
+            for k, (item, numbers, prepares) in enumerate(self.before):
+                if numbers is not None:
+                    item.steps += 1
+                    if prepares:
+                        item.prepare()
+                    for each in numbers:
+                        each.next()
+                        counted.append(each)
+                elif isinstance(item, Call):
+                    item.function(*item.args)
+                else:
+                    drawn = item.function(*item.args, **item.kwargs)
+                    if k in self.draws:
+                        data = drawn._data if isinstance(drawn, Tensor) else drawn
+                        self.set(self.draws[k], np.ascontiguousarray(data))
+        except BaseException:  # a schedule has no rate for this step, say
+            for each in counted:
+                each.take_back()
+            raise
 
     def leave(self) -> None:
         """Tell the rest of the library what was written."""
@@ -164,8 +172,8 @@ class Variant(Pieces):
     def _undo(self) -> None:
         for optimizer in self.optimizers:
             optimizer.steps -= 1
-        for update in self.updates:
-            update.bucket.scalars["step"] -= 1
+        for each in self.numbers:
+            each.take_back()
 
     def protect(self) -> None:
         """Gradients that somebody else still looks at are left to him; the next step writes elsewhere."""

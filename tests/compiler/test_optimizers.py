@@ -277,3 +277,44 @@ def test_sgld_repeats_in_machine_code() -> None:
     compiled.repeat(2500, x, y)  # more than are prepared at a time
     (variant,) = [variant for form in compiled._forms.values() for variant, _ in form.variants]
     assert variant.calls == 0 and variant.repeatable
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "NAdam"])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_step_without_a_rate_does_not_count(name: str, repeated: bool) -> None:
+    """The schedule of the second group raises once: nothing is updated, and the next step is the one that failed."""
+
+    def run(compiled: bool, fails: bool) -> Any:
+        asked = []
+
+        def rate(t: int) -> float:
+            asked.append(t)
+            if fails and len(asked) == 4:
+                raise RuntimeError("no rate")
+            return 0.1 / (t + 1)
+
+        a, b = mt.tensor([1.0, 2.0], requires_grad=True), mt.tensor([1.0], requires_grad=True)
+        optimizer = getattr(optim, name)([{"params": [a]}, {"params": [b], "lr": rate}], lr=0.1)
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            loss = (a * a).sum() + (b * b).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = mt.compile(step) if compiled else step
+        done = 0
+        while done < 6:
+            try:
+                if compiled and repeated and done >= 2:
+                    done += len(step.repeat(6 - done))
+                else:
+                    step()
+                    done += 1
+            except RuntimeError as error:
+                assert str(error) == "no rate"
+        numbers = [[v for v in optimizer.state[p].values() if not isinstance(v, mt.Tensor)] for p in (a, b)]
+        return [*a.tolist(), *b.tolist(), *numbers[0], *numbers[1]]
+
+    assert closeness(run(False, False), run(True, True)) < 1e-14

@@ -194,3 +194,85 @@ def test_a_gradient_through_a_constant_written_in_place() -> None:
         x = mt.tensor([1.0 + k, 2.0])
         found = compiled(x).numpy().copy()
         np.testing.assert_allclose(found, step(x).numpy(), rtol=1e-14)
+
+
+def of_arguments(body: Callable[[Any], Any], steps: int = 5) -> None:
+    """The step works on other tensors each time; it is held to what the same does eagerly."""
+    compiled = mt.compile(body)
+    for k in range(steps):
+        x = mt.arange(6.0).reshape(2, 3) + k
+        twin = x.clone()
+        y, z = compiled(x), body(twin)
+        for ours, theirs in zip(*((r if isinstance(r, tuple) else (r,)) for r in (y, z)), strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-14)
+        np.testing.assert_allclose(x.numpy(), twin.numpy(), rtol=1e-14)
+    assert sum(v.calls for form in compiled._forms.values() for v, _ in form.variants) == steps - 2
+
+
+def written(x: Any, view: Callable[[Any], Any]) -> Any:
+    view(x).mul_(2)
+    return x.sum()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda x: x[0], lambda x: x.T, lambda x: x.view(-1)[1:3], lambda x: x[:, 1:][0], lambda x: x.reshape(-1), lambda x: x],
+)  # fmt: skip
+def test_views_of_arguments_are_written(view: Callable[[Any], Any]) -> None:
+    of_arguments(lambda x: written(x, view))
+
+
+def made(x: Any, how: Callable[[Any, Any], Any], size: Any = (2, 3)) -> Any:
+    z = mt.zeros(size)
+    how(z, x)
+    return z
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda z, x: z.add_(x), lambda z, x: z.copy_(x), lambda z, x: z.__setitem__(0, x[1]), lambda z, x: z.fill_(2.0),
+        lambda z, x: None, lambda z, x: z.add_(x).mul_(2), lambda z, x: z.T.add_(x.T),
+    ],
+)  # fmt: skip
+def test_what_is_made_in_the_step_may_be_written_and_returned(how: Callable[[Any, Any], Any]) -> None:
+    of_arguments(lambda x: made(x, how))
+    of_arguments(lambda x: (made(x, how), x.sum(), made(x, how)))
+
+
+def test_what_is_returned_twice_is_one_tensor() -> None:
+    def step(x: Any) -> Any:
+        z = made(x, lambda z, x: z.add_(x))
+        return {"a": [z, z], "b": z}
+
+    compiled = mt.compile(step)
+    for k in range(4):
+        found = compiled(mt.ones(2, 3) * k)
+        assert found["b"].tolist() == [[k] * 3] * 2 and found["a"][0].tolist() == found["a"][1].tolist()
+
+
+def test_what_is_outside_stays_there_when_it_is_returned() -> None:
+    total, kept = mt.zeros(3), {"total": mt.zeros(3)}
+
+    def step(x: Any) -> Any:
+        total.add_(x)
+        kept["total"].add_(x)
+        return total, [kept["total"]]
+
+    compiled = mt.compile(step)
+    for k in range(1, 6):
+        one, (other,) = compiled(mt.ones(3))
+        assert one.tolist() == other.tolist() == total.tolist() == kept["total"].tolist() == [k] * 3
+
+
+def test_what_the_step_keeps_is_still_refused() -> None:
+    kept = {}
+
+    def step(x: Any) -> Any:
+        kept["z"] = made(x, lambda z, x: z.add_(x))
+        return kept["z"]
+
+    compiled = mt.compile(step)
+    with pytest.raises(mt.errors.CompileError):
+        for _ in range(8):
+            compiled(mt.ones(2, 3))
