@@ -23,11 +23,14 @@ BAR = 140  # pixels
 def page(items: Sequence[Item], outcomes: Outcomes) -> str:
     """The page. `outcomes` has what `run_all` gave, by id; items without one are left out."""
     shown = [entry for entry in items if entry.id in outcomes]
-    style, script = _file("book.css") + _heights(shown, outcomes), _file("book.js")
-    policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    style, first, script = _file("book.css") + _heights(shown, outcomes), _file("first.js"), _file("book.js")
+    scripts = f"'{_hash(first)}' '{_hash(script)}'"
+    policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src {scripts}"
     parts = {
         "policy": policy,
         "style": style,
+        "first": first,
+        "count": f"{len(shown)} / {len(shown)}",
         "script": script,
         "front": _front(shown, outcomes),
         "chapters": _options(CHAPTERS, {entry.chapter for entry in shown}),

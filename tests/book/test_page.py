@@ -118,3 +118,19 @@ def test_pictures_are_shown_and_nothing_sticks_out(watched, path):  # noqa: F811
     page = watched(path, locale="en", viewport={"width": 390, "height": 800})
     assert page.evaluate("[...document.images].every((image) => image.decode && image.naturalWidth !== 0)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(("locale", "where"), [("en", ""), ("zh-CN", ""), ("en", "#wrong")])
+def test_nothing_moves_when_the_page_is_complete(watched, path, locale, where):  # noqa: F811
+    """What is drawn of a large page before its end has come looks as it will in the end."""
+    part = path.with_name("part.html")
+    part.write_text(path.read_text(encoding="utf-8").partition("<main")[0], encoding="utf-8")
+    looks = []
+    for file in (part, path):
+        page = watched(file, locale=locale)
+        if where:
+            page.goto(file.as_uri() + where)
+            page.reload()
+        names = set(page.evaluate("document.body.className").split())
+        looks.append((names, page.text_content("#count"), page.is_visible("#wrong"), page.is_visible("h1 [lang=en]")))
+    assert looks[0] == looks[1] and looks[0][1] == "3 / 3" and looks[0][2] == bool(where)
