@@ -10,6 +10,7 @@ import numpy as np
 
 from .engine.recording import MODE
 from .errors import ArgumentError, DtypeError
+from .ops.conversion import check_device
 from .ops.primitive import operation
 from .ops.probability import dropout_row
 
@@ -19,10 +20,14 @@ Drawn = TypeVar("Drawn", bound=Callable[..., Any])
 class Generator:
     """A stream of random numbers (PCG64), independent of all others.
 
-    The same seed gives the same bits on every machine, whatever else draws random numbers.
+    The same seed gives the same bits on every machine, whatever else draws random numbers. PyTorch's argument `device`
+    may be given, by name or in the place of the seed: "cpu".
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: Any = 0, *, device: Any = None) -> None:
+        if isinstance(seed, str) or hasattr(seed, "type"):
+            seed, device = 0, seed
+        check_device(device)
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> Generator:

@@ -48,3 +48,10 @@ def test_dropout_uses_the_generator():
     assert a.tolist() == b.tolist() and set(a.tolist()) == {0.0, 1 / 0.7}
     a.sum().backward()
     assert x.grad.tolist() == a.tolist()
+
+
+def test_a_generator_may_be_told_its_device():
+    for generator in (mt.Generator(device="cpu"), mt.Generator("cpu"), mt.Generator(mt.device("cpu"))):
+        assert mt.rand(2, generator=generator).tolist() == mt.rand(2, generator=mt.Generator(0)).tolist()
+    with pytest.raises(NotImplementedError, match="cuda"):
+        mt.Generator(device="cuda")
