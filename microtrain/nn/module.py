@@ -305,6 +305,9 @@ class Module:
     # ---- hooks -------------------------------------------------------------------------------------------------------
 
     def _hook(self, which: str, hook: Hook | WithKwargs, prepend: bool) -> Handle:
+        function = hook.hook if isinstance(hook, WithKwargs) else hook
+        if not callable(function):
+            raise DtypeError(f"A hook is a function, not {type(function).__name__}.")
         self.__dict__["_hooked"] = True
         hooks = self.__dict__.setdefault(which, [])
         handle = Handle(hooks, hook)

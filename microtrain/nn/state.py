@@ -111,6 +111,11 @@ class Keys(NamedTuple):
 
 def load(module: Module, state_dict: Mapping[str, Any], strict: bool) -> Keys:
     """`Module.load_state_dict`: first everything is checked, then everything is copied."""
+    if not isinstance(state_dict, Mapping):
+        raise DtypeError(
+            f"load_state_dict() takes a dict {{name: tensor}}, not {type(state_dict).__name__}.",
+            fix="model.load_state_dict(mt.load(path)); of a checkpoint, the part that model.state_dict() gave.",
+        )
     own = dict(named(module))
     missing = [name for name in own if name not in state_dict]
     unexpected = [name for name in state_dict if name not in own]

@@ -73,7 +73,7 @@ class AdamLike(Optimizer):
     ) -> None:  # fmt: skip
         numbers = {name: value for name, value in defaults.items() if isinstance(value, (int, float))}
         check_range(type(self).__name__, lr=lr, **numbers)
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ArgumentError(f"{type(self).__name__}: betas {betas} must be two numbers in [0, 1).")
         super().__init__(params, {"lr": lr, "betas": tuple(betas), **defaults}, pytorchs)
 

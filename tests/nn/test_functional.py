@@ -55,6 +55,11 @@ def test_arguments_of_loss_modules_that_pytorch_gave_up():
         F.mse_loss(X, X, X, X, X)
 
 
+def test_a_missing_target_names_the_loss():
+    with pytest.raises(TypeError, match=r"^MSELoss\.forward\(\) missing 1 required positional argument: 'target'"):
+        nn.MSELoss()(X)
+
+
 def test_functions_can_be_pickled_and_have_their_names():
     for name in ("mse_loss", "embedding", "layer_norm", "cross_entropy"):
         function = getattr(F, name)

@@ -401,3 +401,13 @@ def test_options_of_pytorch_for_what_is_shared():
     assert names == ["0.scale", "1.scale"] and len(list(model.named_buffers())) == 1
     place = {"before": mt.zeros(1)}
     assert model.state_dict(destination=place) is place and {"before", "0.weight"} <= place.keys()
+
+
+def test_what_is_no_hook_or_state_is_refused():
+    layer = nn.Linear(2, 2)
+    for register in (layer.register_forward_hook, layer.register_forward_pre_hook, layer.register_full_backward_hook):
+        with pytest.raises(mt.errors.DtypeError, match="A hook is a function, not int"):
+            register(3)
+    assert layer(mt.ones(2)).shape == (2,)
+    with pytest.raises(mt.errors.DtypeError, match=r"not NoneType[\s\S]*mt.load"):
+        layer.load_state_dict(None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import microtrain as mt
-from microtrain import optim
+from microtrain import nn, optim
 from microtrain.optim import bucket, schedules
 
 
@@ -642,3 +642,12 @@ def test_parameters_of_another_dtype_or_shape_after_some_steps(make, count):
     else:
         with pytest.raises(mt.errors.ShapeError, match="'exp_avg' in an optimizer's state has shape"):
             step()
+
+
+@pytest.mark.parametrize("given", [nn.Linear(2, 2), nn.Linear(2, 2).parameters])
+def test_a_model_is_no_list_of_parameters(given):
+    for call in (lambda: optim.Adam(given), lambda: nn.utils.clip_grad_norm_(given, 1.0)):
+        with pytest.raises(mt.errors.DtypeError, match=r"model.parameters\(\)"):
+            call()
+    with pytest.raises(mt.errors.ArgumentError, match="two numbers"):
+        optim.Adam([mt.ones(1)], betas=0.9)

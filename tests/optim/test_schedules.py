@@ -204,3 +204,11 @@ def test_groups_added_where_the_scheduler_has_a_value_for_each():
     with pytest.raises(mt.MicrotrainError, match="is a schedule already"):
         optimizer.add_param_group({"params": [mt.ones(1, requires_grad=True)], "lr": 0.1 * Cosine(9)})
     assert scheduler.get_last_lr() == [1.0]
+
+
+def test_schedules_of_nothing_are_refused():
+    optimizer = optim.SGD([mt.ones(1)], lr=0.1)
+    with pytest.raises(mt.MicrotrainError, match="positive number of steps, not 0"):
+        optim.lr_scheduler.CosineAnnealingLR(optimizer, 0)
+    with pytest.raises(mt.MicrotrainError, match=r"0\.5, not a function"):
+        optim.lr_scheduler.LambdaLR(optimizer, 0.5)

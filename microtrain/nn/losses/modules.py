@@ -37,6 +37,7 @@ def _loss(name: str, function: Callable[..., Any], **defaults: Any) -> type[Modu
         shown = {key: getattr(self, key) for key in self._settings}
         return ", ".join(f"{key}={value!r}" for key, value in shown.items() if repr(value) != repr(defaults[key]))
 
+    forward.__qualname__ = f"{name}.forward"  # what Python calls it where an argument is missing
     body = {"__init__": construct, "forward": forward, "extra_repr": extra_repr, "__module__": __name__}
     body["__doc__"] = f"`nn.functional.{function.__name__}` as a module, with {', '.join(defaults)}."
     return type(name, (Module,), body)

@@ -11,7 +11,7 @@ import numpy as np
 from ...engine.quiet import quiet, restore
 from ...engine.recording import MODE, no_grad
 from ...engine.views import count_write
-from ...errors import ArgumentError, GraphError, ShapeError
+from ...errors import ArgumentError, DtypeError, GraphError, ShapeError
 from ...ops.arithmetic import maximum
 from ...ops.comparison import where_row as where
 from ...ops.joining import cat
@@ -163,7 +163,11 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
 
 
 def _listed(tensors: Parameters) -> Sequence[Tensor]:
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if isinstance(tensors, Tensor):
+        return [tensors]
+    if not isinstance(tensors, Iterable):
+        raise DtypeError(f"Clipping takes tensors, not a {type(tensors).__name__}.", fix="model.parameters()")
+    return list(tensors)
 
 
 def _is_compiled() -> bool:

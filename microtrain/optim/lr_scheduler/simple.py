@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, DtypeError
 from .. import schedules
 from ..optimizer import Optimizer
 from .scheduler import LRScheduler, per_group
@@ -23,6 +23,8 @@ class LambdaLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Function | Sequence[Function], last_epoch: int = -1) -> None:
         functions = per_group("lr_lambda", lr_lambda, optimizer)
+        if not all(map(callable, functions)):
+            raise DtypeError(f"LambdaLR: lr_lambda is {lr_lambda!r}, not a function of the step.")
         super().__init__(optimizer, last_epoch, [schedules.Lambda(f) for f in functions])  # type: ignore[arg-type]
 
 

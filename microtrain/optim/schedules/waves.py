@@ -22,6 +22,8 @@ class Cosine(Schedule):
     formula = staticmethod(lambda t, eta0, low, T: low + (eta0 - low) * (1 + F.cos(math.pi * t / T)) / 2)
 
     def __init__(self, total: int, low: float = 0.0, hold: bool = False) -> None:
+        if not total > 0:
+            raise ArgumentError(f"A cosine takes a positive number of steps, not {total}.")
         self.total, self.low, self.hold = total, low, hold
 
     def arguments(self, t: float) -> dict[str, Any]:
