@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +31,8 @@ class Keep(NamedTuple):
     slot: int  # which of the wanted inputs this is (its place in `Plan.wanted` and `Node.parents`), -1 if it is none
 
 
-class Plan(NamedTuple):
+@dataclass(slots=True)  # whose fields are read in a third of the time that those of a named tuple take
+class Plan:
     """What to keep and what to compute when the inputs of `mask` (bit i = input i) want a gradient.
 
     Three numberings: the *index* of an input in the call; its *slot* among the wanted ones, as in `Node.parents`; and
