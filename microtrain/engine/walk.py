@@ -103,23 +103,27 @@ def walk(
                 gradient = plan.vjps[slot](g, kept, params)
 
                 # Undo broadcasting and conversion: the gradient gets the shape and dtype of the parent.
-                if gradient.shape != parent.shape:
+                like = parent if type(parent) is Node else parent._data
+                shape, dtype = like.shape, like.dtype
+                if gradient.shape != shape:
                     if gradient is NO_GRADIENT:
                         continue
-                    gradient = sum_to(gradient, parent.shape)
-                if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
-                    gradient = gradient.astype(parent.dtype)
+                    gradient = sum_to(gradient, shape)
+                if gradient.dtype is not dtype and gradient.dtype != dtype:
+                    gradient = gradient.astype(dtype)
 
-                for listener in listeners:
-                    listener.backward(node, slot, g, gradient)
+                if listeners:
+                    for listener in listeners:
+                        listener.backward(node, slot, g, gradient)
 
                 # Add what arrived there earlier, on other paths; a node that is met for the first time is queued.
-                if parent in gradients:
+                earlier = gradients.get(parent)
+                if earlier is not None:
                     total = None
                     if gradient.__class__ is np.ndarray and gradient.size >= tier.large:
-                        total = add.kernel((gradients[parent], gradient))  # type: ignore[misc]
-                    gradients[parent] = gradients[parent] + gradient if total is None else total
-                elif type(parent) is Node:
+                        total = add.kernel((earlier, gradient))  # type: ignore[misc]
+                    gradients[parent] = earlier + gradient if total is None else total
+                elif like is parent:
                     gradients[parent] = gradient
                     heappush(heap, (-parent.serial, parent))
                 else:
