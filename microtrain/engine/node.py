@@ -75,7 +75,7 @@ class Node:
     _memory: Memory | None  # of the output
     _output_version: int  # the version of that memory when this node made the output
     _output_copied: bool  # was the output copied into that memory, so that what is kept of it stays as it is?
-    _versions: tuple[int, ...] | None  # of what was kept, if some were not 0; -1 for what is a copy
+    _versions: list[int] | None  # of what was kept, by slot, if some were not 0; -1 for what is a copy
     _watched_others: list[tuple[Memory, int, int]] | None  # (memory, version, place) of kept tensors without a parent
 
     def __init__(
@@ -102,8 +102,9 @@ class Node:
         for slot in plan.watched:
             memory = parents[slot]._memory
             if memory is not None and memory.version:
-                self._versions = tuple([p._memory.version if p._memory else 0 for p in parents])
-                break
+                if self._versions is None:
+                    self._versions = [0] * len(parents)
+                self._versions[slot] = memory.version
         for place, i in plan.kept_others:
             if hasattr(inputs[i], "_memory"):  # a tensor
                 memory = memory_of(inputs[i])
@@ -141,7 +142,7 @@ class Node:
 
     def copy_kept(self, memory: Memory) -> None:
         """Keep copies of what lies in this memory, because this very operation is about to be written over it."""
-        versions = list(self._versions or [p._memory.version if p._memory else 0 for p in self.parents])
+        versions = self._versions or [0] * len(self.parents)
         ours = {place for owner, _, place in self._watched_others or () if owner is memory}
         kept = list(self.kept)
         for place, (kind, _, slot) in enumerate(self.plan.keep):
@@ -149,7 +150,7 @@ class Node:
                 kept[place] = kept[place].copy()
                 if slot >= 0:
                     versions[slot] = -1
-        self.kept, self._versions = tuple(kept), tuple(versions)
+        self.kept, self._versions = tuple(kept), versions
         if ours:
             self._watched_others = [c for c in self._watched_others or () if c[0] is not memory]
 
