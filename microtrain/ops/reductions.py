@@ -55,11 +55,10 @@ def _sum(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
 
 def sum_of_rows(x: Any) -> Any:
     """The sum of the rows of a matrix. For few columns a product with ones takes a quarter of NumPy's time."""
-    if (
-        x.size > 8192 or x.dtype.char not in "fd"
-    ):  # larger ones BLAS gives to threads, whose number would change the bits
+    # larger ones BLAS gives to threads, whose number would change the bits
+    if x.size > 8192 or x.dtype.char not in "fd":
         return np.add.reduce(x, axis=0)
-    return _ones(x.shape[0], x.dtype) @ x
+    return _ones(x.shape[0], x.dtype).dot(x)
 
 
 _ones = lru_cache(maxsize=256)(np.ones)
@@ -71,8 +70,8 @@ sum_row = primitive("sum", _sum, [spread], tex=r"\sum {x}")
 def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     """Undo broadcasting: sum over the axes along which `shape` was repeated. Reads arrays and tensors."""
     extra = x.ndim - len(shape)
-    if extra == 1 and x.ndim == 2 and type(x) is np.ndarray and x.shape[1:] == shape:  # the gradient of a bias
-        return _sum(x, dim=(0,), keepdim=False)
+    if extra == 1 and type(x) is np.ndarray and x.ndim == 2 and x.shape[1:] == shape and x.size < tier.large:
+        return sum_of_rows(x)  # the gradient of a bias
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1)
     if axes:
         x = sum_row(x, dim=axes, keepdim=True)
