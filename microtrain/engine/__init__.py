@@ -30,7 +30,7 @@ and in `y.backward()`:
     backward                        checks what was given
         differentiate               the seed; listeners hear that it begins and ends
             walk                    the latest node first: the row's vjp once for each parent, gradients added up
-        _accumulate                 what arrived at a leaf goes into its `.grad`
+        _accumulate                 adds what arrived at a leaf to the `.grad` that it has
 
 To read it: tensor.py, node.py, walk.py, backward.py; views.py last.
 """

@@ -39,7 +39,7 @@ def backward(
     Raises `GraphError` when there is nothing to differentiate, `ShapeError` when a gradient is needed and missing,
     `InplaceError` when a saved value was overwritten. After an error no gradient has changed.
     """
-    run_backward([self], [gradient], retain_graph, create_graph, inputs)
+    run_backward(self, None if gradient is None else [gradient], retain_graph, create_graph, inputs)
 
 
 def run_backward(
@@ -63,13 +63,18 @@ def run_backward(
             require_grad(x, "backward(inputs=...)")
     found = differentiate(ys, seeds, targets, retain_graph, create_graph)
     tensor_of = {x.grad_fn: x for x in targets if x.grad_fn is not None} if targets else {}
+    listeners = [each for each in MODE.get().listeners if hasattr(each, "accumulate")]
     for at, g in found.items():
-        if isinstance(at, Tensor):
-            _accumulate(at, g, create_graph)
-            continue
-        keeper = at.keeper() if at.keeper is not None else None
-        tensor = tensor_of.get(at, keeper)
-        if tensor is not None:
+        tensor = at
+        if type(at) is Node:
+            tensor = tensor_of.get(at, at.keeper() if at.keeper is not None else None)
+            if tensor is None:
+                continue
+        for listener in listeners:
+            listener.accumulate(tensor, g, create_graph)
+        if tensor._grad is None:
+            tensor._grad = g if isinstance(g, Tensor) else wrap(g)
+        else:
             _accumulate(tensor, g, create_graph)
 
 
@@ -90,21 +95,17 @@ def require_grad(x: Any, who: str) -> None:
 
 
 def _accumulate(tensor: Tensor, g: Any, create_graph: bool) -> None:
-    before = tensor._grad
-    for listener in MODE.get().listeners:
-        if hasattr(listener, "accumulate"):
-            listener.accumulate(tensor, g, create_graph)
-    if before is None:
-        tensor._grad = g if isinstance(g, Tensor) else wrap(g)
-    elif create_graph:
+    """Add to the gradient that is there."""
+    before: Any = tensor._grad
+    if create_graph:
         tensor._grad = before + g
+        return
+    memory = before._array()
+    if memory.flags.writeable:
+        np.add(memory, g, out=memory)
+        count_write(before, "backward")
     else:
-        memory = before._array()
-        if memory.flags.writeable:
-            np.add(memory, g, out=memory)
-            count_write(before, "backward")
-        else:
-            tensor._grad = wrap(memory + g)
+        tensor._grad = wrap(memory + g)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
