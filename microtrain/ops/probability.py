@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,8 @@ def _surprise(x: Any, target: Any, *, saved: Saved | None = None, scale: float =
     p, sums, at_right, right = _exponentials(x, target)
     if saved is not None:
         saved.put(_less_one_hot(p, sums, right, x.shape, scale))
-    return (np.log(sums) - at_right).reshape(target.shape)[()]
+    losses = np.log(sums) - at_right
+    return losses if target.ndim == 1 else losses.reshape(target.shape)[()]
 
 
 def _exponentials(x: Any, target: Any) -> tuple[Any, Any, Any, Any]:
@@ -136,12 +138,15 @@ def _exponentials(x: Any, target: Any) -> tuple[Any, Any, Any, Any]:
     n = target.size
     z = x.reshape(n, x.shape[-1]).T.copy()
     z = z - np.maximum.reduce(z, axis=0, initial=-np.inf)
-    right = np.arange(n) + n * target.reshape(-1).astype(np.intp, copy=False)
+    right = _numbers(n) + n * target.reshape(-1).astype(np.intp, copy=False)
     at_right = z.take(right)
     p = np.exp(z, out=z)
     if len(p) <= 256:
         return p, np.add.reduce(p, axis=0), at_right, right
     return p, np.add.reduce(p.T.copy(), axis=1), at_right, right  # pairwise, so as not to lose digits in long sums
+
+
+_numbers = lru_cache(maxsize=16)(np.arange)  # 0 ... n - 1: batches are of few sizes
 
 
 def _less_one_hot(p: Any, sums: Any, right: Any, shape: tuple[int, ...], scale: float = 1.0) -> Any:
@@ -165,13 +170,12 @@ def _surprise_vjp(g: Any, x: Any, target: Any, saved: Saved | None) -> Any:
     return (softmax_less_one_hot(x, target) if first is None else first) * g[..., None]
 
 
-def _mean_surprise_vjp(g: Any, x: Any, target: Any, target_shape: tuple[int, ...], saved: Saved | None) -> Any:
-    n = math.prod(target_shape)
+def _mean_surprise_vjp(g: Any, x: Any, target: Any, saved: Saved | None) -> Any:
     if isinstance(g, Operand):
-        return softmax_less_one_hot(x, target) * (g / n)  # type: ignore[operator]
+        return softmax_less_one_hot(x, target) * (g / math.prod(target.shape))
     first = saved.take() if saved is not None else None
     if first is None:
-        first = softmax_less_one_hot(x, target) * (1 / max(1, n))
+        first = softmax_less_one_hot(x, target) * (1 / max(1, target.size))
     return first if g == 1 else first * g
 
 
@@ -253,12 +257,13 @@ def cross_entropy(
     Raises `ShapeError`, `DtypeError` or `IndexingError` (a label outside 0 ... C - 1) with the shapes and values,
     `ArgumentError` for another reduction or a label_smoothing outside [0, 1].
     """
-    if input.ndim == 0:
+    shape = input.shape
+    if not shape:
         raise ShapeError("cross_entropy() needs a class axis; the logits have shape ().")
     if not hasattr(target, "dtype"):
         target = np.array(target)
-    soft = target.dtype.kind == "f" and target.shape == input.shape
-    if input.ndim > 2:  # the classes last
+    soft = target.dtype.kind == "f" and target.shape == shape
+    if len(shape) > 2:  # the classes last
         input, target = movedim(input, 1, -1), movedim(target, 1, -1) if soft else target
     classes = input.shape[-1]
     if not 0 <= label_smoothing <= 1:
