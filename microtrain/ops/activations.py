@@ -44,7 +44,7 @@ softsign = elementwise(
 relu = elementwise(
     "relu",
     lambda x: F.maximum(x, 0),
-    [lambda g, y: F.where(y == 0, 0, g)],  # not g * (y > 0): an infinite g would become NaN
+    [lambda g, y: F.where(y != 0, g, 0)],  # not g * (y > 0): an infinite g would become NaN
     tex=r"\max({x}, 0)",
     note="derivative 0 at 0, 1 at NaN",
 )

@@ -48,23 +48,15 @@ def _zeroed(x: Any, condition: Any, where: bool) -> Any:
     """x, but 0 where the condition is `where`."""
     if condition.__class__ is np.bool_ and isinstance(x, np.floating):
         return x.dtype.type(0) if condition == where else x
-    if not (
-        condition.__class__ is x.__class__ is np.ndarray
-        and condition.shape == x.shape
-        and condition.dtype == bool
-        and x.dtype in _BITS
-    ):
-        if x is None:
-            raise TypeError("None is not a number")
-        return np.where(condition, 0, x) if where else np.where(condition, x, 0)
-    if x.size < 2048:
-        output = x.copy()
-        np.putmask(output, condition if where else ~condition, 0)
-        return output
-    one = condition.view(np.int8)
-    mask = (one - np.int8(1) if where else -one).astype(_BITS[x.dtype])  # all bits set, or none
-    mask &= x.view(mask.dtype)
-    return mask.view(x.dtype)
+    if condition.__class__ is x.__class__ is np.ndarray and condition.shape == x.shape and condition.dtype.char == "?":
+        bits = _BITS.get(x.dtype)
+        # Bits times 0 or 1: x * 0.0 would make NaN of infinity, and `np.where` waits for each element that goes
+        # another way than the last.
+        if bits is not None:
+            return (x.view(bits) * (~condition if where else condition)).view(x.dtype)
+    if x is None:
+        raise TypeError("None is not a number")
+    return np.where(condition, 0, x) if where else np.where(condition, x, 0)
 
 
 where_row = elementwise(

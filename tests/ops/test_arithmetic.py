@@ -123,3 +123,23 @@ def test_the_derivatives_of_sinc_at_0() -> None:
     np.testing.assert_allclose(first.detach().numpy(), series, rtol=1e-12)
     np.testing.assert_allclose(second.detach().numpy(), -(p**2) / 3 + p**4 * v**2 / 10 - p**6 * v**4 / 168, rtol=1e-9)
     np.testing.assert_allclose(third.numpy(), p**4 * v / 5 - p**6 * v**3 / 42, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (4, 3), (100, 16)])
+def test_where_with_zero_gives_the_same_bits_as_numpys(dtype: str, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x = np.array(rng.choice([np.nan, np.inf, -np.inf, -0.0, 1.5, -2.5], shape), dtype)
+    condition = np.array(rng.random(shape) < 0.5)
+    for values, chosen in ((x, condition), (x.T, condition.T), (np.asfortranarray(x), condition)):
+        first = mt.where(mt.tensor(chosen), mt.tensor(values), 0)
+        second = mt.where(mt.tensor(chosen), 0, mt.tensor(values))
+        assert first.dtype == second.dtype == x.dtype
+        assert first.numpy().tobytes() == np.where(chosen, values, x.dtype.type(0)).tobytes()
+        assert second.numpy().tobytes() == np.where(chosen, x.dtype.type(0), values).tobytes()
+
+
+def test_relu_stops_an_infinite_gradient() -> None:
+    x = mt.tensor([-1.0, 0.0, 2.0, np.nan], requires_grad=True)
+    mt.relu(x).backward(mt.tensor([np.inf, np.nan, np.inf, 3.0]))
+    assert x.grad.tolist() == [0, 0, np.inf, 3]
