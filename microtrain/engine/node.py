@@ -105,13 +105,13 @@ class Node:
                 if self._versions is None:
                     self._versions = [0] * len(parents)
                 self._versions[slot] = memory.version
-        for place, i in plan.kept_others:
-            if hasattr(inputs[i], "_memory"):  # a tensor
-                memory = memory_of(inputs[i])
-                self._watched_others = [*(self._watched_others or ()), (memory, memory.version, place)]
-            elif isinstance(inputs[i], np.ndarray):
-                arrays[i] = arrays[i].copy()  # the learner's own array may change, and we would not hear of it
         if plan.others:
+            for place, i in plan.kept_others:
+                if hasattr(inputs[i], "_memory"):  # a tensor
+                    memory = memory_of(inputs[i])
+                    self._watched_others = [*(self._watched_others or ()), (memory, memory.version, place)]
+                elif isinstance(inputs[i], np.ndarray):
+                    arrays[i] = arrays[i].copy()  # the learner's own array may change, and we would not hear of it
             if len(plan.others) == 1:
                 i = plan.others[0]
                 self.others = (_lightly(inputs[i], arrays[i]),)
