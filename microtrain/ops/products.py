@@ -48,8 +48,10 @@ matmul = primitive("matmul", np.matmul, [_left_vjp, _right_vjp], inputs=("a", "b
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    if weight.ndim != 2:
+        raise ValueError("a weight is a matrix")
     # Of two matrices `dot` asks BLAS for the same product as `matmul`, with less ado.
-    y = x.dot(weight.T) if x.ndim == 2 == weight.ndim else np.matmul(x, weight.mT)
+    y = x.dot(weight.T) if x.ndim == 2 else np.matmul(x, weight.T)
     if y.dtype == bias.dtype and y.shape[-1:] == bias.shape:
         y += bias
         return y

@@ -20,6 +20,8 @@ def test_linear_is_x_w_transposed_plus_b():
 def test_linear_names_the_shapes_that_do_not_fit():
     with pytest.raises(mt.MicrotrainError, match=r"\(4, 5\).*\(2, 3\)"):
         nn.Linear(3, 2)(mt.zeros(4, 5))
+    with pytest.raises(mt.MicrotrainError, match=r"\(4, 3\).*\(7, 2, 3\)"):  # a batch of weights
+        mt.linear(mt.zeros(4, 3), mt.zeros(7, 2, 3), mt.zeros(2))
 
 
 def test_the_same_generator_seed_gives_the_same_weights():
