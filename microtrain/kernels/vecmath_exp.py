@@ -78,7 +78,10 @@ EXP_BOUNDS = {"float64": (-746.0, 711.0), "float32": (-104.0, 90.0)}
 
 @for_each_float
 def reduce_by_ln2(kind: str) -> Any:
-    """x = k ln 2 + high - low: (k for power_of_two, high, low), |high| <= ln(2)/2 exact, low tiny."""
+    """x = k ln 2 + r: (k for power_of_two, r, high, low), |r| <= ln(2)/2 and a little.
+
+    r is high - low in one number; high is exact, low is tiny.
+    """
     form = FORMAT[kind]
     (log2_e,) = constants(kind, LOG2_E)
     ln2_high, ln2_low = constants(kind, *LN2[kind])
@@ -89,7 +92,7 @@ def reduce_by_ln2(kind: str) -> Any:
         k = shifted - form.to_integer
         # Exact: the difference is small and all its bits are bits of x or of k * ln2_high.
         high = fma(-k, ln2_high, x)
-        return bits(shifted), high, k * ln2_low
+        return bits(shifted), fma(-k, ln2_low, high), high, k * ln2_low
 
     return reduce
 
@@ -115,8 +118,7 @@ def expm1_in_parts(kind: str) -> Any:
 
     @kernel_function
     def expm1_in_parts(x):
-        k, high, low = reduce(x)
-        r = high - low
+        k, r, high, low = reduce(x)
         # high + (r**2 tail - low): what is left out of the big number high is added to the small one.
         return k, high + fma(r * r, horner(r, tail), -low)
 
@@ -126,13 +128,13 @@ def expm1_in_parts(kind: str) -> Any:
 @for_each_float
 def exp_in_parts(kind: str) -> Any:
     """(k, y): e**x = 2**k y for x within EXP_BOUNDS; y is within 0.9 ulp."""
-    (one,) = constants(kind, 1)
-    in_parts = expm1_in_parts[kind]
+    series = constants(kind, 1, 1, *EXP_TAIL[kind])
+    reduce = reduce_by_ln2[kind]
 
     @kernel_function
     def exp_in_parts(x):
-        k, expm1_of_r = in_parts(x)
-        return k, one + expm1_of_r
+        k, r, _, _ = reduce(x)
+        return k, horner(r, series)
 
     return exp_in_parts
 
@@ -215,8 +217,7 @@ def expm1(kind: str) -> Any:
     @kernel_function
     def expm1(x):
         clamped = select(x < lowest, lowest, x)
-        k, high, low = reduce(select(clamped > highest, highest, clamped))
-        r = high - low
+        k, r, high, low = reduce(select(clamped > highest, highest, clamped))
         expm1_of_r = high + fma(r * r, horner(r, tail), -low)
         # 2**k (1 + expm1(r)) - 1, halved and doubled because 2**k overflows a little before the result does.
         scale = power_of_two(k - 1, x)
