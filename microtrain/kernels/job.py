@@ -40,4 +40,5 @@ TEAM, BUFFERS, NUMBER, PATIENCE, SPARE = range(5)  # SPARE: two places for the a
 TURN = 0  # counts the jobs
 JOB = 8  # the address of the job that is open to helpers, or 0
 ACTIVE = 16  # how many helpers may be working on it
-TEAM_SIZE = 24
+CORES = 24  # a bit for each core that a thread of the team is on
+TEAM_SIZE = 32

@@ -10,6 +10,7 @@ from typing import Any
 
 from numba import types
 
+from .cores import keep_apart, lead_here
 from .elementary import ahead
 from .job import ACTIVE, BUFFERS, JOB, NUMBER, PATIENCE, SPARE, TEAM, TURN, WORK
 from .native import call, give_back, integers, look, show, take
@@ -20,6 +21,7 @@ sched_yield = types.ExternalFunction("sched_yield", types.int32())
 def lead(me: Any, mine: Any) -> None:
     """Offer the job to the helpers, work on it, and return when it is done."""
     team, job = integers(mine[TEAM]), mine[NUMBER]
+    lead_here(mine)
     show(team, JOB, job)
     take(team, TURN)
     mine[SPARE], mine[SPARE + 1] = job, mine[BUFFERS]
@@ -39,6 +41,7 @@ def serve(me: Any, mine: Any) -> None:
             sched_yield()
             continue
         last, idle = turn, 0
+        keep_apart(mine)
         take(team, ACTIVE)
         job = look(team, JOB)
         if job:
