@@ -17,42 +17,51 @@ from .vecmath_bits import (
     power_of_two,
     select,
 )
-from .vecmath_exp import EXP_BOUNDS, exp, exp_in_parts, expm1_in_parts
+from .vecmath_exp import EXP_BOUNDS, LN2, LOG2_E, exp, expm1_in_parts
 from .vecmath_log import log_of_sum
 
-# (tanh(x) / x - 1) / x**2 = P(x**2) / Q(x**2) for |x| <= 0.625 (rational Remez, 180 bits); error in tanh 2**-60.6
-# and 2**-27.7.
-TANH_NUMERATOR = {
-    "float64": (-0.33333333333333326, -0.02049680352026298, -0.00019908967967299026),
-    "float32": (-0.33333308, -0.0015417526),
-}
-TANH_DENOMINATOR = {
-    "float64": (1.0, 0.4614904105607741, 0.023288671358822986, 0.00020643910676767542),
-    "float32": (1.0, 0.40461296),
-}
+# (tanh(s) / s - 1) / s**2 in s**2 for |s| <= 0.256; minimax as in vecmath_exp, error in the tangent 2**-57.2 and
+# 2**-28.1.
+TANH_TAIL = {
+    "float64": (
+        -0.33333333333332593, 0.13333333333044797, -0.053968253587475104, 0.02186946468103979, -0.008862434527785429,
+        0.0035772841224769964, -0.0013117639509377566,
+    ),
+    "float32": (-0.33333227, 0.13323393, -0.05131511),
+}  # fmt: skip
+
+# So k = 1 begins where tanh(x) = 1/4 and k = 2 beyond 1/2: an ulp is twice as large from there on.
+TANH_SHIFT = 0.0823
 
 
 @for_each_float
 def tanh(kind: str) -> Any:
-    """1 - 2 / (e**2x + 1), but near 0 a rational function, for the cancellation. At most 2 ulp."""
+    """The addition theorem for x = k ln(2)/2 + s, with t = tanh(s) and tanh(k ln(2)/2) = (2**k - 1) / (2**k + 1).
+
+    That is (a + b t) / (b + a t) with a = 2**k - 1 and b = 2**k + 1. For larger k it is 1 - (2 - 2 t) / (b + a t), as
+    rounding errors of a number near 1 would cost more than those of the small one. At most 2 ulp.
+    """
     form = FORMAT[kind]
-    one, two, border = constants(kind, 1, 2, 0.625)
+    one, two, shift, steps = constants(kind, 1, 2, TANH_SHIFT, 2 * LOG2_E)
+    half_ln2, half_ln2_rest = constants(kind, *(part / 2 for part in LN2[kind]))
     (saturated,) = constants(kind, {"float64": 20, "float32": 10}[kind])  # beyond, tanh is 1 to the last bit
-    numerator, denominator = constants(kind, *TANH_NUMERATOR[kind]), constants(kind, *TANH_DENOMINATOR[kind])
-    exp_in_parts_of = exp_in_parts[kind]
+    to_exponent = form.to_integer + form.real(form.bias)  # has the bits of a power of two's exponent at its end
+    tail = constants(kind, *TANH_TAIL[kind])
 
     @kernel_function
     def tanh(x):
-        a = abs(x)
-        a = select(a > saturated, saturated, a)
-        z = a * a
-        small = a < border
-        k, e = exp_in_parts_of(two * a)
-        # Both sides are start + top / bottom, so one division serves both.
-        start = select(small, a, one)
-        top = select(small, a * z * horner(z, numerator), -two)
-        bottom = select(small, horner(z, denominator), fma(e, power_of_two(k, x), one))
-        y = start + top / bottom
+        size = abs(x)
+        size = select(size > saturated, saturated, size)
+        shifted = fma(size - shift, steps, to_exponent)
+        power = power_of_two(bits(shifted) - form.bias, x)
+        k = shifted - to_exponent
+        s = fma(-k, half_ln2_rest, fma(-k, half_ln2, size))
+        z = s * s
+        t = fma(s * z, horner(z, tail), s)
+        a, b = power - one, power + one
+        large = power > two
+        quotient = fma(select(large, two, b), t, select(large, -two, a)) / fma(a, t, b)
+        y = select(large, one + quotient, quotient)
         return from_bits(bits(y) | (bits(x) & form.sign_mask), x)
 
     return tanh

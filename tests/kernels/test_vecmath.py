@@ -123,7 +123,24 @@ def around(value, kind, steps=3):
 def hard_points(kind):
     """Where range reductions change, where results overflow, underflow or become subnormal, and the tiny."""
     info = np.finfo(kind)
-    values = [0.3466, 0.41421356, 0.5, 0.54930614, 0.625, 0.70710678, 1, 1.0397, 1.125, 1.41421356, 2, 4, 6, 10, 20]
+    values = [
+        0.2532868,
+        0.3466,
+        0.41421356,
+        0.5,
+        0.54930614,
+        0.6021604,
+        0.70710678,
+        1,
+        1.0397,
+        1.125,
+        1.41421356,
+        2,
+        4,
+        6,
+        10,
+        20,
+    ]
     values += [0.1 * info.eps, 0.5 * info.eps, info.eps, info.smallest_normal, 40 * info.smallest_subnormal, 1e-8]
     values += np.log([float(info.max), float(info.smallest_normal)]).tolist()
     values += [EXPONENTIAL[kind][0] + 0.9, np.log(float(info.max)) + np.log(2), info.minexp, info.maxexp]
