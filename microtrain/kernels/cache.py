@@ -26,16 +26,9 @@ from ..errors import ArgumentError, DataFileError, KernelError
 from ..files import atomically
 from .compiling import Code
 
-NATIVE = (
-    "gemm",
-    "elementary",
-    "native",
-    "folding",
-    "rows",
-    "sharing",
-    "job",
-    "compiling",
-)  # files that end up in machine code
+NATIVE = tuple(  # files that end up in machine code
+    "elementary native folding rows gemm sharing cores job compiling".split()
+)
 FORMAT = 2  # of these files, and of the interface between kernels and the code that calls them
 
 
