@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..formula import Expr, in_order
+from ..kernels.source import LIMITED, expanded
 from .arrays import Apply, Array, Assemble, Const, Group, Map, Memory, Step, Surprise
 from .fusion import Fusion
 from .lower import Lowering
@@ -198,6 +200,7 @@ def _place(plan: Plan, low: Lowering, results: list[Array], gradients: list[Any]
     for labels, _ in plan.checks:
         if labels.memory.slot < 0:
             plan.checks = [c for c in plan.checks if c[0] is not labels]
+    _write_over(plan, inside)
     plan.arena = _share(list(inside.values()))
     plan.saved = sum(_rounded(m) for m in inside.values()) - plan.arena
 
@@ -212,6 +215,42 @@ def _drop_unread(plan: Plan) -> None:
             for s in group.steps:
                 if isinstance(s, Map):
                     s.stored = s.out.memory.outside or id(s.out.memory) in later
+
+
+def _write_over(plan: Plan, inside: dict[int, Memory]) -> None:
+    """Let a loop write over an array that it reads at the same places and nobody reads later: that is in the cache."""
+    for at, group in enumerate(plan.steps):
+        if not isinstance(group, Group) or _has_sines(group):
+            continue
+        for step in group.steps:
+            if not isinstance(step, Map) or not step.stored or id(step.out.memory) not in inside:
+                continue
+            out, new, reads = step.out, step.out.memory, group.reads()
+            for old in [r.memory for r in reads]:
+                same = all(
+                    r.whole and out.whole and r.shape == out.shape == group.shape for r in reads if r.memory is old
+                )
+                if id(old) in inside and old.first < at == old.last == new.first and old.dtype == new.dtype and same:
+                    _replace(plan, new, old)
+                    old.last = new.last
+                    del inside[id(new)]
+                    break
+
+
+def _has_sines(group: Group) -> bool:
+    """Does it compute sines? Those of very large numbers are done again, more slowly: that needs what was read."""
+    rows = [
+        Expr(s.row.name, s.row, tuple(map(Expr, s.row.inputs))) for s in group.steps if isinstance(s, Map) and s.row
+    ]
+    return any(e.name in LIMITED for e in in_order(expanded(rows)))
+
+
+def _replace(plan: Plan, old: Memory, new: Memory) -> None:
+    inner = [s for group in plan.steps if isinstance(group, Group) for s in group.steps]
+    arrays = [a for s in (*plan.steps, *inner) for a in (*s.reads(), *s.writes())]
+    for a in (*arrays, *(labels for labels, _ in plan.checks)):
+        if a.memory is old:
+            a.memory = new
 
 
 def _share(memories: list[Memory]) -> int:
