@@ -24,6 +24,7 @@ class Pieces(Operands):
     def __init__(self, program: Any, plan: Any, emitter: Any) -> None:
         super().__init__(program, plan, emitter)
         self.tiles: dict[Product, Tiles] = {}
+        self.updated: dict[Apply, tuple[list[int], list[Any], dict[str, Any]]] = {}
         self.loops = {piece: SharedLoop(piece, self) for piece in emitter.python if isinstance(piece, Shared)}
 
     def run_in_pieces(self, call: Any) -> None:
@@ -47,8 +48,8 @@ class Pieces(Operands):
         if isinstance(step, Apply):  # a large one: the optimizer's own kernel, shared among threads
             bucket, negate = step.update.bucket, step.update.negate
             (numbers,) = [numbers.present() for numbers in self.numbers if numbers.update is step.update]
-            p, g, *state = [self.view(x) for x in (step.p, step.g, *step.state)]
-            bucket.rule.update(p, -g if negate else g, state, numbers[: len(bucket.rule.hyper)], {})
+            g, (p, *state), memo = self.view(step.g), *self._updated(step)
+            bucket.rule.update(p, -g if negate else g, state, numbers[: len(bucket.rule.hyper)], memo)
             return
 
         try:
@@ -65,6 +66,14 @@ class Pieces(Operands):
                 "Run it eagerly to see more: step.step(...) is the function itself.",
             ) from None
         self.view(step.out)[...] = result
+
+    def _updated(self, step: Apply) -> tuple[list[Any], dict[str, Any]]:
+        """The parameter and its state, the same arrays for as long as they are in one place, and the rule's memo."""
+        parts = [step.p, *step.state]
+        where = [self.operands[x.memory.slot] for x in parts]
+        if step not in self.updated or self.updated[step][0] != where:
+            self.updated[step] = (where, [self.view(x) for x in parts], {})
+        return self.updated[step][1:]
 
     def _arrays(self, x: Any) -> Any:
         if isinstance(x, tuple):
