@@ -86,14 +86,15 @@ class Bucket:
         self.away: list[tuple[Tensor, np.ndarray]] | None = None  # parameters that are elsewhere
         if len(params) == 1:
             self.state = [states[0][name]._array() for name in rule.state]
-            self.members: list[tuple[Tensor, Any]] = [(params[0], params[0]._data)]
+            self.members: list[tuple[Tensor, Any]] = [(params[0], None)]  # its data may be anywhere
+            self.form = params[0].shape, params[0].dtype
             self.kept = self._kept()
             return
         ends = np.cumsum([p.numel() for p in params]).tolist()
         parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
         self.p = np.empty(ends[-1], params[0].dtype)
-        memory = bytearray(self.p.nbytes)
-        self.g, self.bytes = np.ndarray(self.p.shape, self.p.dtype, memory), memoryview(memory)
+        memory = bytearray(self.p.nbytes)  # for the gradients: they are joined as bytes, and read as numbers
+        self.bytes, self.g = memoryview(memory), np.ndarray(self.p.shape, self.p.dtype, memory)
         self.views = [self.p[part].reshape(p.shape) for p, part in zip(params, parts, strict=True)]
         self.members = list(zip(params, self.views, strict=True))
         self.state = []
@@ -162,7 +163,7 @@ class Bucket:
             g = self.g
             try:
                 self.bytes[:] = b"".join(gradients)  # a sixth of the time of np.concatenate
-            except TypeError:  # not contiguous
+            except (TypeError, ValueError):  # not contiguous, or of another dtype
                 np.concatenate(gradients, axis=None, out=g)
             self.rule.update(self.p, -g if negate else g, self.state, hyper, self.memo)
         else:
@@ -182,13 +183,10 @@ class Bucket:
 
     def _gather(self) -> list[tuple[Tensor, np.ndarray]]:
         """Read the parameters that are elsewhere. Those whose memory nobody else has move in; returns the others."""
-        for p, view in self.members:
-            if p._data.shape != view.shape or p._data.dtype != view.dtype:
-                raise OtherParametersError
-        if not self.views:
-            self.members = [(self.params[0], self.params[0]._data)]
-            return []
-        elsewhere = [(p, view) for p, view in zip(self.params, self.views, strict=True) if p._data is not view]
+        forms = [(x.shape, x.dtype) for x in self.views] or [self.form]
+        if any((p._data.shape, p._data.dtype) != form for p, form in zip(self.params, forms, strict=True)):
+            raise OtherParametersError
+        elsewhere = [(p, view) for p, view in self.members if view is not None and p._data is not view]
         for p, view in elsewhere:
             view[...] = p._array()
         sharing = Counter(id(p._data.base) for p, _ in elsewhere)  # an older bucket's memory is that of several

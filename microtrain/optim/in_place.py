@@ -10,6 +10,9 @@ printed as a function of the same operations in the same order. That of `p - lr 
         n1[()] = +lr
         multiply(n1, g, out=t1)
         subtract(p, t1, out=p)
+
+n1 is an array of no axes that holds a number (the + raises for None, which NumPy would store as NaN), and t1 memory for
+what is in between. Elsewhere s1 is a number that is worked out first, and x1 an array that NumPy makes anew.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..formula import BOOLEAN, Expr, F, Python, in_order, trace
 
-NOT_INTO = BOOLEAN | {"pow"}  # of another dtype; NumPy has shortcuts for exponents that are Python numbers
+NOT_INTO = BOOLEAN | {"pow"}  # true or false; NumPy has shortcuts for exponents that are Python numbers
 
 
 class InPlace:
@@ -33,6 +36,8 @@ class InPlace:
 
     def __init__(self, formula: Callable[..., Any], arrays: int) -> None:
         symbols, outputs = trace(formula)
+        if not outputs:
+            raise ArgumentError("An update rule returns nothing.")
         writer = _Writer(symbols, arrays)
         writer.write([symbols[0], *symbols[2:arrays]][: len(outputs)], outputs)
         self.places, self.temporaries = len(writer.places), len(writer.temporaries)
@@ -63,19 +68,31 @@ class AsItStands:
         return []
 
     def update(self, p: Any, g: Any, state: Sequence[Any], hyper: Sequence[Any], work: Any) -> None:
-        values = [np.array(x) for x in self.formula(p, g, *state, *hyper)]  # one may be the memory of another
+        found = self.formula(p, g, *state, *hyper)
+        if not isinstance(found, (tuple, list)) or not 0 < len(found) <= 1 + len(state):
+            raise ArgumentError(
+                f"An update rule returns {_what(found)}.",
+                f"It has to be a tuple: the new parameter and then the new state, up to {1 + len(state)} values here.",
+                "A tuple of one is written (p - lr * g,).",
+            )
+        values = [np.array(x) for x in found]  # one may be the memory of another
         for old, new in zip((p, *state), values, strict=False):
             old[...] = new
 
 
+def _what(found: Any) -> str:
+    return f"{len(found)} values" if isinstance(found, (tuple, list)) else f"one {type(found).__name__}"
+
+
 class _Writer:
-    """The lines of the function. The names are s1 for a number, n1 for the array it is put in, t1 for a temporary."""
+    """The lines of the function."""
 
     def __init__(self, symbols: Sequence[Expr], arrays: int) -> None:
         self.python = Python(symbols)
         self.is_array = set(symbols[:arrays])
+        self.is_float = set(symbols[:arrays])  # of these arrays it is known; the others may be true and false, or whole
         self.names: dict[Any, str] = {s: s.name for s in symbols}
-        self.with_numbers: list[str] = []  # the first lines, so that a number that is wrong leaves everything as it was
+        self.with_numbers: list[str] = []  # the first lines: a wrong number raises before anything is written
         self.with_arrays: list[str] = []
         self.places: dict[str, str] = {}  # of numbers
         self.temporaries: list[str] = []
@@ -96,8 +113,8 @@ class _Writer:
             self.is_array.add(e)
             done = {self.names[a] for a in e.args if isinstance(a, Expr) and last[a] == k}
             self.idle += sorted(done.intersection(self.temporaries))
-            ufunc = getattr(F, e.name, None)
-            if not isinstance(ufunc, np.ufunc) or F._rows[e.name] is not e.row or e.name in NOT_INTO:
+            ufunc = self._ufunc_of(e)
+            if ufunc is None:
                 self._assign(e, "x", self.with_arrays)
             elif e in home and last.get(home[e], k) <= k:
                 self._call(ufunc, e, home[e].name)
@@ -105,9 +122,23 @@ class _Writer:
                 self._call(ufunc, e, self._temporary())
         for target, value in zip(targets, outputs, strict=True):
             if value is not target and value in set(targets):
-                raise ArgumentError("The arrays of an update rule change places.")
+                raise ArgumentError("An array of an update rule becomes the old value of another.")
             if self._text(value) != target.name:
                 self.with_arrays.append(f"{target.name}[...] = {self._text(value)}")
+
+    def _ufunc_of(self, e: Expr) -> np.ufunc | None:
+        """NumPy's function that can write this into an array of floats; None if it has to be computed as it stands.
+
+        What is made of no float keeps NumPy's rules for its dtype: true + true is true, and & needs whole numbers.
+        """
+        if F._rows.get(e.name) is not e.row:  # a row of the program's own: nobody knows what it returns
+            return None
+        values = e.args[1:] if e.name == "where" else e.args
+        if e.name in BOOLEAN or self.is_float.isdisjoint(a for a in values if isinstance(a, Expr)):
+            return None
+        self.is_float.add(e)
+        ufunc = getattr(F, e.name)
+        return ufunc if isinstance(ufunc, np.ufunc) and e.name not in NOT_INTO else None
 
     def _assign(self, e: Expr, kind: str, lines: list[str]) -> None:
         """A line that computes a number, or an array in memory of its own."""

@@ -211,6 +211,13 @@ class Optimizer:
     def _in_buckets(self, group: Group, rule: Rule) -> Buckets:
         params = [p for p in group["params"] if p._grad is not None]
         others = [p for p in group["params"] if p._grad is None]
+        for p in params:
+            if p._grad._data.shape != p._data.shape:  # it was given other data since backward()
+                raise ShapeError(
+                    f"A parameter has shape {p.shape}, and its gradient {p._grad.shape}.",
+                    "It was given other data after backward().",
+                    "Call zero_grad() and backward() again.",
+                )
         states = [self.state_of(p, rule, group) for p in params]
         return Buckets(rule, params, states, tuple(self.scalars), others)
 

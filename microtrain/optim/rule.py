@@ -100,6 +100,7 @@ class Rule:
         """One step, written into `p` and `state`: contiguous arrays of one shape.
 
         `memo` is a dictionary that is empty at first; whoever updates the same arrays again gives the same each time.
+        It keeps the kernel, ready to run, and the memory that NumPy works in.
         """
         size = p.size
         if size >= tier.large_update and self.kernel(p, g, state, hyper, memo):
@@ -128,7 +129,7 @@ class Rule:
         """What NumPy does in a step."""
         try:
             return InPlace(self.formula, 2 + len(self.state))
-        except Exception:  # the formula can't be read with symbols
+        except Exception:  # symbols can't read the formula (it branches), or arrays change places
             return AsItStands(self.formula)
 
 

@@ -136,3 +136,30 @@ def test_a_wrong_number_leaves_everything_as_it_was(name):
     with pytest.raises(TypeError):
         rule.update(p, g, [u], hyper, {})
     np.testing.assert_array_equal((p, u), before)
+
+
+def test_true_and_false_and_whole_numbers_keep_their_dtype():
+    assert updated(lambda p, g, lr: (F.where(~((g > 3) & (p > 1)), p, -p),), 0) == [[1.0, -2.0]]
+    assert updated(lambda p, g, lr: (F.where(((g > 3) & (p > 1)) | (p < 0), p, -p),), 0) == [[-1.0, 2.0]]
+    assert updated(lambda p, g, lr: (p - lr * ((g > 0) + (p > 0) + (p > 1)),), 0) == [[0.5, 1.5]]  # true + true is true
+    assert updated(lambda p, g, lr: (p - (F.where(g > 3, 1, 2) & 1) * lr,), 0) == [[1.0, 1.5]]
+    positive = mt.elementwise("positive_part", lambda x: x > 0, [None])
+    assert updated(lambda p, g, lr: (F.where(~(positive(g) & (p > 1)), p, -p),), 0) == [[1.0, -2.0]]
+
+
+def test_a_rule_with_a_row_of_its_own_is_written_in_place_too():
+    twice = mt.elementwise("twice", lambda x: x + x)
+    assert isinstance(Rule("mine", [], lambda p, g, lr: (p - lr * twice(g),)).in_place, InPlace)
+
+
+@pytest.mark.parametrize(
+    ("formula", "what"),
+    [
+        (lambda p, g, s, lr: p - lr * g, "one ndarray"),
+        (lambda p, g, s, lr: (p, s, g), "3 values"),
+        (lambda p, g, s, lr: (), "0 values"),
+    ],
+)
+def test_what_is_no_update(formula, what):
+    with pytest.raises(mt.errors.ArgumentError, match=what):
+        updated(formula, 1)

@@ -651,3 +651,15 @@ def test_a_model_is_no_list_of_parameters(given):
             call()
     with pytest.raises(mt.errors.ArgumentError, match="two numbers"):
         optim.Adam([mt.ones(1)], betas=0.9)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_data_of_another_shape_between_backward_and_step(count):
+    params = [mt.ones(k).requires_grad_() for k in (3, 2)[:count]]
+    optimizer = optim.SGD(params, lr=0.1)
+    sum((p * p).sum() for p in params).backward()
+    optimizer.step()
+    for p, k in zip(params, (2, 3), strict=False):  # as many elements together as before
+        p.data = mt.ones(k)
+    with pytest.raises(mt.errors.ShapeError, match="and its gradient"):
+        optimizer.step()
