@@ -32,8 +32,8 @@ def grad(
 
     Unlike `backward` it leaves `.grad` as it is.
     Returns a tuple, one gradient for each input. Raises `GraphError` for an input that the outputs do not depend on,
-    unless `allow_unused` (then None) or `materialize_grads` (then zeros). `only_inputs` is an old argument, and there
-    is no `is_grads_batched`.
+    unless `allow_unused` (then None) or `materialize_grads` (then zeros); `UnsupportedError` for
+    `is_grads_batched`. `only_inputs` is an old argument.
     """
     if is_grads_batched:
         raise UnsupportedError(
@@ -129,7 +129,7 @@ def _gradients(y: Tensor, xs: list[Tensor], seed: Any, create_graph: bool) -> li
 
 
 def _check_strict(groups: Sequence[Sequence[Tensor]], xs: list[Tensor], of: str) -> None:
-    """PyTorch's strict=True: raise `GraphError` if all outputs of a group do not depend on some input."""
+    """PyTorch's strict=True: raise `GraphError` if no output of a group depends on some input."""
     for k, ys in enumerate(groups):
         ones = [wrap(np.ones(y.shape, y.dtype)) for y in ys]
         seeded = [(y, one) for y, one in zip(ys, ones, strict=True) if y.requires_grad]
@@ -260,7 +260,8 @@ def _slopes(traced: _Traced, what: str, strict: bool, groups: list[list[int]]) -
     slopes = _gradients(traced.scalar(what), traced.inputs, None, create_graph=True)
     if strict:
         _check_strict([traced.outputs], traced.inputs, "The value")
-        _check_strict([[slopes[i] for i in group] for group in groups], traced.inputs, "The gradient")
+        of = "The gradient" if len(groups) == 1 else "The gradient in input"
+        _check_strict([[slopes[i] for i in group] for group in groups], traced.inputs, of)
     return slopes
 
 

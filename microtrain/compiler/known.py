@@ -6,6 +6,7 @@ known by their id, so everything that was met is kept alive until the capture en
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class Known:
         self.first: dict[Value, Any] = {}  # a copy of what was in memory outside, in case it was made in the step
         self.stale: dict[int, str] = {}  # id of a tensor whose memory was written through another: by what
         self.heard: dict[int, int] = {}  # id of a Memory: the writes to it that were heard
+        self.asked: set[int] = set()  # ids of tensors whose owner was looked for
         self.met: set[int] = set()  # ids of parts of something outside, which were there before the step
         self.seen: dict[int, tuple[Any, int, int]] = {}  # id of a tensor: its Memory, version and writes heard by then
 
@@ -109,10 +111,23 @@ class Known:
                 "The step does not know how it was taken from that other one.",
                 "Take it again after the write, or make a copy before: x.clone().",
             )
+        owner = self._owner_of(x)
+        if owner is not None:
+            return self.value_of(owner)  # type: ignore[no-any-return]
         value = self.new("tensor", x.shape, x.dtype, x, x._name)
         if not x._tracked and x._data.size <= SMALL:
             self.first[value] = x._data.copy()
         return value
+
+    def _owner_of(self, x: Any) -> Any:
+        """w, where x is w.detach() or w.data and w itself was not met before: x goes after the step, and w stays."""
+        if x._memory is None or x._tracked:
+            return None
+        self.asked.add(id(x))
+        found = [w for w in gc.get_referrers(x._memory) if isinstance(w, Tensor) and id(w) not in self.asked]
+        found = [w for w in found if same_place(w._data, x._data)]
+        self.asked.update(map(id, found))
+        return max(found, key=lambda w: w._tracked, default=None)
 
     def _part(self, x: Any, base: Any) -> Value:
         """A view is taken again from what it is a view of."""

@@ -70,8 +70,8 @@ class Variant(Pieces):
         operands = self.operands
         if arguments is not self.taken:
             self.take(arguments)
-        for leaf, slot in self.grads_in:
-            self.set(slot, leaf._grad._array())
+        if self.grads_in:
+            self.take_gradients()
         if self.with_floats:
             self.take_floats(arguments)
         self.prelude()
@@ -83,6 +83,17 @@ class Variant(Pieces):
         self.leave()
         self.calls += 1
         return [buffer[()] if not buffer.ndim else buffer.copy() for _, buffer in self.outs]
+
+    def take_gradients(self) -> None:
+        """Have the machine code read the gradients that are there.
+
+        Those of the last step are where this step's will be. The plan knows them as two arrays: loops may read the old
+        one late, and those with sines do all twice. So they are read from a copy.
+        """
+        ours = {address(tensor._data) for _, tensor in self.grads_out if tensor is not None}
+        for leaf, slot in self.grads_in:
+            x = leaf._grad._array()
+            self.set(slot, x.copy() if address(x) in ours else x)
 
     def take(self, arguments: list[Any]) -> None:
         """Have the machine code work on these tensors and arrays."""

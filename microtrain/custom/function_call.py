@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.node import memory_of
-from ..engine.recording import grad_mode
+from ..engine.recording import MODE, grad_mode
 from ..engine.walk import NO_GRADIENT
 from ..errors import ArgumentError, DtypeError, GraphError, NotDifferentiableError, ShapeError
 from ..ops.plan import Keep, Plan
@@ -84,7 +84,7 @@ class FunctionCall(Primitive):
         # arrays, and what came in a list or by keyword, may be kept: they are constants, not results
         kept = contents(self._attributes().values())
         self.constants = [a for a in given if _among(a, kept) and not _among(a, self.tensors)]
-        self._arrived: set[int] = set()  # the outputs at which a gradient has come, if `backward` wants to know
+        self._arrived: dict[int, Any] = {}  # the walk that last came to an output, if `backward` wants to know
         self._answer: dict[int, Any] = {}
         self._answer_to: Any = None
 
@@ -228,10 +228,10 @@ class FunctionCall(Primitive):
         for name in plain:
             output = kept[self.keep.index(Keep("output", -1, -1))]
             setattr(context, name, self._parts(output)[self.output_attributes[name]])
-        zeros = context._zeros
+        zeros, walk = context._zeros, MODE.get()
         gradients = [wrap(np.zeros(*s)) if zeros and s is not None else None for s in self.shapes]
         for k, part in zip(self.differentiable_outputs, self._parts(whole), strict=True):
-            if zeros or len(self.differentiable_outputs) == 1 or k in self._arrived:
+            if zeros or len(self.differentiable_outputs) == 1 or self._arrived.get(k) is walk:
                 gradients[k] = part
         self._arrived.clear()
         try:
@@ -300,11 +300,11 @@ def contents(values: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _note(arrived: set[int], k: int) -> Any:
-    """A hook that tells of a gradient and leaves it as it is."""
+def _note(arrived: dict[int, Any], k: int) -> Any:
+    """A hook that tells in which walk a gradient came (each has a `Mode` of its own), and leaves it as it is."""
 
     def hook(g: Any) -> Any:
-        arrived.add(k)
+        arrived[k] = MODE.get()
         return g
 
     return hook

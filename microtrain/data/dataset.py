@@ -125,7 +125,7 @@ class StackDataset(Dataset):
 
 
 class ChainDataset(IterableDataset):
-    """The samples of several `IterableDataset`s, one after the other. Raises `DtypeError` for what is none."""
+    """The samples of several `IterableDataset`s, one after the other. Raises `DtypeError` for others."""
 
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = datasets

@@ -133,11 +133,11 @@ class DataLoader:
         return (self.collate_fn or collate)(samples(self.dataset, [_number(i) for i in numbers]))
 
     def _from_stream(self) -> Iterator[Any]:
-        samples = iter(self.dataset)
+        stream = iter(self.dataset)
         if self.batch_size is None:
-            yield from map(self.collate_fn or converted, samples)
+            yield from map(self.collate_fn or converted, stream)
             return
-        while batch := list(itertools.islice(samples, self.batch_size)):
+        while batch := list(itertools.islice(stream, self.batch_size)):
             if len(batch) < self.batch_size and self.drop_last:
                 return
             yield (self.collate_fn or collate)(batch)

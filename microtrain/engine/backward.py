@@ -95,8 +95,14 @@ def require_grad(x: Any, who: str) -> None:
 
 
 def _accumulate(tensor: Tensor, g: Any, create_graph: bool) -> None:
-    """Add to the gradient that is there."""
+    """Add to the gradient that is there. Raises `ShapeError` if it is of another shape."""
     before: Any = tensor._grad
+    if before._data.shape != g.shape:
+        raise ShapeError(
+            f"A gradient of shape {g.shape} can't be added to one of shape {before.shape}.",
+            "The tensor was given other data since its last backward().",
+            "Forget the old gradient first: x.grad = None, or optimizer.zero_grad().",
+        )
     if create_graph:
         tensor._grad = before + g
         return

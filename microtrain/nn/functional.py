@@ -81,11 +81,12 @@ def embedding(
     if max_norm is not None:
         _shorten(weight, np.unique(numbers), max_norm, norm_type)
     rows = weight[numbers]
-    if scale_grad_by_freq:
+    if scale_grad_by_freq and rows.requires_grad:
         values = looked_at(input) if isinstance(input, Tensor) else numbers  # compiled steps don't count
         _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-        fixed = rows.detach()
-        rows = fixed + (rows - fixed) / counts[which].reshape(*numbers.shape, 1).astype(weight.dtype)
+        often = counts[which].reshape(*numbers.shape, 1).astype(weight.dtype)
+        rows.register_hook(lambda g: g / often)
+        rows = rows.clone()  # whose gradient is as it was
     if padding_idx is None:
         return rows
     padded = (numbers == _padding_row(padding_idx, weight.shape[0]))[..., None]
@@ -157,11 +158,21 @@ def scaled_dot_product_attention(
     Raises `ShapeError` where the shapes do not fit, `ArgumentError` for a mask together with `is_causal`.
     """
     if enable_gqa:
-        key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))
+        key, value = (_for_each_head(x, query) for x in (key, value))
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     if dropout_p:
         weights = PUBLIC["dropout"](weights, dropout_p)
     return matmul(weights, value)  # type: ignore[no-any-return]
+
+
+def _for_each_head(x: Tensor, query: Tensor) -> Tensor:
+    """Keys or values, repeated until there are as many heads as of queries."""
+    if min(x.ndim, query.ndim) < 3 or not x.shape[-3] or query.shape[-3] % x.shape[-3]:
+        raise ShapeError(
+            f"enable_gqa: the heads of {x.shape} do not divide those of the queries, {query.shape}.",
+            "Heads are axis -3. Each of keys and values serves the same number of heads of queries.",
+        )
+    return x.repeat_interleave(query.shape[-3] // x.shape[-3], -3)
 
 
 def attention_weights(

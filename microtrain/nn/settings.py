@@ -10,6 +10,9 @@ from ..errors import ArgumentError
 
 def chosen(name: str, defaults: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The defaults, with what was given in their order or by name. Raises `ArgumentError` for anything else."""
+    twice = kwargs.keys() & dict(zip(defaults, args, strict=False))
+    if twice:
+        raise ArgumentError(f"{name}() got {sorted(twice)} twice: by position and by name.")
     settings = {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
     if len(args) > len(defaults) or settings.keys() - defaults.keys():
         wrong = sorted(settings.keys() - defaults.keys()) or f"{len(args)} arguments"

@@ -160,9 +160,9 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Any:
     Raises if a matrix is singular.
     """
     _check_square(A, "solve")
-    if not left:
-        return solve(A.mT, B.mT).mT if B.ndim > 1 else solve(A.mT, B)
     vectors = B.ndim == 1 or B.shape == A.shape[:-1]
+    if not left:  # X A = B is A^T X^T = B^T; a vector is its own transpose
+        return solve(A.mT, B) if vectors else solve(A.mT, B.mT).mT
     if B.ndim == 0 or B.shape[-1 if vectors else -2] != A.shape[-1]:
         raise ShapeError(f"solve(): matrices of shape {A.shape} and right-hand sides of shape {B.shape}.")
     common_shape([A.shape[:-2], B.shape[: -1 if vectors else -2]], f"solve() of shapes {A.shape} and {B.shape}")

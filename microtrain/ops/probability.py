@@ -138,7 +138,8 @@ def _exponentials(x: Any, target: Any) -> tuple[Any, Any, Any, Any]:
     n = target.size
     z = x.reshape(n, x.shape[-1]).T.copy()
     z = z - np.maximum.reduce(z, axis=0, initial=-np.inf)
-    right = _numbers(n) + n * target.reshape(-1).astype(np.intp, copy=False)
+    numbers = _numbers(n) if n <= 1 << 14 else np.arange(n)  # the large ones are not kept
+    right = numbers + n * target.reshape(-1).astype(np.intp, copy=False)
     at_right = z.take(right)
     p = np.exp(z, out=z)
     if len(p) <= 256:
@@ -221,6 +222,8 @@ def _check_labels(
     # read without a sign, a negative label is larger than any class: one pass finds both kinds of wrong ones
     if raw.size and np.maximum.reduce(raw.view(f"u{raw.itemsize}"), axis=None) < classes and ignore_index < 0:
         return target, None
+    if isinstance(ignore_index, bool):  # PyTorch's old size_average, by position
+        raise DtypeError(f"{who}(): ignore_index is a label, not {ignore_index}.")
     counted = raw != ignore_index
     wrong = counted & ((raw < 0) | (raw >= classes))
     if wrong.any():

@@ -55,7 +55,10 @@ def _affine(x: Any, weight: Any, bias: Any) -> Any:
     if y.dtype == bias.dtype and y.shape[-1:] == bias.shape:
         y += bias
         return y
-    return y + bias
+    output = y + bias
+    if output.shape != y.shape:
+        raise ValueError("a bias has at most the axes of the output")
+    return output
 
 
 def _weight_vjp(g: Any, x: Any) -> Any:

@@ -287,7 +287,7 @@ def _in_order(params: Any) -> list[Any]:
         raise DtypeError("An optimizer takes its parameters in order, and a set has none.", fix="Pass a list.")
     if not isinstance(params, Iterable):
         raise DtypeError(
-            f"An optimizer takes parameters (tensors), not a {type(params).__name__}.", fix="model.parameters()"
+            f"An optimizer takes parameters (tensors), not {type(params).__name__}.", fix="model.parameters()"
         )
     return list(params)
 

@@ -294,3 +294,45 @@ def test_arrays_without_elements(shape: tuple[int, ...]) -> None:
         for found, wanted in zip(compiled(x), step(x), strict=True):
             assert found.tolist() == wanted.tolist()
     assert any(form.variants for form in compiled._forms.values())
+
+
+def test_gradients_that_add_up_are_read_before_a_loop_with_sines_is_done_again() -> None:
+    def build() -> Any:
+        w = mt.tensor(np.full((3, 4), 0.5), requires_grad=True)
+        o = optim.SGD([w], lr=0.01)
+
+        def step(x: Any) -> Any:
+            loss = ((x * 1e3).cos() * w * w).mean()
+            loss.backward()
+            o.step()
+            return loss
+
+        large = [1.0, 1.0, 1.0, 1.0, 1e9, 1.0]  # beyond what the fast cosine is good for
+        return step, [w], lambda k: (mt.tensor(np.full((3, 4), large[k])),)
+
+    assert apart(build, 6) < 1e-9
+
+
+def test_a_detached_parameter_is_the_parameter_even_where_it_is_met_first() -> None:
+    w = mt.tensor(np.ones((3, 4)), requires_grad=True)
+
+    @mt.compile
+    def step() -> Any:
+        w.grad = None
+        loss = (w.detach() * w).sum()
+        loss.backward()
+        return loss
+
+    assert [step().item() for _ in range(3)] == [12.0] * 3
+    with mt.no_grad():
+        w.mul_(10.0)
+    assert step().item() == 1200.0
+    assert np.all(w.grad.numpy() == 10.0)
+
+
+def test_a_constant_that_is_met_detached_only_may_change_between_calls() -> None:
+    b, w = mt.ones(3), mt.ones(3)
+    step = mt.compile(lambda x: (b.detach() * x * w + b.detach()).sum())
+    assert [step(mt.ones(3)).item() for _ in range(3)] == [6.0] * 3
+    b.mul_(10.0)
+    assert step(mt.ones(3)).item() == 60.0

@@ -546,3 +546,24 @@ def test_without_materialized_gradients_the_second_derivative_is_right():
 
     (x,) = points((3,))
     assert mt.gradgradcheck(lambda x: Parts.apply(x)[1], [x])
+
+
+def test_an_earlier_walk_does_not_count_as_a_gradient():
+    seen = []
+
+    class Parts(mt.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx, a, b):
+            seen.append((a is None, b is None))
+            return b * 3
+
+    x = mt.tensor([1.0], requires_grad=True)
+    a, b = Parts.apply(x)
+    mt.grad(a.sum(), a)  # comes to the first output, and not through the function
+    mt.grad(b.sum(), x)
+    assert seen == [(True, False)]

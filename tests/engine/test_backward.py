@@ -387,3 +387,14 @@ def test_a_gradient_is_deleted_and_writes_are_counted():
     with mt.no_grad():
         x += 1
     assert x._version == before + 1
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("data", [[4.0], [4.0, 5.0]])
+def test_gradients_of_different_shapes_are_not_added(data: list[float], create_graph: bool) -> None:
+    x = mt.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    (x * x).sum().backward()
+    x.data = mt.tensor(data)
+    with pytest.raises(ShapeError, match="other data"):
+        (x * x).sum().backward(create_graph=create_graph)
+    assert x.grad.tolist() == [2.0, 4.0, 6.0]

@@ -8,7 +8,7 @@ import pytest
 import microtrain as mt
 import microtrain.nn.functional as F
 from microtrain import nn
-from microtrain.errors import ArgumentError, MicrotrainError, SignatureError
+from microtrain.errors import ArgumentError, DtypeError, MicrotrainError, ShapeError, SignatureError
 
 X = mt.tensor([[0.5, -2.0, 3.0], [1.0, 0.0, -0.5]])
 
@@ -76,3 +76,22 @@ def test_attention_with_fewer_heads_of_keys():
         for m in (mt, torch)
     )
     np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("heads", [(1, 4), (3, 2), (2, 0)])
+def test_heads_that_do_not_divide_those_of_the_queries(heads):
+    q, k = mt.zeros(heads[0], 3, 5), mt.zeros(heads[1], 6, 5)
+    with pytest.raises(ShapeError, match="do not divide"):
+        F.scaled_dot_product_attention(q, k, k, enable_gqa=True)
+
+
+def test_a_bias_does_not_widen_the_output():
+    with pytest.raises(ShapeError, match="bias"):
+        F.linear(mt.zeros(4, 3), mt.zeros(1, 3), mt.zeros(7))
+
+
+def test_settings_that_are_refused():
+    with pytest.raises(ArgumentError, match="twice"):
+        nn.MSELoss("sum", reduction="mean")
+    with pytest.raises(DtypeError, match="ignore_index"):
+        nn.CrossEntropyLoss(None, False)(mt.zeros(1, 2), mt.tensor([0]))

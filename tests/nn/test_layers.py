@@ -293,3 +293,12 @@ def test_one_number_goes_through_prelu_as_one_number():
 def test_rows_are_taken_out_of_a_matrix():
     with pytest.raises(mt.MicrotrainError, match=r"matrix, not out of shape \(3,\)"):
         F.embedding(mt.tensor([0]), mt.ones(3))
+
+
+def test_counting_changes_only_the_gradient_of_the_weight():
+    weight = mt.tensor([[np.inf, 1.0], [2.0, 3.0]], requires_grad=True)
+    rows = F.embedding(mt.tensor([0, 0, 1]), weight, scale_grad_by_freq=True)
+    assert rows.tolist() == [[np.inf, 1.0], [np.inf, 1.0], [2.0, 3.0]]
+    of_rows, of_weight = mt.grad((rows[:, 1] ** 2).sum(), [rows, weight])
+    assert of_rows.tolist() == [[0.0, 2.0], [0.0, 2.0], [0.0, 6.0]]
+    assert of_weight.tolist() == [[0.0, 2.0], [0.0, 6.0]]

@@ -152,3 +152,11 @@ def test_solve_from_the_right(shape: Any) -> None:
         results.append((y.detach().numpy(), x.grad.numpy()))
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_solve_from_the_right_for_a_batch_of_vectors(batch: int) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(batch, 3, 3)), rng.normal(size=(batch, 3))
+    x = mt.linalg.solve(mt.tensor(a), mt.tensor(b), left=False).numpy()
+    np.testing.assert_allclose(np.einsum("ki,kij->kj", x, a), b, rtol=1e-9)

@@ -166,7 +166,7 @@ def _listed(tensors: Parameters) -> Sequence[Tensor]:
     if isinstance(tensors, Tensor):
         return [tensors]
     if not isinstance(tensors, Iterable):
-        raise DtypeError(f"Clipping takes tensors, not a {type(tensors).__name__}.", fix="model.parameters()")
+        raise DtypeError(f"Clipping takes tensors, not {type(tensors).__name__}.", fix="model.parameters()")
     return list(tensors)
 
 
