@@ -1,7 +1,7 @@
 """Matrix products of a compiled step: BLAS, called by its address, without Python in between.
 
 It is NumPy's own BLAS where it can be found, so that a compiled step computes the same bits as NumPy and shares its
-threads; else SciPy's.
+threads; else SciPy's. (Large products are cut into tiles, which may be done by another kernel: tiles.py.)
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
