@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.quiet import quiet, restore
+from ..errors import ArgumentError
 from ..formula import Expr, in_order, is_number, trace
 from ..formula_print import assignments
 from ..kernels import tier
@@ -100,7 +101,8 @@ class Rule:
         """One step, written into `p` and `state`: contiguous arrays of one shape.
 
         `memo` is a dictionary that is empty at first; whoever updates the same arrays again gives the same each time.
-        It keeps the kernel, ready to run, and the memory that NumPy works in.
+        It keeps the kernel, ready to run, and the memory that NumPy works in. Raises `ArgumentError` for a
+        hyper-parameter that is no number.
         """
         size = p.size
         if size >= tier.large_update and self.kernel(p, g, state, hyper, memo):
@@ -114,6 +116,11 @@ class Rule:
                 self.in_place.update(p, g, state, hyper, work)
             else:
                 self._update_in_blocks(p.reshape(-1), g.reshape(-1), [x.reshape(-1) for x in state], hyper, work)
+        except TypeError as error:
+            for name, value in zip(self.hyper, hyper, strict=False):
+                if value is None or isinstance(value, (str, list, tuple, dict)):
+                    raise ArgumentError(f"{self.name}: {name} is {value!r}; it has to be a number.") from error
+            raise
         finally:
             restore(token)
 

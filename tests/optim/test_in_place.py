@@ -133,7 +133,7 @@ def test_a_wrong_number_leaves_everything_as_it_was(name):
     p, g, (u,) = arrays_for(rule, 3, np.float64)
     before = p.copy(), u.copy()
     hyper = [None if name == known else 0.1 for known in rule.hyper]
-    with pytest.raises(TypeError):
+    with pytest.raises(mt.errors.ArgumentError, match=f"{name} is None; it has to be a number"):
         rule.update(p, g, [u], hyper, {})
     np.testing.assert_array_equal((p, u), before)
 
