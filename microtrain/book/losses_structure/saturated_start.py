@@ -188,7 +188,7 @@ def ce_vs_mse(run: Run, scale: float = 30.0, eta: float = 0.1) -> None:
             ),
             np.maximum(linear.test, slower.test).mean(),
             equals=0.992,
-            within=0.002,
+            within=0.002,  # three tanh and exp that differ in their last digit gave 0.99167, 0.99178 and 0.99322
         )
         run.claim(
             ("its steps to 95 %", "其达到 95% 的步数"),
