@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.fused import settled
 from . import shared, tiles
 from .arrays import Apply, Array, Assemble, Group, InPython, Map, Memory, Product, Step, Surprise
 from .loop import POINTER, Loop
@@ -126,8 +127,8 @@ class Emitter:
         hyper = [loop.number(step.numbers.memory, k) for k in range(len(rule.hyper))]
         if step.update.negate:
             g = -g
-        news = rule.formula(p, g, *state, *hyper)
-        for array, e in zip((step.p, *step.state), news, strict=False):
+        new, *others = rule.formula(p, g, *state, *hyper)
+        for array, e in zip((step.p, *step.state), [new, *settled(others, step.p.dtype)], strict=False):
             loop.store(array, e)
         self._loop(f"update_{number}", loop)
 

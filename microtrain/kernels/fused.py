@@ -192,6 +192,7 @@ class FusedUpdate(_Kernels):
             symbols, outputs = trace(self.formula)
             inputs = [(s, "array" if k < len(arrays) else "number") for k, s in enumerate(symbols)]
             targets = [symbols[0].name, *(s.name for s in symbols[2 : len(arrays)])]
+            outputs = [outputs[0], *settled(outputs[1:], _NAMES[arrays[0]])]
             return Kernel(
                 kernel_source(
                     self.name, _NAMES[arrays[0]], inputs, list(zip(targets, outputs, strict=False)), in_place=True
@@ -199,6 +200,18 @@ class FusedUpdate(_Kernels):
             )
         except Exception:
             return None
+
+
+def settled(state: Sequence[Any], dtype: Any) -> list[Any]:
+    """New values of an optimizer's state, with 0 for what is below the smallest normal number of the dtype.
+
+    Where a gradient stays 0 (a unit that is dead, a loss that is down to 0), averages of it dwindle to such subnormal
+    numbers and stay there, and the processor takes some 30 times as long for arithmetic with them.
+    """
+    from ..ops.primitive import TABLE
+
+    where, least = TABLE["where"], float(np.finfo(dtype).tiny)
+    return [where(abs(e) < least, 0.0, e) if isinstance(e, Expr) else e for e in state]
 
 
 def _apart(arrays: Sequence[Any]) -> bool:

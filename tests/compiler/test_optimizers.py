@@ -318,3 +318,22 @@ def test_a_step_without_a_rate_does_not_count(name: str, repeated: bool) -> None
         return [*a.tolist(), *b.tolist(), *numbers[0], *numbers[1]]
 
     assert closeness(run(False, False), run(True, True)) < 1e-14
+
+
+def test_state_that_dwindles_becomes_zero() -> None:
+    """The gradient of a dead unit is 0; without care its average would be a subnormal number for ever."""
+    weights = mt.tensor(np.ones(3, np.float32), requires_grad=True)
+    optimizer = optim.Adam([weights], lr=0.0)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = (weights * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = mt.compile(step)
+    for _ in range(3):
+        compiled(mt.tensor(np.ones(3, np.float32)))
+    compiled.repeat(1000, mt.tensor(np.array([1, 0, 0], np.float32)))
+    np.testing.assert_allclose(optimizer.state[weights]["exp_avg"].numpy(), [1, 0, 0], rtol=1e-6, atol=0)

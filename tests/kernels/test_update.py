@@ -40,6 +40,18 @@ def test_rules(name, dtype):
         assert ours.dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_state_that_dwindles_becomes_zero(dtype, forced):
+    least = np.finfo(dtype).tiny
+    p, g, v = np.ones(100, dtype), np.zeros(100, dtype), np.ones(100, dtype)
+    m = np.linspace(-2, 2, 100).astype(dtype) * least
+    hyper = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0, "c1": 1.0, "c2": 1.0}
+    expected = np.where(abs(dtype(0.9) * m) < least, 0, dtype(0.9) * m)
+    assert optim.Adam.rule.kernel(p, g, [m, v], [hyper[name] for name in optim.Adam.rule.hyper])
+    np.testing.assert_array_equal(m, expected)
+    assert (m == 0).any() and (m != 0).any() and (v != 0).all()
+
+
 def test_what_is_left_to_numpy(forced):
     rule = optim.Adam.rule
     p, g, m, v = np.ones((4, 100))
