@@ -9,11 +9,9 @@ A tile is done by a kernel of our own (`kernels.gemm`) on CPUs with registers of
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import math
 from array import array
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -141,16 +139,18 @@ def _kernel(kind: str, width: int, native: str, ours: bool) -> Program:
     return Program(f"tiles of matrix products ({kind})", text)
 
 
-@contextlib.contextmanager
-def one_thread_each() -> Iterator[None]:
+class one_thread_each:  # noqa: N801
     """Inside, every product of BLAS is done by the thread that asks for it."""
-    get, put = _threads()
-    before = get()
-    put(1)
-    try:
-        yield
-    finally:
-        put(before)
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        get, put = _threads()
+        self.before = get()
+        put(1)
+
+    def __exit__(self, *exception: object) -> None:
+        _threads()[1](self.before)
 
 
 @cache
