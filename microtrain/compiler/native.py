@@ -12,16 +12,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..kernels.elementary import subnormals_are_zero, subnormals_as_before
+from ..kernels.native import helper
+
 
 def _gemm(kind, real, width):
-    """C = A B for matrices stored row by row (or column by column, if `a_turned` / `b_turned`); Fortran's dgemm.
-
-    Fortran stores matrices column by column, so what it sees are the transposes, and C^T = B^T A^T.
-    """
+    """Fortran's dgemm or sgemm. It stores matrices column by column: what it sees are the transposes, C^T = B^T A^T."""
     integer = ir.IntType(width)
 
     @intrinsic
-    def gemm(typing_context, address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc):
+    def call(typing_context, address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc):
         def emit(context, builder, signature, args):
             address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc = args
             byte, number = ir.IntType(8), a.type.pointee
@@ -49,6 +49,13 @@ def _gemm(kind, real, width):
 
         pointer, size = types.CPointer(real), types.int64
         return types.none(size, size, size, size, size, size, pointer, size, pointer, size, pointer, size), emit
+
+    @helper
+    def gemm(address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc):
+        """C = A B for matrices stored row by row, or column by column if `a_turned` or `b_turned`."""
+        before = subnormals_are_zero()
+        call(address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc)
+        subnormals_as_before(before)
 
     return gemm
 
