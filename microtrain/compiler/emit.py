@@ -231,8 +231,8 @@ class Emitter:
             lines = []
             self.segments[0] = body + self.segments[0]
             for k, segment in enumerate(self.segments):
-                empty = all(line.startswith("# ") for line in segment)
-                lines += [f"if n == {-1 - k}:", *(f"    {line}" for line in [*segment, *(["pass"] if empty else [])])]
+                if not is_empty(segment):
+                    lines += [f"if n == {-1 - k}:", *(f"    {line}" for line in segment)]
         return "\n".join(
             [
                 f'"""A step, compiled (native.py: {native_hash()})."""', "",
@@ -272,6 +272,11 @@ class Emitter:
 def native_hash() -> str:
     """A hash of what the source calls from this folder: machine code in the cache depends on it."""
     return hashlib.sha256((Path(__file__).parent / "native.py").read_bytes()).hexdigest()[:12]
+
+
+def is_empty(segment: list[str]) -> bool:
+    """Is there nothing to do but what Python does afterwards?"""
+    return all(line.startswith("# ") for line in segment)
 
 
 def _where(step: Step) -> str:

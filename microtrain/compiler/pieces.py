@@ -5,17 +5,19 @@ Large products and updates are shared among threads; rows of the table that are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import CompileError
 from .arrays import Apply, Array, InPython, Product
-from .emit import native_hash
+from .emit import is_empty, native_hash
 from .operands import Operands
 from .plan import STATUS
 from .shared import Shared, SharedLoop
-from .tiles import Tiles
+from .tiles import tiles
 
 
 class Pieces(Operands):
@@ -23,35 +25,28 @@ class Pieces(Operands):
 
     def __init__(self, program: Any, plan: Any, emitter: Any) -> None:
         super().__init__(program, plan, emitter)
-        self.tiles: dict[Product, Tiles] = {}
-        self.updated: dict[Apply, tuple[list[int], list[Any], dict[str, Any]]] = {}
-        self.loops = {piece: SharedLoop(piece, self) for piece in emitter.python if isinstance(piece, Shared)}
+        in_python = [*map(self._in_python, emitter.python), _nothing]
+        numbers = [-1 if is_empty(segment) else k for k, segment in enumerate(emitter.segments)]
+        self.pieces = list(zip(numbers, in_python, strict=True))  # number of a piece of machine code, and what follows
 
     def run_in_pieces(self, call: Any) -> None:
         """One step. `call(k)` runs the k-th piece of machine code."""
-        for k in range(len(self.emitter.segments)):
-            call(k)
-            if self.operands[STATUS]:
-                return
-            if k < len(self.emitter.python):
-                self._in_python(self.emitter.python[k])
+        for k, in_python in self.pieces:
+            if k >= 0:
+                call(k)
+                if self.operands[STATUS]:
+                    return
+            in_python()
 
-    def _in_python(self, step: InPython | Apply | Product | Shared) -> None:
+    def _in_python(self, step: InPython | Apply | Product | Shared) -> Callable[[], None]:
+        """A function that does the step."""
         if isinstance(step, Shared):
-            self.loops[step].run()
-            return
+            return SharedLoop(step, self).run
         if isinstance(step, Product):
-            if step not in self.tiles:
-                self.tiles[step] = Tiles(step, native_hash())
-            self.tiles[step].run(self.place)
-            return
-        if isinstance(step, Apply):  # a large one: the optimizer's own kernel, shared among threads
-            bucket, negate = step.update.bucket, step.update.negate
-            (numbers,) = [numbers.present() for numbers in self.numbers if numbers.update is step.update]
-            g, (p, *state), memo = self.view(step.g), *self._updated(step)
-            bucket.rule.update(p, -g if negate else g, state, numbers[: len(bucket.rule.hyper)], memo)
-            return
+            return partial(tiles(step, native_hash()).run, self.place)
+        return LargeUpdate(step, self).run if isinstance(step, Apply) else partial(self._by_numpy, step)
 
+    def _by_numpy(self, step: InPython) -> None:
         try:
             with np.errstate(all="ignore"):
                 result = step.row.forward(
@@ -67,15 +62,32 @@ class Pieces(Operands):
             ) from None
         self.view(step.out)[...] = result
 
-    def _updated(self, step: Apply) -> tuple[list[Any], dict[str, Any]]:
-        """The parameter and its state, the same arrays for as long as they are in one place, and the rule's memo."""
-        parts = [step.p, *step.state]
-        where = [self.operands[x.memory.slot] for x in parts]
-        if step not in self.updated or self.updated[step][0] != where:
-            self.updated[step] = (where, [self.view(x) for x in parts], {})
-        return self.updated[step][1:]
-
     def _arrays(self, x: Any) -> Any:
         if isinstance(x, tuple):
             return tuple(map(self._arrays, x))
         return self.view(x) if isinstance(x, Array) else x
+
+
+def _nothing() -> None:
+    """What Python does at the end."""
+
+
+class LargeUpdate:
+    """An update that threads share: the optimizer's own kernel."""
+
+    def __init__(self, step: Apply, operands: Operands) -> None:
+        self.step, self.operands, self.rule = step, operands, step.update.bucket.rule
+        (self.numbers,) = [numbers for numbers in operands.numbers if numbers.update is step.update]
+        self.where: list[int] = []  # the parameter and its state are, ...
+        self.arrays: list[Any] = []  # ... as arrays that stay the same for as long as they are there
+        self.memo: dict[str, Any] = {}
+
+    def run(self) -> None:
+        view, parts = self.operands.view, [self.step.p, *self.step.state]
+        where = [self.operands.operands[x.memory.slot] for x in parts]
+        if where != self.where:
+            self.where, self.arrays, self.memo = where, [view(x) for x in parts], {}
+        g, (p, *state) = view(self.step.g), self.arrays
+        if self.step.update.negate:
+            g = -g
+        self.rule.update(p, g, state, self.numbers.present()[: len(self.rule.hyper)], self.memo)

@@ -17,7 +17,7 @@ import numpy as np
 from ..kernels.program import Program
 from .arrays import Array, Group, Memory
 from .loop import POINTER
-from .tiles import run_rows
+from .tiles import Rows
 
 if TYPE_CHECKING:
     from .emit import Emitter
@@ -85,10 +85,11 @@ class SharedLoop:
 
     def __init__(self, shared: Shared, operands: Operands) -> None:
         self.shared, self.operands = shared, operands
-        self.program = _program(shared.source)
+        self.rows = Rows(_program(shared.source), shared.table)
         results = [(how, place, memory, _room(len(shared.table), memory)) for how, place, memory in shared.partial]
         rooms = {id(memory): room for _, _, memory, room in results}
         self.places = array("q", [0] * len(shared.places))
+        self.place = self.places.buffer_info()[0]
         self.moving: list[tuple[int, int, int]] = []  # (which place, its operand, bytes from there)
         for k, (memory, offset) in enumerate(shared.places):
             if id(memory) in rooms:
@@ -102,7 +103,7 @@ class SharedLoop:
         addresses = self.operands.operands
         for k, slot, offset in self.moving:
             self.places[k] = addresses[slot] + offset
-        run_rows(self.program, self.shared.table, self.places.buffer_info()[0])
+        self.rows.run(self.place)
         for reduce, place, room in self.results:
             reduce(room, axis=0, out=self.operands.view(place))
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import pool, program
-from ..kernels.job import SCRATCH, SIDE_BY_SIDE
+from ..kernels.job import BASE, HEAD, RECORD, SCRATCH, SIDE_BY_SIDE
 from ..kernels.loading import cpu_of_this_machine
 from ..kernels.program import Program
 from . import blas
@@ -30,7 +30,8 @@ TILE = (256, 256)  # rows and columns of a tile, at most: larger ones leave the 
 ENOUGH = 8  # ... and less, down to SMALL, until there are so many tiles: then it matters little if a core is busy
 SMALL = 64
 NARROW = 16  # columns, or terms of a sum, up to which BLAS is as quick as our own kernel (measured)
-FIELDS = 19  # integers that describe a tile: see Tiles
+FIELDS = 19  # integers that describe a tile: see `tiles`
+PLACES = HEAD + RECORD + BASE  # where in a job its second operand is
 
 SOURCE = '''"""Tiles of a matrix product (native.py: {native})."""
 
@@ -76,53 +77,52 @@ def tile_of(m: int, n: int) -> tuple[int, int]:
     return down, across
 
 
-class Tiles:
-    """One product, ready to run."""
+class Rows:
+    """A kernel and a table, each row of which is a piece of work for whichever thread is free."""
 
-    def __init__(self, step: Product, native: str) -> None:
-        from .products import leading
+    def __init__(self, kernel: Program, table: np.ndarray[Any, Any]) -> None:
+        self.kernel, self.table, (count, fields) = kernel, table, table.shape
+        self.loop = program.loop()
+        self.job = array("q", (
+            0, 0, count, 1, count, 0, 0, 1, kernel.address, 3, 0, 0, 0, self.loop.address, 0, 0,
+            table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0, 0, 0, SIDE_BY_SIDE, 0, 0, 0, SCRATCH, 0,
+        ))  # fmt: skip
 
-        a, b, out = step.a, step.b, step.out
-        kind, found = ("f64" if out.dtype == np.float64 else "f32"), blas.find()
-        (m, k), n, size = a.shape, b.shape[1], np.dtype(out.dtype).itemsize
-        address = found.dgemm if kind == "f64" else found.sgemm
-        rows = []
-        down, across = tile_of(m, n)
-        for i in range(0, m, down):
-            for j in range(0, n, across):
-                where = [
-                    (a.memory.slot, _start(a) + i * a.strides[0]),
-                    (b.memory.slot, _start(b) + j * b.strides[1]),
-                    (out.memory.slot, _start(out) + i * n + j),
-                ]
-                places = [number for slot, offset in where for number in (slot, size * offset)]
-                sizes = [min(down, m - i), min(across, n - j), k]
-                rows.append([*places, *sizes, *a.strides, *b.strides, n, *leading(a), *leading(b), address])
-        self.table = np.array(rows, np.int64)
-        self.kernel = _kernel(kind, found.width, native, min(n, k) > NARROW and has_512_bits())
+    def run(self, places: int) -> None:
+        """Do it all. The kernel's second operand points to `places`, the third to the buffers of the thread."""
+        job = self.job[:]
+        job[PLACES] = places
+        pool.run(self.loop, job, True)
 
-    def run(self, operands: int) -> None:
-        """`operands` is the address of the addresses of all arrays."""
-        run_rows(self.kernel, self.table, operands)
+
+def tiles(step: Product, native: str) -> Rows:
+    """One product, ready to run with the address of the addresses of all arrays."""
+    from .products import leading
+
+    a, b, out = step.a, step.b, step.out
+    kind, found = ("f64" if out.dtype == np.float64 else "f32"), blas.find()
+    (m, k), n, size = a.shape, b.shape[1], np.dtype(out.dtype).itemsize
+    address = found.dgemm if kind == "f64" else found.sgemm
+    rows = []
+    down, across = tile_of(m, n)
+    for i in range(0, m, down):
+        for j in range(0, n, across):
+            where = [
+                (a.memory.slot, _start(a) + i * a.strides[0]),
+                (b.memory.slot, _start(b) + j * b.strides[1]),
+                (out.memory.slot, _start(out) + i * n + j),
+            ]
+            places = [number for slot, offset in where for number in (slot, size * offset)]
+            sizes = [min(down, m - i), min(across, n - j), k]
+            rows.append([*places, *sizes, *a.strides, *b.strides, n, *leading(a), *leading(b), address])
+    kernel = _kernel(kind, found.width, native, min(n, k) > NARROW and has_512_bits())
+    return Rows(kernel, np.array(rows, np.int64))
 
 
 @cache
 def has_512_bits() -> bool:
     """Has this CPU registers of 512 bits?"""
     return "+avx512f" in cpu_of_this_machine()[1].split(",")
-
-
-def run_rows(kernel: Program, table: np.ndarray[Any, Any], places: int) -> None:
-    """Call a kernel with the rows of a table, one by one; each is a piece of work for whichever thread is free.
-
-    `places` is what its second operand points to; the third points to the buffers of the thread.
-    """
-    loop, (count, fields) = program.loop(), table.shape
-    job = array("q", (
-        0, 0, count, 1, count, 0, 0, 1, kernel.address, 3, 0, 0, 0, loop.address, 0, 0,
-        table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0, places, 0, SIDE_BY_SIDE, 0, 0, 0, SCRATCH, 0,
-    ))  # fmt: skip
-    pool.run(loop, job, True)
 
 
 def _start(x: Array) -> int:
