@@ -8,11 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
 from . import vecmath
 from .elementary import ahead, int64_at, no_overlap
-from .folding import LOWEST, TYPES, any_order, float_of, order_of
+from .folding import TYPES, any_order, float_of, larger, order_of
 from .job import BLOCK
 from .vecmath_bits import kernel_function, wide_vectors
+
+
+@intrinsic
+def block_like(typing_context, number):
+    """Memory for BLOCK numbers of the dtype of this one, while the function runs."""
+
+    def emit(context, builder, signature, args):
+        memory = cgutils.alloca_once(builder, ir.ArrayType(args[0].type, BLOCK))
+        return builder.bitcast(memory, args[0].type.as_pointer())
+
+    return types.CPointer(number)(number), emit
 
 
 class _Row:
@@ -23,16 +39,16 @@ class _Row:
         self.zero = zero = real(0)
         self.one = real(1)
         self.exp = exp = vecmath.TABLE["exp"][kind]
-        self.log = vecmath.TABLE["log"][kind]
+        self.log = log = vecmath.TABLE["log"][kind]
 
         @kernel_function
         def largest(x, n):
             """The largest. NaN may be overlooked here: it spoils the sum that comes later."""
             wide_vectors()
-            highest = LOWEST
+            highest = order_of(x[0], 0)
             for j in range(n):
-                highest = max(highest, order_of(x[j]))
-            return float_of(highest, x[0])
+                highest = larger(highest, order_of(x[j], 0))
+            return float_of(highest, 0)
 
         @kernel_function
         def subtract(x, amount, y, n):
@@ -62,7 +78,14 @@ class _Row:
                 total = any_order(total, exp(x[j] - high))
             return total
 
+        @kernel_function
+        def add_logarithms(x, y, n):
+            wide_vectors()
+            for j in range(n):
+                y[j] += log(x[j])
+
         self.largest, self.subtract, self.exponentials = largest, subtract, exponentials
+        self.add_logarithms = add_logarithms
         self.sum_of, self.sum_of_exponentials = sum_of, sum_of_exponentials
 
 
@@ -179,8 +202,8 @@ def cross_entropy(kind: str) -> Any:
     One pass over the logits for the loss of each row and its derivative, scale (softmax(x) - one hot).
     """
     row = _Row(kind)
-    at, one, largest, subtract, log = row.at, row.one, row.largest, row.subtract, row.log
-    exponentials, sum_of = row.exponentials, row.sum_of
+    at, zero, one, largest, subtract = row.at, row.zero, row.one, row.largest, row.subtract
+    exponentials, sum_of, add_logarithms = row.exponentials, row.sum_of, row.add_logarithms
 
     @kernel_function
     def multiply(y, by, times, n):
@@ -192,7 +215,7 @@ def cross_entropy(kind: str) -> Any:
     def loop(n, x, target, loss, slope, width, scale):
         wide_vectors()
         no_overlap()
-        step = max(1, BLOCK // width)
+        totals, step = block_like(zero), max(1, BLOCK // width)
         for first in range(0, n, step):
             last = min(n, first + step)
             for k in range(first, last):
@@ -203,11 +226,11 @@ def cross_entropy(kind: str) -> Any:
             exponentials(ahead(slope, first * width), (last - first) * width)
             for k in range(first, last):
                 slope_k = ahead(slope, k * width)
-                total = sum_of(slope_k, width)
-                loss[k] += log(total)
+                total = totals[k - first] = sum_of(slope_k, width)
                 of_right = (slope_k[target[k]] / total - one) * scale
                 multiply(slope_k, total, scale, width)
                 slope_k[target[k]] = of_right
+            add_logarithms(totals, ahead(loss, first), last - first)
 
     def kernel(n, operands):
         wide_vectors()
@@ -220,16 +243,32 @@ def cross_entropy(kind: str) -> Any:
 def surprise(kind: str) -> Any:
     """operands: x, target, loss, width. The loss of each row, without the derivative."""
     row = _Row(kind)
-    at, largest, log, sum_of_exponentials = row.at, row.largest, row.log, row.sum_of_exponentials
+    at, zero, largest, subtract, log = row.at, row.zero, row.largest, row.subtract, row.log
+    exponentials, sum_of, add_logarithms = row.exponentials, row.sum_of, row.add_logarithms
+    sum_of_exponentials = row.sum_of_exponentials
 
     @kernel_function
     def loop(n, x, target, loss, width):
         wide_vectors()
         no_overlap()
-        for k in range(n):
-            xk = ahead(x, k * width)
-            high = largest(xk, width)
-            loss[k] = log(sum_of_exponentials(xk, high, width)) + (high - xk[target[k]])
+        if width > BLOCK:
+            for k in range(n):
+                xk = ahead(x, k * width)
+                high = largest(xk, width)
+                loss[k] = log(sum_of_exponentials(xk, high, width)) + (high - xk[target[k]])
+            return
+        block, totals, step = block_like(zero), block_like(zero), BLOCK // width
+        for first in range(0, n, step):
+            last = min(n, first + step)
+            for k in range(first, last):
+                xk = ahead(x, k * width)
+                high = largest(xk, width)
+                subtract(xk, high, ahead(block, (k - first) * width), width)
+                loss[k] = high - xk[target[k]]
+            exponentials(block, (last - first) * width)
+            for k in range(first, last):
+                totals[k - first] = sum_of(ahead(block, (k - first) * width), width)
+            add_logarithms(totals, ahead(loss, first), last - first)
 
     def kernel(n, operands):
         wide_vectors()
