@@ -95,12 +95,17 @@ class Fused(_Kernels):
         """(symbols, expression) of the formula."""
         if not hasattr(self.formula, "inputs"):
             return trace(self.formula)
+        from .source import is_basic
+
         row = self.formula
+        symbols = [Expr(name) for name in row.inputs]
+        named = symbols, Expr(row.name, row, tuple(symbols))
+        if is_basic(row):
+            return named
         try:
             return trace(row.forward)
-        except Exception:  # made of more than formulas: known to kernels by its name, or not at all
-            symbols = [Expr(name) for name in row.inputs]
-            return symbols, Expr(row.name, row, tuple(symbols))
+        except Exception:  # made of more than formulas: not for kernels
+            return named
 
     def make(self, kinds: str) -> Any:
         from .kernel import Kernel

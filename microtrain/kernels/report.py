@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from ..formula import Expr
+from ..formula import Expr, trace
 from ..formula_print import latex, text
 from . import tier
-from .fused import FusedUpdate
+from .fused import Fused, FusedUpdate
 from .source import WIDTH, wrapped
 
 
@@ -157,7 +157,7 @@ def _explain_row(row: Any) -> Explanation:
         except Exception:  # a formula that only arrays can read
             notes.append(f"The {what}: symbols can't read the formula, so NumPy computes it.")
             continue
-        formulas.append(f"{what}: {text(value)}")
+        formulas.append(f"{what}: {text(_written(one, value))}")
         found = [kernel for kernel in one.kernels.values() if kernel is not None]
         if not found and isinstance(value, Expr) and value.row is not None:
             found = [k for k in [one.make("d" * len(symbols))] if k is not None]
@@ -166,6 +166,14 @@ def _explain_row(row: Any) -> Explanation:
         parts += [(what, kernel) for kernel in found]
     title = row.name + (f": {row.note}" if row.note else "")
     return Explanation(title, "\n".join(formulas) or tex, tex, parts, [*notes, _tier()])
+
+
+def _written(fused: Fused, value: Any) -> Any:
+    """The formula as it stands in the table, also where kernels know its row by name."""
+    try:
+        return trace(getattr(fused.formula, "forward", fused.formula))[1]
+    except Exception:  # there is none
+        return value
 
 
 def _explain_reduction(reduced: Any, row: Any, how: str) -> Explanation:

@@ -19,7 +19,7 @@ from ..formula_print import text
 
 # Rows of the table that `vecmath` computes, by its names. Everything else is operators, or a formula made of these.
 VECTOR = frozenset(
-    ["exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "tanh", "erf", "sinh", "cosh"]
+    ["exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "tanh", "sigmoid", "silu", "erf", "sinh", "cosh"]
     + ["sin", "cos", "tan", "asin", "acos", "atan", "atan2"]
 )
 LIMITED = frozenset(["sin", "cos", "tan"])  # right up to a limit only; beyond, their `_full` versions are needed
@@ -130,7 +130,7 @@ def expanded(expressions: Sequence[Any]) -> list[Any]:
         args = [new[a] if isinstance(a, Expr) else a for a in e.args]
         if e.row is None:
             new[e] = e
-        elif F._rows.get(e.name) is e.row and _is_basic(e.name):
+        elif is_basic(e.row):
             new[e] = Expr(e.name, e.row, tuple(args))
         else:
             new[e] = _opened(e, args)
@@ -140,8 +140,10 @@ def expanded(expressions: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _is_basic(name: str) -> bool:
-    return (
+def is_basic(row: Any) -> bool:
+    """Is this a row that kernels know by its name?"""
+    name = row.name
+    return F._rows.get(name) is row and (
         name in VECTOR or name in INFIX or name in COMPARISONS or name in LOGIC or name in HELPERS
         or name in ("neg", "positive", "abs", "sqrt", "square", "pow", "where", "logaddexp")
         or name in ("logical_not", "isnan", "isinf", "isfinite")

@@ -43,7 +43,7 @@ _FAMILIES = {
     vecmath_exp: ("exp", "exp2", "expm1", "sinh", "cosh"),
     vecmath_log: ("log", "log1p", "log2", "log10"),
     vecmath_pow: ("pow",),
-    vecmath_activations: ("tanh", "sigmoid", "softplus", "logsigmoid"),
+    vecmath_activations: ("tanh", "sigmoid", "silu", "softplus", "logsigmoid"),
     vecmath_erf: ("erf",),
     vecmath_trig: ("sin", "cos", "tan"),
     vecmath_inverse: ("atan", "atan2", "asin", "acos"),

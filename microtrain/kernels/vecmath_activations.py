@@ -1,4 +1,4 @@
-"""The functions of neural networks that are made of exponentials: tanh, sigmoid, softplus, logsigmoid."""
+"""The functions of neural networks that are made of exponentials: tanh, sigmoid, silu, softplus, logsigmoid."""
 
 # mypy: allow-untyped-defs
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .vecmath_bits import (
     power_of_two,
     select,
 )
-from .vecmath_exp import EXP_BOUNDS, LN2, LOG2_E, exp, expm1_in_parts
+from .vecmath_exp import EXP_TAIL, LN2, LOG2_E, exp, reduce_by_ln2
 from .vecmath_log import log_of_sum
 
 # (tanh(s) / s - 1) / s**2 in s**2 for |s| <= 0.256; minimax as in vecmath_exp, error in the tangent 2**-57.2 and
@@ -67,29 +67,61 @@ def tanh(kind: str) -> Any:
     return tanh
 
 
+# 2**-k may be too small for the format, 2**(LIFT - k) is not.
+LIFT = {"float64": 512, "float32": 64}
+
+
+@for_each_float
+def sigmoid_in_parts(kind: str) -> Any:
+    """(a, power, d) with 2**-LIFT power / d the sigmoid of -a, and a = |x| where that and a times that are not 0.
+
+    With e**a = 2**k (1 + t) it is 2**-k / (1 + t + 2**-k), where nothing overflows.
+    """
+    (one,) = constants(kind, 1)
+    lift, (down,) = LIFT[kind], constants(kind, 2.0 ** -LIFT[kind])
+    (highest,) = constants(kind, {"float64": 755, "float32": 110}[kind])
+    reduce, tail = reduce_by_ln2[kind], constants(kind, *EXP_TAIL[kind])
+
+    @kernel_function
+    def sigmoid_in_parts(x):
+        a = abs(x)
+        a = select(a > highest, highest, a)
+        k, r, _, _ = reduce(a)
+        t = fma(r * r, horner(r, tail), r)
+        power = power_of_two(lift - k, a)
+        return a, power, one + (t + power * down)
+
+    return sigmoid_in_parts
+
+
 @for_each_float
 def sigmoid(kind: str) -> Any:
     """1 / (1 + e**-x). At most 2 ulp."""
-    zero, one, lowest, highest = constants(kind, 0, 1, {"float64": -60, "float32": -40}[kind], -EXP_BOUNDS[kind][0])
-    (beyond,) = constants(kind, {"float64": 35, "float32": 15}[kind])  # from where on 1 + 2**k is not exact
-    # Where e**-x or its reciprocal leave the format, all is scaled down and up again.
-    large, factor = constants(kind, *{"float64": (700, 2.0**-100), "float32": (80, 2.0**-50)}[kind])
-    exponent = {"float64": 100, "float32": 50}[kind]
-    in_parts = expm1_in_parts[kind]
+    zero, one, down = constants(kind, 0, 1, 2.0 ** -LIFT[kind])
+    in_parts = sigmoid_in_parts[kind]
 
     @kernel_function
     def sigmoid(x):
-        x = -x
-        x = select(x < lowest, lowest, x)
-        x = select(x > highest, highest, x)
-        k, t = in_parts(x)
-        is_large = x > large
-        power, scale = power_of_two(k - select(is_large, exponent, 0), x), select(is_large, factor, one)
-        # 1 + e**-x = 1 + 2**k + 2**k t, what is exact and what is small first
-        inner, outer = select(x > beyond, scale, scale + power), select(x > beyond, power, zero)
-        return one / (fma(power, t, inner) + outer) * scale
+        _, power, d = in_parts(x)
+        y = power * down / d
+        return select(x > zero, one - y, y)
 
     return sigmoid
+
+
+@for_each_float
+def silu(kind: str) -> Any:
+    """x sigmoid(x), rounded less often than the product. At most 2 ulp."""
+    zero, down = constants(kind, 0, 2.0 ** -LIFT[kind])
+    in_parts = sigmoid_in_parts[kind]
+
+    @kernel_function
+    def silu(x):
+        a, power, d = in_parts(x)
+        y = a * power / d * down
+        return select(x > zero, x - y, fma(x, zero, -y))  # NaN for -inf, as the product is
+
+    return silu
 
 
 @for_each_float

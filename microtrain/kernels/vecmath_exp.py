@@ -111,21 +111,6 @@ def scaled(kind: str) -> Any:
 
 
 @for_each_float
-def expm1_in_parts(kind: str) -> Any:
-    """(k, t): e**x = 2**k (1 + t) for x within EXP_BOUNDS; t is e**r - 1 to about an ulp of itself."""
-    tail = constants(kind, *EXP_TAIL[kind])
-    reduce = reduce_by_ln2[kind]
-
-    @kernel_function
-    def expm1_in_parts(x):
-        k, r, high, low = reduce(x)
-        # high + (r**2 tail - low): what is left out of the big number high is added to the small one.
-        return k, high + fma(r * r, horner(r, tail), -low)
-
-    return expm1_in_parts
-
-
-@for_each_float
 def exp_in_parts(kind: str) -> Any:
     """(k, y): e**x = 2**k y for x within EXP_BOUNDS; y is within 0.9 ulp."""
     series = constants(kind, 1, 1, *EXP_TAIL[kind])

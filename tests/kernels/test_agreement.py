@@ -70,6 +70,10 @@ def bound_of(expression, symbols, arrays):
             continue
         if e.name in VECTOR or e.name == "pow":
             error[e] = ULPS * long(np.spacing(np.abs(y)))
+        if e.name in ("sigmoid", "silu"):  # NumPy's formulas are 0 where e**-x overflows, before the functions are
+            x, largest = long(args[0]), long(np.finfo(y.dtype).max)
+            size = np.abs(x) if e.name == "silu" else 1
+            error[e] = error[e] + np.where(x < -np.log(largest), size / largest, 0)
         if e.name == "logaddexp":  # max(a, b) + log1p(...), which may cancel
             error[e] = ULPS * long(np.spacing(np.maximum.reduce([np.abs(x) for x in args])))
         known = {"y": long(y), **dict(zip(e.row.inputs, map(long, args), strict=True))}
