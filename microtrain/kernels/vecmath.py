@@ -33,6 +33,7 @@ from . import (
     vecmath_inverse,
     vecmath_log,
     vecmath_pow,
+    vecmath_tanh,
     vecmath_trig,
 )
 from .vecmath_bits import wide_vectors
@@ -43,7 +44,8 @@ _FAMILIES = {
     vecmath_exp: ("exp", "exp2", "expm1", "sinh", "cosh"),
     vecmath_log: ("log", "log1p", "log2", "log10"),
     vecmath_pow: ("pow",),
-    vecmath_activations: ("tanh", "sigmoid", "silu", "softplus", "logsigmoid"),
+    vecmath_activations: ("sigmoid", "silu", "softplus", "logsigmoid"),
+    vecmath_tanh: ("tanh",),
     vecmath_erf: ("erf",),
     vecmath_trig: ("sin", "cos", "tan"),
     vecmath_inverse: ("atan", "atan2", "asin", "acos"),

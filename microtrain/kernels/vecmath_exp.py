@@ -1,4 +1,4 @@
-"""The exponential and its relatives: exp, exp2, expm1, sinh, cosh; in vecmath_activations.py also tanh and sigmoid.
+"""The exponential and its relatives: exp, exp2, expm1, sinh, cosh; in other files also sigmoid and tanh.
 
 All rest on one reduction (W. J. Cody, W. Waite, "Software Manual for the Elementary Functions", 1980):
 x = k ln 2 + r with an integer k and |r| <= ln(2)/2, so e**x = 2**k e**r, and a short polynomial gives e**r.
