@@ -10,11 +10,12 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ..formula import BOOLEAN, Expr, F, in_order, is_number, tidied
+from ..formula import BOOLEAN, Expr, F, in_order, is_number, tidied, trace
 from ..formula_print import text
 
 # Rows of the table that `vecmath` computes, by its names. Everything else is operators, or a formula made of these.
@@ -110,8 +111,22 @@ def kernel_source(
         overwritten,
         formula,
         not any(e.name in VECTOR or e.name in ("pow", "logaddexp") for e in in_order(expressions)),
-        sum(e.row is not None for e in in_order(tidied([e for _, e in outputs]))),
+        operations(tidied([e for _, e in outputs])),
     )
+
+
+def operations(expressions: Sequence[Any]) -> int:
+    """How many operations of NumPy's these are."""
+    return sum(_operations_of(e.row) for e in in_order(expressions) if e.row is not None)
+
+
+@cache
+def _operations_of(row: Any) -> int:
+    """1, or more for what kernels know by its name and NumPy has to put together: sigmoid."""
+    try:
+        return max(1, operations([trace(row.forward)[1]]))
+    except Exception:  # no formula: a function of NumPy's
+        return 1
 
 
 def booleans_in(expression: Any) -> set[Expr]:

@@ -39,6 +39,11 @@ def test_operations(thing):
     assert mt.explain(row).latex()
 
 
+def test_what_kernels_know_by_name_is_more_than_one_operation_to_numpy():
+    assert "replaces   4 operations of NumPy" in str(mt.explain(mt.sigmoid))  # neg, exp, add, div
+    assert "replaces   1 operation of NumPy" in str(mt.explain(mt.tanh))
+
+
 def test_functions_methods_rules_and_reductions():
     assert "tanh" in str(mt.explain(mt.tanh)) and "tanh" in str(mt.explain(mt.tensor(1.0).tanh))
     assert "sqrt(t2 * (1.0 / c2))" in str(mt.explain(mt.optim.Adam.rule)) == str(mt.optim.Adam.rule.explain())
