@@ -47,11 +47,15 @@ def _right_vjp(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
 matmul = primitive("matmul", np.matmul, [_left_vjp, _right_vjp], inputs=("a", "b"), tex="{a} {b}")
 
 
+def _product(a: Any, b: Any) -> Any:
+    """The product of two matrices: of arrays by `dot`, which asks BLAS for the same as `@` does, with less ado."""
+    return a.dot(b) if a.__class__ is b.__class__ is np.ndarray else a @ b
+
+
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
     if weight.ndim != 2:
         raise ValueError("a weight is a matrix")
-    # Of two matrices `dot` asks BLAS for the same product as `matmul`, with less ado.
-    y = x.dot(weight.T) if x.ndim == 2 else np.matmul(x, weight.T)
+    y = _product(x, weight.T) if x.ndim == 2 else np.matmul(x, weight.T)
     if y.dtype == bias.dtype and y.shape[-1:] == bias.shape:
         y += bias
         return y
@@ -62,12 +66,16 @@ def _affine(x: Any, weight: Any, bias: Any) -> Any:
 
 
 def _weight_vjp(g: Any, x: Any) -> Any:
-    return g.mT @ x if g.ndim == 2 else _rows(g).mT @ _rows(x)
+    if g.ndim != 2:
+        g, x = _rows(g), _rows(x)
+    return _product(g.mT, x)
 
 
-linear_row = primitive(
-    "linear", _affine, [lambda g, weight: g @ weight, _weight_vjp, lambda g: g], tex=r"{x} {weight}^T + {bias}"
-)
+def _input_vjp(g: Any, weight: Any) -> Any:
+    return _product(g, weight) if g.ndim == 2 else g @ weight
+
+
+linear_row = primitive("linear", _affine, [_input_vjp, _weight_vjp, lambda g: g], tex=r"{x} {weight}^T + {bias}")
 
 
 @operation(method=False)

@@ -127,6 +127,7 @@ def gradient_of(row: Primitive, index: int, names: Sequence[str]) -> str:
     shown = {letter: name for letter, name in zip(row.inputs, names, strict=False) if name}
     if not row.variadic and shown:
         line = re.sub(r"(?<![\w.])[A-Za-z]\w*(?![\w(=])", lambda m: shown.get(m[0], m[0]), line)
+    line = re.sub(r"_product\((\S+), (\S+)\)", r"\1 @ \2", line)
     line = re.sub(r"(?<!\w)_(?=\w)", "", line)
     return line.replace(" * ", " · ").replace(" ** ", "^").replace(".mT", "ᵀ")
 
