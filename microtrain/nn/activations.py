@@ -29,7 +29,8 @@ def _activation(name: str, function: str, **defaults: Any) -> type[Module]:
     of_tensors = getattr(Tensor, function)
 
     def forward(self: Any, input: Tensor) -> Tensor:
-        output = of_tensors(input, *[getattr(self, key) for key in self._settings])
+        settings = [getattr(self, key) for key in defaults] if defaults else ()
+        output = of_tensors(input, *settings)
         return input.overwrite(output, f"{function}_") if self.inplace else output
 
     def extra_repr(self: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import get_default_dtype, parse
 from ..errors import ArgumentError, ShapeError
 from ..ops.conversion import check_device
-from ..ops.products import linear
+from ..ops.products import linear, linear_row
 from ..random import Generator
 from ..tensor import Tensor
 from . import functional as F, init
@@ -52,7 +52,10 @@ class Linear(Module):
         init.fan_in_uniform_([self.weight, self.bias], self.in_features, generator)
 
     def forward(self, input: Tensor) -> Tensor:
-        return linear(input, self.weight, self.bias)  # type: ignore[no-any-return]
+        weight, bias = self.weight, self.bias
+        if bias is None:
+            return linear(input, weight)  # type: ignore[no-any-return]
+        return Tensor.apply(linear_row, input, weight, bias)  # as `linear` does, on the shortest way
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
