@@ -19,7 +19,7 @@ import numpy as np
 from . import dtypes
 from .calling.failures import explain_failure
 from .engine import views
-from .engine.node import Memory, Node, memory_of
+from .engine.node import Memory, Node, count_writes, memory_of
 from .engine.quiet import quiet, restore
 from .engine.recording import MODE
 from .engine.sites import call_site
@@ -124,8 +124,8 @@ class Tensor(Values, Methods):
             if plan.wanted:
                 output._node = node = Node(primitive, params, plan, origins, inputs, arrays, value)
                 output._tracked = True
-                if output._memory is not None:
-                    node._memory, node._output_version = output._memory, output._memory.version
+                if primitive.view:
+                    node._memory = output._memory
         if mode.listeners:  # asking first takes half the time of an empty loop
             for listener in mode.listeners:
                 listener.forward(primitive, inputs, params, output, output._node)
@@ -243,8 +243,8 @@ class Tensor(Values, Methods):
                 "Make a new tensor.",
             )
         memory = Memory()
-        memory.version = 1 + (self._memory.version if self._memory is not None else 0)  # which no node has seen yet
-        memory.writer = ("data =", call_site(2))
+        memory.version = self._version
+        count_writes([memory], ("data =", call_site(2)))  # for the nodes that keep what was there before
         self._data, self._view, self._memory = array, None, memory
         if self._node is not None:
             self._node._memory = memory

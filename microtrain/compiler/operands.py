@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.node import memory_of
+from ..engine.node import Memory, Writer, memory_of
 from ..errors import ArgumentError
 from ..tensor import Tensor, wrap
 from . import blas
@@ -117,14 +117,16 @@ class Operands:
             if memory.outside and any(slot == memory.slot for _, slot in self.grads_in):
                 continue  # added to what was there, in its place
             self.grads_out.append([leaf, wrap(self.view(place))])
-        self.memories: list[tuple[Any, Any]] = []  # what the step writes, and what messages say of it
+        self.writes: list[tuple[list[Memory], Writer]] = []  # what the step writes, and what messages say of it
         for update in self.updates:
             writer = (type(update.optimizer).__name__, update.where)
-            self.memories += [(memory_of(p), writer) for p in update.bucket.params]
-        self.memories += [(memory_of(t), ("backward", update_where)) for _, t in self.grads_out if t is not None]
+            self.writes.append(([memory_of(p) for p in update.bucket.params], writer))
+        grads = [t for _, t in self.grads_out if t is not None]
+        self.backward: Writer = ("backward", update_where)
+        self.writes.append(([memory_of(t) for t in grads], self.backward))
         for home, _ in self.program.stores:
             if isinstance(home.source, Tensor) and home.kind == "tensor":
-                self.memories.append((memory_of(home.source), ("a compiled step", update_where)))
+                self.writes.append(([memory_of(home.source)], ("a compiled step", update_where)))
         self.optimizers = self.program.optimizers()
         self.with_floats = bool(self.floats or self.program.settings)
 

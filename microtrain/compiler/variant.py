@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.node import memory_of
+from ..engine.node import count_writes, memory_of
 from ..kernels.layout import address
 from ..kernels.loading import SIGNATURE
 from ..kernels.program import Program as Machine
@@ -169,16 +169,15 @@ class Variant(Pieces):
         """Tell the rest of the library what was written."""
         for leaf, tensor in self.grads_out:
             leaf._grad = tensor
-        for memory, writer in self.memories:
-            memory.version += 1
-            memory.writer = writer
+        for memories, writer in self.writes:
+            count_writes(memories, writer)
         for update in self.updates:
             update.bucket.written_back = False
         for optimizer in self.optimizers:
             if optimizer._seen:
                 optimizer.write_back()
-        for leaf, _ in self.grads_in:
-            memory_of(leaf._grad).version += 1
+        if self.grads_in:
+            count_writes([memory_of(leaf._grad) for leaf, _ in self.grads_in], self.backward)
 
     def _undo(self) -> None:
         for optimizer in self.optimizers:
@@ -194,4 +193,5 @@ class Variant(Pieces):
                 data, memory = tensor._data, tensor._memory
                 tensor._data = data.copy()
                 pair[1] = wrap(data)
-                self.memories = [(m, w) if m is not memory else (memory_of(pair[1]), w) for m, w in self.memories]
+                for memories, _ in self.writes:
+                    memories[:] = [memory_of(pair[1]) if m is memory else m for m in memories]

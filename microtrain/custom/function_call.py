@@ -157,7 +157,7 @@ class FunctionCall(Primitive):
             (only,) = self.differentiable_outputs
             whole._memory = memory_of(outputs[only])  # shared with what `forward` may have left in the context
             if whole._node is not None:
-                whole._node._memory, whole._node._output_version = whole._memory, whole._memory.version
+                whole._node._memory = whole._memory
             outputs[only] = whole
         else:
             for k, part in zip(self.differentiable_outputs, self._parts(whole), strict=True):

@@ -8,7 +8,7 @@ the whole graph is freed when the last tensor that leads to it goes.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -19,15 +19,32 @@ from ..ops.plan import Plan
 from ..ops.primitive import Primitive
 from .sites import Site, call_site, site_of
 
+Writer = tuple[str, tuple[Any, int]]  # (what wrote, where)
+
+serial = count(1).__next__  # numbers operations and writes, in the order in which they happen
+
 
 class Memory:
-    """What all views of one piece of memory share: how often it was written, and where last.
+    """What all views of one piece of memory share: how often it was written, and when and where last.
 
-    It is made when memory is first shared or written; until then the version counts as 0.
+    It is made when memory is first shared or written.
     """
 
-    version = 0
-    writer: tuple[str, tuple[Any, int]] = ("a write", (call_site.__code__, 0))  # (what wrote, where)
+    __slots__ = ("__weakref__", "version", "writer", "written")
+
+    def __init__(self) -> None:
+        self.version = 0  # how often it was written
+        self.written = 0  # the serial number of the last write
+        self.writer: Writer = ("a write", (call_site.__code__, 0))
+
+
+def count_writes(memories: Iterable[Memory], writer: Writer) -> None:
+    """Count a write to each of these, for the nodes that keep what is there and the views of it."""
+    now = serial()
+    for memory in memories:
+        memory.version += 1
+        memory.written = now
+        memory.writer = writer
 
 
 def memory_of(tensor: Any) -> Memory:
@@ -44,7 +61,6 @@ def memory_of(tensor: Any) -> Memory:
 
 
 SMALL = 64  # nodes remember values and gradients up to this many elements, for pictures and messages
-serial = count(1).__next__  # later operations have higher numbers
 
 
 def _lightly(x: Any, data: Any) -> Any:
@@ -60,9 +76,9 @@ class Node:
     """One operation that was done, with what its backward pass needs."""
 
     __slots__ = (
-        "__weakref__", "_code", "_instruction", "_memory", "_output_copied", "_output_version", "_versions",
-        "_watched_others", "calls", "dtype", "grad", "hooks", "keeper", "kept", "name", "others", "params", "parents",
-        "plan", "primitive", "serial", "shape", "value",
+        "__weakref__", "_code", "_complete", "_copied", "_instruction", "_memory", "_watched_others", "calls",
+        "dtype", "grad", "hooks", "keeper", "kept", "name", "others", "params", "parents", "plan", "primitive",
+        "serial", "shape", "value",
     )  # fmt: skip
 
     hooks: list[Callable[[Any], Any]] | None  # of the tensor that came out; a list too if `keeper` is set
@@ -73,10 +89,9 @@ class Node:
     others: tuple[Any, ...]  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
     calls: tuple[tuple[Any, int], ...]  # those that ended here: (the module, weakly, and when it began)
     _memory: Memory | None  # of the output
-    _output_version: int  # the version of that memory when this node made the output
-    _output_copied: bool  # was the output copied into that memory, so that what is kept of it stays as it is?
-    _versions: list[int] | None  # of what was kept, by slot, if some were not 0; -1 for what is a copy
-    _watched_others: list[tuple[Memory, int, int]] | None  # (memory, version, place) of kept tensors without a parent
+    _complete: int  # the serial number since which the output is in that memory
+    _copied: tuple[int, ...]  # what writes do not reach: the slots of inputs that are kept as copies, -1 for the output
+    _watched_others: list[tuple[Memory, int]] | None  # (memory, place) of kept tensors without a parent
 
     def __init__(
         self,
@@ -91,25 +106,16 @@ class Node:
         self.primitive = primitive
         self.params = params
         self.plan = plan
-        self.hooks = self.keeper = self.value = self.grad = self._memory = self._versions = self._watched_others = None
+        self.hooks = self.keeper = self.value = self.grad = self._memory = self._watched_others = None
         self.name = ""
-        self.others = self.calls = ()
-        self._output_version = 0
-        self._output_copied = False
+        self.others = self.calls = self._copied = ()
         if len(origins) != len(plan.wanted):  # some inputs require grad, but there is no derivative in them
             origins = [inputs[i]._node or inputs[i] for i in plan.wanted]
-        self.parents = parents = tuple(origins)  # for each wanted input: its node, or the leaf tensor itself
-        for slot in plan.watched:
-            memory = parents[slot]._memory
-            if memory is not None and memory.version:
-                if self._versions is None:
-                    self._versions = [0] * len(parents)
-                self._versions[slot] = memory.version
+        self.parents = tuple(origins)  # for each wanted input: its node, or the leaf tensor itself
         if plan.others:
             for place, i in plan.kept_others:
                 if hasattr(inputs[i], "_memory"):  # a tensor
-                    memory = memory_of(inputs[i])
-                    self._watched_others = [*(self._watched_others or ()), (memory, memory.version, place)]
+                    self._watched_others = [*(self._watched_others or ()), (memory_of(inputs[i]), place)]
                 elif isinstance(inputs[i], np.ndarray):
                     arrays[i] = arrays[i].copy()  # the learner's own array may change, and we would not hear of it
             if len(plan.others) == 1:
@@ -121,7 +127,7 @@ class Node:
         self.kept: Any = plan.pick(arrays)  # None once freed
         self.shape = output.shape
         self.dtype = output.dtype
-        self.serial = serial()
+        self.serial = self._complete = serial()
         self._code, self._instruction = call_site()
         if output.size <= SMALL:
             self.value = output
@@ -142,15 +148,14 @@ class Node:
 
     def copy_kept(self, memory: Memory) -> None:
         """Keep copies of what lies in this memory, because this very operation is about to be written over it."""
-        versions = self._versions or [0] * len(self.parents)
-        ours = {place for owner, _, place in self._watched_others or () if owner is memory}
+        ours = {place for owner, place in self._watched_others or () if owner is memory}
         kept = list(self.kept)
         for place, (kind, _, slot) in enumerate(self.plan.keep):
             if kind == "input" and (place in ours or (slot >= 0 and self.parents[slot]._memory is memory)):
                 kept[place] = kept[place].copy()
                 if slot >= 0:
-                    versions[slot] = -1
-        self.kept, self._versions = tuple(kept), versions
+                    self._copied += (slot,)
+        self.kept = tuple(kept)
         if ours:
             self._watched_others = [c for c in self._watched_others or () if c[0] is not memory]
 
@@ -163,26 +168,25 @@ class Node:
                 "To save memory, backward() frees what the graph kept as it goes, also one that fails on its way.",
                 "Call the first one as backward(retain_graph=True), or run the forward pass again.",
             )
-        for slot in self.plan.watched:
+        plan, serial = self.plan, self.serial
+        for slot in plan.watched:
             memory = self.parents[slot]._memory
-            if memory is not None and memory.version != (self._versions[slot] if self._versions else 0):
-                if self._versions and self._versions[slot] < 0:
-                    continue
-                raise self._overwritten(memory, self.plan.wanted[slot])
-        if (
-            self.plan.keeps_output
-            and self._memory is not None
-            and self._memory.version != self._output_version
-            and not self._output_copied
-        ):
+            if memory is not None and memory.written > serial and slot not in self._copied:
+                raise self._overwritten(memory, plan.wanted[slot])
+        if plan.keeps_output and self._memory is not None and self.overwritten and -1 not in self._copied:
             raise self._overwritten(self._memory, -1)
         if self._watched_others is not None:
-            for memory, version, place in self._watched_others:
-                if memory.version != version:
-                    raise self._overwritten(memory, self.plan.keep[place].index)
+            for memory, place in self._watched_others:
+                if memory.written > serial:
+                    raise self._overwritten(memory, plan.keep[place].index)
         return self.kept
 
-    def _overwritten(self, memory: Memory, which: int) -> InplaceError:
+    @property
+    def overwritten(self) -> bool:
+        """Has the memory of the output been written since it was made?"""
+        return self._memory is not None and self._memory.written > self._complete
+
+    def _overwritten(self, memory: Any, which: int) -> InplaceError:
         inputs = self.primitive.inputs
         if which < 0:
             what = "its output"

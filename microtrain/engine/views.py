@@ -25,7 +25,7 @@ import numpy as np
 from ..errors import DtypeError, InplaceError, ShapeError
 from ..ops.primitive import Primitive
 from ..ops.writing import write_view
-from .node import Node, memory_of
+from .node import Node, count_writes, memory_of
 from .recording import MODE, grad_mode
 from .sites import call_site
 
@@ -73,9 +73,7 @@ def refresh(tensor: Tensor) -> None:
 
 def count_write(tensor: Tensor, what: str, depth: int = 4) -> None:
     """Count a write, for the nodes that keep this memory and the views of it; for `depth` see `call_site`."""
-    memory = memory_of(tensor)
-    memory.version += 1
-    memory.writer = (what, call_site(depth))
+    count_writes([memory_of(tensor)], (what, call_site(depth)))
 
 
 def writable(tensor: Tensor, what: str) -> np.ndarray[Any, Any]:
@@ -117,7 +115,7 @@ def overwrite(tensor: Tensor, new: Tensor, what: str, since: int | None = None) 
             fix="Convert the tensor first (x.float()), or use the form that makes a new tensor.",
         )
     if new._node is not None:
-        new._node._output_copied = True
+        new._node._copied += (-1,)
         nodes = {new._node}
         while nodes:  # what was made for this write must not lose its operands to it
             node = nodes.pop()
@@ -155,7 +153,7 @@ def take_history(tensor: Tensor, new: Tensor) -> None:
     tensor._node, tensor._tracked = node, _ = new._node, new._tracked
     if node is not None:
         node._memory = memory = memory_of(tensor)
-        node._output_version = memory.version
+        node._complete = memory.written
         if before is not None and before.keeper is not None:  # retain_grad() goes on with the new value
             node.keeper, before.keeper = before.keeper, None
             node.hooks = node.hooks or []

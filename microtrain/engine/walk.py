@@ -164,7 +164,7 @@ def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
 def _as_tensors(node: Node) -> list[Any]:
     """What a node kept, as tensors that know where they came from."""
     kept = list(node.checked_kept())
-    memories = {place: memory for memory, _, place in node._watched_others or ()}
+    memories = {place: memory for memory, place in node._watched_others or ()}
     for at, (kind, _, slot) in enumerate(node.plan.keep):
         if kind in ("input", "output"):
             origin = node if kind == "output" else node.parents[slot] if slot >= 0 else None

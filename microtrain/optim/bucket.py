@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.node import memory_of
+from ..engine.node import Memory, Writer, count_writes, memory_of
 from ..tensor import Tensor, wrap
 from .rule import Rule
 
 SMALL = 1 << 14  # elements; larger parameters are updated one by one
 
 State = dict[str, Any]
-Writer = tuple[str, tuple[Any, int]]  # what writes, and the line that asked for it
 
 
 class OtherParametersError(Exception):
@@ -59,14 +58,12 @@ class Buckets:
         """
         if self.others and self.new_gradients():
             return None
-        found: list[tuple[Bucket, list[Any]]] = []
+        memories: list[Memory] = []
         try:
-            for bucket in self.buckets:
-                found.append((bucket, bucket.take_gradients(writer)))
+            found = [(bucket, bucket.take_gradients(memories)) for bucket in self.buckets]
         except (AttributeError, OtherParametersError):  # the first: somebody's gradient is None
-            for bucket, gradients in found:
-                bucket.take_back(len(gradients))
             return None
+        count_writes(memories, writer)
         return found
 
     def new_gradients(self) -> bool:
@@ -121,33 +118,20 @@ class Bucket:
                     return False
         return True
 
-    def take_gradients(self, writer: Writer) -> list[Any]:
-        """The gradients, on the way to a step: the parameters are noted as written, and all in their place.
+    def take_gradients(self, memories: list[Memory]) -> list[Any]:
+        """The gradients, on the way to a step; what it will write is added to `memories`, and all is in its place.
 
-        Raises `AttributeError` if there is one without a gradient, `OtherParametersError` if the program has given one
-        another shape or dtype, and then notes nothing.
+        Raises `AttributeError` if there is a parameter without a gradient, `OtherParametersError` if the program has
+        given one another shape or dtype.
         """
         gradients: list[Any] = []
         self.away = None
-        try:
-            for p, view in self.members:
-                if p._data is not view and self.away is None:
-                    self.away = self._gather()
-                gradients.append(p._grad._data)  # type: ignore[union-attr]
-                memory = p._memory
-                if memory is None:
-                    memory = memory_of(p)
-                memory.version += 1
-                memory.writer = writer
-        except (AttributeError, OtherParametersError):
-            self.take_back(len(gradients))
-            raise
+        for p, view in self.members:
+            if p._data is not view and self.away is None:
+                self.away = self._gather()
+            gradients.append(p._grad._data)  # type: ignore[union-attr]
+            memories.append(p._memory or memory_of(p))
         return gradients
-
-    def take_back(self, count: int) -> None:
-        """The first so many parameters were not written after all."""
-        for p in self.params[:count]:
-            memory_of(p).version -= 1
 
     def write_back(self) -> None:
         """Put the numbers into the states."""

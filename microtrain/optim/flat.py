@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.node import memory_of
+from ..engine.node import count_writes, memory_of
 from ..tensor import Tensor, wrap
 
 
@@ -33,10 +33,7 @@ class Flat:
 
     def written(self, who: str, where: tuple[Any, int]) -> None:
         """Tell those who watch the memory that it was overwritten."""
-        for p in self.params:
-            memory = memory_of(p)
-            memory.version += 1
-            memory.writer = (who, where)
+        count_writes([memory_of(p) for p in self.params], (who, where))
 
     def gradient(self) -> np.ndarray:
         """All gradients; zeros where there is none."""

@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..engine.backward import Handle
+from ..engine.node import Writer
 from ..engine.recording import MODE, grad_mode
 from ..engine.sites import call_site
 from ..errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
 from ..tensor import Tensor, wrap
 from . import checkpoint, step_hooks
-from .bucket import Bucket, Buckets, Writer
+from .bucket import Bucket, Buckets
 from .rule import Rule
 
 Group = dict[str, Any]

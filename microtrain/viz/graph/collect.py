@@ -160,9 +160,7 @@ class Engine:
         box.shape, box.dtype, box.needs_grad = operation.shape, str(operation.dtype), True
         box.bytes = math.prod(operation.shape) * operation.dtype.itemsize
         box.output = operation in self.outputs
-        memory = operation._memory
-        overwritten = memory is not None and memory.version != operation._output_version
-        if overwritten and not isinstance(operation.value, np.generic):  # a scalar can't have been written to
+        if operation.overwritten and not isinstance(operation.value, np.generic):  # a scalar can't have been written to
             box.note = "overwritten since"
         elif operation.value is not None:
             box.value = Values.of(operation.value)
@@ -183,7 +181,7 @@ def _changed(node: Node, place: int) -> bool:
     memory = node.parents[place]._memory
     if memory is None or place not in node.plan.watched:
         return False
-    return bool(memory.version != (node._versions[place] if node._versions else 0))
+    return bool(memory.written > node.serial)
 
 
 def constants(node: Node) -> dict[int, Any]:

@@ -97,9 +97,7 @@ def _values(inputs: dict[Node, list[Any]], written_counts: bool) -> tuple[dict[N
 
 def _remembered(node: Node) -> Any:
     """The output of an operation, if the node has it still."""
-    memory = node._memory
-    overwritten = memory is not None and memory.version != node._output_version
-    return None if overwritten and not isinstance(node.value, np.generic) else node.value
+    return None if node.overwritten and not isinstance(node.value, np.generic) else node.value
 
 
 def _was_written(x: Any) -> bool:
