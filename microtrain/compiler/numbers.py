@@ -80,7 +80,7 @@ class Numbers:
 
     def _worked_out(self, block: int) -> np.ndarray[Any, Any]:
         rule, lr = self.update.bucket.rule, self.group["lr"]
-        known = dict(self.update.optimizer.hyper(self.group))
+        known = {**self.group, **self.update.optimizer.hyper(self.group)}
         first = self.scalars["step"] + 1
         if not rule.scalars and not callable(lr):
             return np.array([[float(known[name]) for name in rule.hyper] or [0.0]])

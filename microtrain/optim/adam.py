@@ -79,7 +79,7 @@ class AdamLike(Optimizer):
 
     def hyper(self, group: Group) -> Mapping[str, Any]:
         beta1, beta2 = group["betas"]
-        return {**group, "beta1": beta1, "beta2": beta2, "c1": 1.0, "c2": 1.0}
+        return {"beta1": beta1, "beta2": beta2, "c1": 1.0, "c2": 1.0}
 
     @staticmethod
     def decay_of(group: Group) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.node import Memory, Writer, count_writes, memory_of
+from ..engine.node import Writer, count_writes, memory_of
 from ..tensor import Tensor, wrap
 from .rule import Rule
 
@@ -58,12 +58,12 @@ class Buckets:
         """
         if self.others and self.new_gradients():
             return None
-        memories: list[Memory] = []
         try:
-            found = [(bucket, bucket.take_gradients(memories)) for bucket in self.buckets]
+            found = [(bucket, bucket.take_gradients()) for bucket in self.buckets]
         except (AttributeError, OtherParametersError):  # the first: somebody's gradient is None
             return None
-        count_writes(memories, writer)
+        for bucket in self.buckets:
+            count_writes([p._memory or memory_of(p) for p in bucket.params], writer)
         return found
 
     def new_gradients(self) -> bool:
@@ -118,8 +118,8 @@ class Bucket:
                     return False
         return True
 
-    def take_gradients(self, memories: list[Memory]) -> list[Any]:
-        """The gradients, on the way to a step; what it will write is added to `memories`, and all is in its place.
+    def take_gradients(self) -> list[Any]:
+        """The gradients, on the way to a step for which all parameters are in their place.
 
         Raises `AttributeError` if there is a parameter without a gradient, `OtherParametersError` if the program has
         given one another shape or dtype.
@@ -130,7 +130,6 @@ class Bucket:
             if p._data is not view and self.away is None:
                 self.away = self._gather()
             gradients.append(p._grad._data)  # type: ignore[union-attr]
-            memories.append(p._memory or memory_of(p))
         return gradients
 
     def write_back(self) -> None:

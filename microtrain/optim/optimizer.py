@@ -130,8 +130,8 @@ class Optimizer:
         return self.rule  # type: ignore[no-any-return]
 
     def hyper(self, group: Group) -> Mapping[str, Any]:
-        """The hyper-parameters under the names that the rule has for them."""
-        return group
+        """What the rule needs to know besides the group's hyper-parameters, or knows by another name."""
+        return {}
 
     def initial(self, name: str, p: Tensor, group: Group) -> np.ndarray:
         """What a piece of a parameter's state is before the first step."""
@@ -242,10 +242,11 @@ class Optimizer:
     def _numbers(self, group: Group, rule: Rule, bucket: Bucket) -> tuple[Any, ...]:
         """The values of the rule's hyper-parameters at the step that comes now."""
         bucket.scalars["step"] = step = bucket.scalars["step"] + 1
-        known = self.hyper(group)
-        if not rule.scalars and type(known["lr"]) is float:
-            return rule.pick(known)
-        known = {**known, **bucket.scalars, "t": step, "lr": self.rate(group, step - 1)}
+        if not rule.scalars and type(group["lr"]) is float:
+            own = self.hyper(group)
+            return rule.pick({**group, **own} if own else group)
+        lr = self.rate(group, step - 1)
+        known = {**group, **self.hyper(group), **bucket.scalars, "t": step, "lr": lr}
         values = rule.numbers(known)
         for name in bucket.scalars:
             bucket.scalars[name] = known[name]

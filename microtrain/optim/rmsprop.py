@@ -97,4 +97,4 @@ class RMSprop(Optimizer):
         )
 
     def hyper(self, group: Group) -> Mapping[str, Any]:
-        return {**group, "c": 1.0}
+        return {"c": 1.0}

@@ -53,7 +53,7 @@ class Rprop(Optimizer):
 
     def hyper(self, group: Group) -> Mapping[str, Any]:
         (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]
-        return {**group, "shrink": shrink, "grow": grow, "smallest": float(smallest), "largest": float(largest)}
+        return {"shrink": shrink, "grow": grow, "smallest": float(smallest), "largest": float(largest)}
 
     def initial(self, name: str, p: Tensor, group: Group) -> np.ndarray:
         return np.full(p.shape, self.rate(group, 0) if name == "step_size" else 0.0, p.dtype)

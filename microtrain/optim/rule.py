@@ -47,12 +47,13 @@ class Rule:
         self.hyper = tuple(names[2 + len(self.state) :])
         self.pick = _picker(self.hyper)
         self._needs = {key: tuple(inspect.signature(f).parameters) for key, f in self.scalars.items()}
+        self._arguments = [(key, f, _picker(self._needs[key])) for key, f in self.scalars.items()]
         self.kernel = FusedUpdate(name, formula, names[: 1 + 1 + len(self.state)])
 
     def numbers(self, known: dict[str, Any]) -> tuple[Any, ...]:
         """The hyper-parameters in the formula's order. `known` has them by name and gains the `scalars`."""
-        for name, scalar in self.scalars.items():
-            known[name] = float(scalar(*[known[needed] for needed in self._needs[name]]))
+        for name, scalar, arguments in self._arguments:
+            known[name] = float(scalar(*arguments(known)))
         return self.pick(known)
 
     def __repr__(self) -> str:
