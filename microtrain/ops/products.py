@@ -12,6 +12,8 @@ from .primitive import operation, primitive
 from .reductions import sum_row, sum_to
 from .shapes import matrix_transpose, reshape
 
+SMALL = 1 << 12  # elements; from there on `@` is the quicker product (measured)
+
 
 def column(x: Any) -> Any:
     return reshape(x, shape=(*x.shape, 1))
@@ -48,8 +50,11 @@ matmul = primitive("matmul", np.matmul, [_left_vjp, _right_vjp], inputs=("a", "b
 
 
 def _product(a: Any, b: Any) -> Any:
-    """The product of two matrices: of arrays by `dot`, which asks BLAS for the same as `@` does, with less ado."""
-    return a.dot(b) if a.__class__ is b.__class__ is np.ndarray else a @ b
+    """The product of two matrices.
+
+    For small arrays `dot` asks BLAS for the same as `@` does, with less ado; but first it fills the result with zeros.
+    """
+    return a.dot(b) if a.__class__ is b.__class__ is np.ndarray and a.size < SMALL else a @ b
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
