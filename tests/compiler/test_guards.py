@@ -10,7 +10,7 @@ import pytest
 
 import microtrain as mt
 from microtrain import optim
-from microtrain.errors import CompileError
+from microtrain.errors import CompileError, InplaceError
 
 settings = types.ModuleType("settings")
 settings.scale = 2.0  # type: ignore[attr-defined]
@@ -175,6 +175,27 @@ def test_a_step_that_begins_anew_notes_each_write_once() -> None:
         assert [p._memory.version for p in w] == [
             v + any(p is q for q in which) for p, v in zip(w, before, strict=True)
         ]
+
+
+def test_a_graph_notices_what_a_compiled_step_overwrites() -> None:
+    w = mt.ones(3, requires_grad=True)
+    o = optim.SGD([w], lr=0.1)
+
+    def step() -> Any:
+        o.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        o.step()
+        return loss
+
+    run = mt.compile(step)
+    run()
+    run()
+    before = (w * w).sum()
+    run()
+    with pytest.raises(InplaceError, match="'SGD' overwrote it"):
+        before.backward()
+    (w * w).sum().backward()
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,15 @@ def test_views_share_one_memory():
     assert memory_of(x).version == 1 and memory_of(x.clone()) is not memory_of(x)
 
 
+def test_what_is_written_in_place_is_complete_and_what_was_there_overwritten():
+    y = w * 2
+    before = y.grad_fn
+    y *= 3
+    assert before.overwritten and not y.grad_fn.overwritten
+    y += 1
+    assert not y.grad_fn.overwritten and not (w * 2).grad_fn.overwritten
+
+
 def test_a_write_before_an_operation_is_no_harm():
     h = w * 2
     h += 1

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 import microtrain as mt
 from microtrain import nn, optim
+from microtrain.errors import InplaceError
 from microtrain.optim import bucket, schedules
 
 
@@ -26,6 +27,24 @@ def loss(params):
     w, b, v, c, scale = params
     h = (mt.tensor(X, dtype=w.dtype) @ w + b).tanh()
     return ((h @ v + c) * scale - 1).square().mean()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "LBFGS"])
+def test_a_graph_notices_that_a_step_overwrites_what_it_kept(name):
+    params = parameters()
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss(params)
+        value.backward()
+        return value
+
+    optimizer = getattr(optim, name)(params, lr=0.01)
+    before = loss(params)
+    optimizer.step(closure)
+    with pytest.raises(InplaceError, match=f"'{name}' overwrote it"):
+        before.backward()
+    loss(params).backward()
 
 
 def batch_loss(params):
