@@ -245,6 +245,10 @@ class Tensor(Values, Methods):
         memory = Memory()
         memory.version = self._version
         count_writes([memory], ("data =", call_site(2)))  # for the nodes that keep what was there before
+        if array.shape != self._data.shape:
+            memory.reshaped = memory.written
+        elif self._memory is not None:
+            memory.reshaped = self._memory.reshaped
         self._data, self._view, self._memory = array, None, memory
         if self._node is not None:
             self._node._memory = memory

@@ -30,11 +30,12 @@ class Memory:
     It is made when memory is first shared or written.
     """
 
-    __slots__ = ("__weakref__", "version", "writer", "written")
+    __slots__ = ("__weakref__", "reshaped", "version", "writer", "written")
 
     def __init__(self) -> None:
         self.version = 0  # how often it was written
         self.written = 0  # the serial number of the last write
+        self.reshaped = 0  # and that of the write by which a leaf got data of another shape
         self.writer: Writer = ("a write", (call_site.__code__, 0))
 
 

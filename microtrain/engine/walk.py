@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InplaceError
 from ..kernels import tier
 from ..kernels.memory import Lent
 from ..ops.arithmetic import add
@@ -103,7 +104,12 @@ def walk(
                 gradient = plan.vjps[slot](g, kept, params)
 
                 # Undo broadcasting and conversion: the gradient gets the shape and dtype of the parent.
-                like = parent if type(parent) is Node else parent._data
+                if type(parent) is Node:
+                    like = parent
+                else:
+                    like = parent._data
+                    if parent._memory is not None and parent._memory.reshaped > node.serial:
+                        raise _reshaped(node, parent)
                 shape, dtype = like.shape, like.dtype
                 if gradient.shape != shape:
                     if gradient is NO_GRADIENT:
@@ -143,6 +149,15 @@ def own(gradient: Any, upstream: Any = None) -> Any:
     if gradient is upstream or not gradient.flags.c_contiguous or type(gradient.base) not in ALONE:
         return np.array(gradient, order="C")
     return gradient
+
+
+def _reshaped(node: Node, leaf: Any) -> InplaceError:
+    return InplaceError(
+        f"'{node.primitive.name}' used a tensor whose data was replaced, before backward(), by some of another shape.\n"
+        f"  used at: {node.site}",
+        f"It has shape {leaf.shape} now, and the gradient is one of what it was.",
+        "Call backward() before the tensor gets other data, or make a new tensor.",
+    )
 
 
 def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:

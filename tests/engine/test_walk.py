@@ -7,6 +7,7 @@ import pytest
 
 import microtrain as mt
 from microtrain.engine.walk import own, walk
+from microtrain.errors import InplaceError
 
 
 class Steps:
@@ -99,3 +100,24 @@ def test_many_leaves(wide):
         total = total + x * x
     mt.autograd.backward(total)
     assert [x.grad.item() for x in leaves[1:]] == [2.0 * k for k in range(1, wide)]
+
+
+@pytest.mark.parametrize("old, new", [((3,), (1,)), ((3,), (2,)), ((1,), (3,)), ((), (1,))])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_leaf_that_got_data_of_another_shape_before_backward(old, new, create_graph):
+    w = mt.ones(old, requires_grad=True)
+    y = (w + mt.ones(3)).sum()
+    w.data = mt.zeros(new)
+    with pytest.raises(InplaceError, match=r"'add' used a tensor whose data was replaced.*\n.*used at: .*test_walk"):
+        y.backward(create_graph=create_graph)
+    w.data = mt.ones(new)  # which does not make it good
+    with pytest.raises(InplaceError, match="another shape"):
+        mt.grad(y, w)
+    assert w.grad is None
+    (w * 2).sum().backward()
+    assert w.grad.shape == new
+    w = mt.ones(3, requires_grad=True)
+    y = (w + 1).sum()
+    w.data = mt.zeros(3)
+    y.backward()
+    assert w.grad.tolist() == [1, 1, 1]
