@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import types
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..engine.backward import Handle
 from ..engine.recording import MODE
-from ..errors import DtypeError
+from ..errors import ArgumentError, DtypeError
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -19,12 +21,20 @@ class HookedStep:
     """Stands in the place of `optimizer.step` of an optimizer that has hooks; others do not even ask for them."""
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer, self.step = optimizer, optimizer.step
+        self.optimizer = weakref.ref(optimizer)  # which refers to this object: no cycle
+        self.own = vars(optimizer).get("step")  # what the program itself has put in the place of the method
         self.before: list[Hook] = []
         self.after: list[Hook] = []
 
     def __call__(self, *given: Any, **kwargs: Any) -> Any:
-        optimizer = self.optimizer
+        optimizer = self.optimizer()
+        if optimizer is None:
+            raise ArgumentError(
+                "The optimizer of this step() is gone.",
+                "A step with hooks around it does not keep its optimizer alive.",
+                "Keep the optimizer, and call optimizer.step().",
+            )
+        step = self.own or types.MethodType(type(optimizer).step, optimizer)
         for listener in MODE.get().listeners if self.before or self.after else ():
             if hasattr(listener, "refused"):
                 listener.refused(
@@ -42,7 +52,7 @@ class HookedStep:
                         fix="Return None, or (args, kwargs) for the step; args begins with the optimizer.",
                     )
                 args, kwargs = changed
-        loss = self.step(*args[1:], **kwargs)
+        loss = step(*args[1:], **kwargs)
         for hook in tuple(self.after):
             hook(optimizer, args, kwargs)
         return loss

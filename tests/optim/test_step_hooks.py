@@ -1,13 +1,15 @@
 """Hooks around an optimizer's step."""
 
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 
 import microtrain as mt
 from microtrain import optim
-from microtrain.errors import CompileError, DtypeError
+from microtrain.errors import ArgumentError, CompileError, DtypeError
 
 
 def seen_by_hooks(lib):
@@ -86,6 +88,30 @@ def test_copies_have_no_hooks_and_go_on():
         assert not calls
     optimizer.step()
     assert calls == [1]
+
+
+def test_they_make_no_cycle():
+    gc.disable()
+    try:
+        optimizer = optim.SGD([mt.ones(1, requires_grad=True)], lr=0.1)
+        optimizer.register_step_post_hook(lambda *_: None)
+        optimizer.step()
+        step, gone = optimizer.step, weakref.ref(optimizer)
+        del optimizer
+        assert gone() is None
+        with pytest.raises(ArgumentError, match="The optimizer of this step"):
+            step()
+    finally:
+        gc.enable()
+
+
+def test_a_step_that_the_program_has_replaced():
+    optimizer = optim.SGD([mt.ones(1, requires_grad=True)], lr=0.1)
+    calls, step = [], optimizer.step
+    optimizer.step = lambda *args: (calls.append("own"), step(*args))
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.step()
+    assert calls == ["before", "own"] and optimizer.steps == 1
 
 
 def test_compiled_steps_refuse_them():
