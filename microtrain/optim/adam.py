@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from ..errors import ArgumentError
 from ..formula import F
 from .optimizer import Group, Optimizer, check_range
@@ -71,7 +73,7 @@ class AdamLike(Optimizer):
         self, params: Iterable[Any], lr: float, betas: tuple[float, float], defaults: Mapping[str, Any],
         pytorchs: Mapping[str, Any],
     ) -> None:  # fmt: skip
-        numbers = {name: value for name, value in defaults.items() if isinstance(value, (int, float))}
+        numbers = {name: value for name, value in defaults.items() if isinstance(value, (int, float)) or np.ndim(value)}
         check_range(type(self).__name__, lr=lr, **numbers)
         if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ArgumentError(f"{type(self).__name__}: betas {betas} must be two numbers in [0, 1).")

@@ -19,7 +19,7 @@ from ..errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
 from ..tensor import Tensor, wrap
 from . import checkpoint, step_hooks
 from .bucket import Bucket, Buckets
-from .rule import Rule
+from .rule import Rule, no_number
 
 Group = dict[str, Any]
 Closure = Callable[[], Any]
@@ -62,23 +62,23 @@ class Optimizer:
         self._seen = False  # has the program got hold of the state?
         self.schedulers: list[Any] = []  # which set the learning rate together, in the order in which they were made
         self.scheduled: dict[int, tuple[float, float]] = {}  # group: (the rate they set last, what it started from)
-        self.steps = 0  # calls of step()
+        self.steps = 0  # calls of step() that did not fail
         self._buckets = {}  # by the number of the group
         for group in items if isinstance(items[0], dict) else [{"params": items}]:
             self.add_param_group(group)
 
-    def add_param_group(self, group: Group) -> None:
+    def add_param_group(self, param_group: Group) -> None:
         """More parameters, with hyper-parameters of their own.
 
         Raises `ArgumentError` for what is no group, hyper-parameters that the optimizer does not have, parameters that
         it has already and tensors that are not leaves, `DtypeError` for what is no tensor.
         """
-        if not isinstance(group, Mapping) or "params" not in group:
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
             raise ArgumentError(
-                f"A parameter group is a dict with 'params' in it, not {group!r:.80}.",
+                f"A parameter group is a dict with 'params' in it, not {param_group!r:.80}.",
                 fix='{"params": model.parameters(), "lr": 0.1}',
             )
-        items = group["params"]
+        items = param_group["params"]
         items = [items] if isinstance(items, Tensor) else _in_order(items)
         names = [item[0] for item in items if isinstance(item, tuple)]
         params = [item[1] if isinstance(item, tuple) else item for item in items]
@@ -92,9 +92,9 @@ class Optimizer:
                 raise ArgumentError("A parameter appears in two places of the optimizer.")
             known.add(id(p))
         if self.rule is not None:  # else the program's own step() may look at any key
-            _check_names(type(self).__name__, set(group) - {"params", *OF_OTHERS, *self.defaults}, self.defaults)
+            _check_names(type(self).__name__, set(param_group) - {"params", *OF_OTHERS, *self.defaults}, self.defaults)
         named = {"param_names": names} if names else {}
-        self.param_groups.append({**self.defaults, **group, **named, "params": params})
+        self.param_groups.append({**self.defaults, **param_group, **named, "params": params})
         if self.schedulers:
             try:
                 self.schedulers[-1].welcome(len(self.param_groups) - 1)
@@ -177,32 +177,36 @@ class Optimizer:
     def update(self, where: tuple[Any, int]) -> None:
         """Apply the rule once to every parameter that has a gradient. `where` is the line that asked for it."""
         self.steps += 1
-        self.prepare()
-        writer: Writer = (type(self).__name__, where)
-        listeners = MODE.get().listeners
-        for index, group in enumerate(self.param_groups):
-            rule = self.rule_for(group)
-            known = self._buckets.get(index)
-            found = None
-            if known is not None and known.rule is rule and not (self._seen and known.new_state(self._state)):
-                found = known.gradients(writer)
-            if found is None:
-                self.write_back()
-                known = self._buckets[index] = self._in_buckets(group, rule)
-                found = known.gradients(writer) or []
-            negate = group.get("maximize", False)
-            for bucket, gradients in found:
-                before = bucket.scalars.copy()
-                try:
-                    numbers = self._numbers(group, rule, bucket)
-                    if listeners:
-                        for listener in listeners:
-                            if hasattr(listener, "update"):
-                                listener.update(self, bucket, gradients, numbers, negate)
-                    bucket.update(gradients, numbers, negate)
-                except BaseException:
-                    bucket.scalars.update(before)  # a step that failed does not count
-                    raise
+        try:
+            self.prepare()
+            writer: Writer = (type(self).__name__, where)
+            listeners = MODE.get().listeners
+            for index, group in enumerate(self.param_groups):
+                rule = self.rule_for(group)
+                known = self._buckets.get(index)
+                found = None
+                if known is not None and known.rule is rule and not (self._seen and known.new_state(self._state)):
+                    found = known.gradients(writer)
+                if found is None:
+                    self.write_back()
+                    known = self._buckets[index] = self._in_buckets(group, rule)
+                    found = known.gradients(writer) or []
+                negate = group.get("maximize", False)
+                for bucket, gradients in found:
+                    before = bucket.scalars.copy()
+                    try:
+                        numbers = self._numbers(group, rule, bucket)
+                        if listeners:
+                            for listener in listeners:
+                                if hasattr(listener, "update"):
+                                    listener.update(self, bucket, gradients, numbers, negate)
+                        bucket.update(gradients, numbers, negate)
+                    except BaseException:
+                        bucket.scalars.update(before)
+                        raise
+        except BaseException:
+            self.steps -= 1  # a step that failed does not count
+            raise
         if self._seen:
             self.write_back()
 
@@ -236,8 +240,11 @@ class Optimizer:
 
     def rate(self, group: Group, step: int) -> float:
         """The learning rate after so many steps."""
-        lr = group["lr"]
-        return float(lr(step) if callable(lr) else lr)
+        lr = group["lr"](step) if callable(group["lr"]) else group["lr"]
+        try:
+            return float(lr)
+        except (TypeError, ValueError):  # the second: a text, or several numbers
+            raise no_number(type(self).__name__, "lr", lr) from None
 
     def _numbers(self, group: Group, rule: Rule, bucket: Bucket) -> tuple[Any, ...]:
         """The values of the rule's hyper-parameters at the step that comes now."""
@@ -351,7 +358,7 @@ def check_range(who: str, **values: float) -> None:
             continue
         try:
             negative = not value >= 0
-        except TypeError:
-            raise ArgumentError(f"{who}: {name} is {value!r}; it has to be a number.") from None
+        except (TypeError, ValueError):  # the second: several numbers
+            raise no_number(who, name, value) from None
         if negative:
             raise ArgumentError(f"{who}: {name} is {value}; it can't be negative.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from numbers import Real
 from operator import itemgetter
 from typing import Any
 
@@ -117,10 +118,11 @@ class Rule:
                 self.in_place.update(p, g, state, hyper, work)
             else:
                 self._update_in_blocks(p.reshape(-1), g.reshape(-1), [x.reshape(-1) for x in state], hyper, work)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             for name, value in zip(self.hyper, hyper, strict=False):
-                if value is None or isinstance(value, (str, list, tuple, dict)):
-                    raise ArgumentError(f"{self.name}: {name} is {value!r}; it has to be a number.") from error
+                plain = hasattr(value, "dtype") and not np.ndim(value) and not getattr(value, "requires_grad", False)
+                if not isinstance(value, Real) and not plain:
+                    raise no_number(self.name, name, value) from error
             raise
         finally:
             restore(token)
@@ -147,6 +149,14 @@ def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ..
         return lambda known: ()
     (name, *others) = names
     return itemgetter(*names) if others else lambda known: (known[name],)
+
+
+def no_number(who: str, name: str, value: Any) -> ArgumentError:
+    """The error about a hyper-parameter that has to be a number."""
+    shape = tuple(getattr(value, "shape", ()))
+    what = f"an array of shape {shape}" if shape else f"{value!r:.80}"
+    fix = f'For other values make groups: {{"params": [w], "{name}": 0.1}}.' if shape else ""
+    return ArgumentError(f"{who}: {name} is {what}; it has to be a number.", fix=fix)
 
 
 BOOK = {  # lr is printed as eta

@@ -57,8 +57,8 @@ class SVRG(Optimizer):
         self.flat = Flat(list(self._params()))
         self._snapshot: np.ndarray | None = None
 
-    def add_param_group(self, group: Group) -> None:
-        super().add_param_group(group)
+    def add_param_group(self, param_group: Group) -> None:
+        super().add_param_group(param_group)
         self.flat = Flat(list(self._params()))
         self._snapshot = None
 

@@ -38,11 +38,11 @@ class WholeOptimizer(Optimizer):
         super().__init__(params, defaults, pytorchs)
         self.flat = Flat(self.param_groups[0]["params"])
 
-    def add_param_group(self, group: Group) -> None:
+    def add_param_group(self, param_group: Group) -> None:
         """Only the constructor can: the parameters are one vector. Raises `ArgumentError`."""
         if self.param_groups:
             raise ArgumentError(f"{type(self).__name__} treats all parameters as one vector, so it has one group only.")
-        super().add_param_group(group)
+        super().add_param_group(param_group)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "steps": self.steps}

@@ -12,6 +12,7 @@ import microtrain as mt
 from microtrain import nn, optim
 from microtrain.errors import InplaceError
 from microtrain.optim import bucket, schedules
+from microtrain.optim.rule import Rule
 
 
 def parameters(dtype=mt.float64, seed=0):
@@ -586,6 +587,40 @@ def test_what_is_no_group_is_refused():
         optim.SGD([{"lr": 1}], lr=0.1)
     with pytest.raises(mt.MicrotrainError, match="a dict with 'params' in it"):
         optim.SGD([w], lr=0.1).add_param_group([w])
+    for optimizer in (optim.SGD([w], lr=0.1), optim.SVRG([w], 0.1, lambda indices: (w * w).sum(), 3)):
+        optimizer.add_param_group(param_group={"params": [mt.ones(2, requires_grad=True)]})  # as PyTorch calls it
+        assert len(optimizer.param_groups) == 2
+
+
+@pytest.mark.parametrize("size", [3, 1 << 15])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (np.ones(3), r"an array of shape \(3,\)"),
+        (mt.ones(3), r"an array of shape \(3,\)"),
+        ([0.1], r"\[0.1\]"),
+        ("0.1", "'0.1'"),
+        (1j, "1j"),
+        (None, "None"),
+    ],
+)
+def test_hyper_parameters_are_numbers(value, shown, size):
+    class Scaled(optim.Optimizer):
+        rule = Rule("Scaled", [], lambda p, g, lr, scale: (p - lr * scale * g,))
+
+    w = mt.ones(size, requires_grad=True)
+    for name in ("lr", "scale"):
+        w.grad = mt.ones(size)
+        if isinstance(value, str) and name == "lr":
+            continue  # float() reads it
+        with pytest.raises(mt.errors.ArgumentError, match=f"Scaled: {name} is {shown}; it has to be a number"):
+            Scaled([w], {"lr": 0.1, "scale": 2.0, name: value}).step()
+    if np.ndim(value):
+        for name in ("lr", "eps", "weight_decay"):
+            with pytest.raises(mt.errors.ArgumentError, match=f"Adam: {name} is .*has to be a number"):
+                optim.Adam([w], **{name: value})
+    for one in (mt.tensor(2.0), np.float32(2), np.array(2.0), True, 2):
+        Scaled([w], {"lr": 0.1, "scale": one}).step()
 
 
 def test_a_step_that_fails_does_not_count():
@@ -605,7 +640,25 @@ def test_a_step_that_fails_does_not_count():
             else:
                 optimizer.step()
         found.append([optimizer.state[w]["step"], *w.tolist()])
+        assert optimizer.steps == 5
     assert found[0] == found[1] and found[0][0] == 5
+
+
+def test_what_a_step_prepares_knows_its_number():
+    class Numbered(optim.SGD):
+        def prepare(self):
+            numbers.append(self.steps)
+            if len(numbers) == 2:
+                raise KeyError("mine")
+
+    numbers, w = [], mt.ones(1, requires_grad=True)
+    optimizer = Numbered([w], lr=0.1)
+    w.grad = mt.ones(1)
+    optimizer.step()
+    with pytest.raises(KeyError):
+        optimizer.step()
+    optimizer.step()
+    assert numbers == [1, 2, 2] and optimizer.steps == 2
 
 
 def test_a_shallow_copy_shares_the_state():
@@ -680,5 +733,7 @@ def test_data_of_another_shape_between_backward_and_step(count):
     optimizer.step()
     for p, k in zip(params, (2, 3), strict=False):  # as many elements together as before
         p.data = mt.ones(k)
-    with pytest.raises(mt.errors.ShapeError, match="and its gradient"):
-        optimizer.step()
+    for _ in range(2):
+        with pytest.raises(mt.errors.ShapeError, match="and its gradient"):
+            optimizer.step()
+        assert optimizer.steps == 1
