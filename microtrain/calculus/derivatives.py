@@ -71,6 +71,8 @@ class _Traced:
     """A function called once, on leaves of its own or (`connected`) on what still depends on the caller's tensors."""
 
     def __init__(self, func: Callable[..., Any], inputs: Tensors, connected: bool) -> None:
+        if not callable(func):
+            raise DtypeError(f"Derivatives are taken of a function, not of {type(func).__name__}.")
         self.single_input = isinstance(inputs, Tensor)
         xs = listed(inputs)
         for x in xs:
@@ -195,6 +197,12 @@ def jvp(
     return traced.output_values(create_graph), products[0] if traced.single_output else tuple(products)
 
 
+def _check_strategy(strategy: str) -> None:
+    """Raise `ArgumentError` for what PyTorch does not know either."""
+    if strategy not in ("reverse-mode", "forward-mode"):
+        raise ArgumentError(f"The strategy is 'reverse-mode' or 'forward-mode', not {strategy!r}.")
+
+
 def jacobian(
     func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False,
     vectorize: bool = False, strategy: str = "reverse-mode",
@@ -204,6 +212,7 @@ def jacobian(
     With `strict` an output that does not depend on an input raises `GraphError`; else that block is zero. `vectorize`
     and `strategy` are accepted for PyTorch's sake, where they say how it is computed.
     """
+    _check_strategy(strategy)
     traced = _Traced(func, inputs, create_graph)
     if strict:
         _check_strict([[y] for y in traced.outputs], traced.inputs, "Output")
@@ -234,7 +243,7 @@ def hessian(
     and with `strict` `GraphError` where the value, or a part of the gradient, does not depend on an input. `vectorize`
     and `outer_jacobian_strategy` are accepted for PyTorch's sake, where they say how it is computed.
     """
-
+    _check_strategy(outer_jacobian_strategy)
     if create_graph:
 
         def gradient(*xs: Tensor) -> Any:

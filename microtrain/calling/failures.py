@@ -53,6 +53,12 @@ def explain_failure(row: Primitive, arrays: list[Any], params: dict[str, Any], e
             f"{call}: only booleans and integers have bits to combine.",
             fix="Compare first: ~(x > 0), (a > 0) & (b > 0). For floats there are logical_not() and 1 - x.",
         )
+    if row.name in ("cross_entropy", "surprise", "log_softmax") and arrays[0].dtype.kind != "f":
+        return DtypeError(
+            f"{call}: the logits have dtype {arrays[0].dtype}.",
+            "Logits are real numbers, and the derivative is taken in them; integers are labels.",
+            "The logits come first, then the labels. If these are the logits, convert them: logits.double().",
+        )
     message = str(error).rstrip(".")
     if isinstance(error, IndexError):  # NumPy's AxisError too
         kind: type[MicrotrainError] = IndexingError

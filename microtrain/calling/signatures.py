@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from ..errors import ArgumentError, DtypeError, IndexingError, MicrotrainError, SignatureError
@@ -46,6 +46,7 @@ REASONS = {  # arguments of PyTorch's functions that ours do not have
     "out": "There is no out=: results are new tensors.",
     "size_average": _OLD + 'size_average=False is reduction="sum".',
     "reduce": _OLD + 'reduce=False is reduction="none".',
+    "verbose": "PyTorch gave it up: print scheduler.get_last_lr() after its step().",
 }
 
 
@@ -83,6 +84,30 @@ def explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             refuse_call(name, function, args, kwargs, error)
 
     return call
+
+
+def explain_constructors(things: Iterable[Any]) -> None:
+    """Let the classes among these things say, by an error of ours, what arguments they are made with."""
+    for kind in things:
+        init = getattr(kind, "__init__", None)
+        if isinstance(kind, type) and inspect.isfunction(init) and not hasattr(init, "__wrapped__"):
+            kind.__init__ = _explained_init(kind, init)  # type: ignore[misc]
+
+
+def _explained_init(kind: type[Any], init: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(init)
+    def make(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except MicrotrainError:
+            raise
+        except FOREIGN as error:
+            outer = type(self).__init__
+            if outer is not make and hasattr(outer, "__wrapped__"):
+                raise  # the constructor that was called will say it, of its own arguments
+            refuse_call(kind.__name__, functools.partial(init, self), args, kwargs, error)
+
+    return make
 
 
 _LIBRARIES = (__name__.partition(".")[0], "numpy", "scipy")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..calling.signatures import explain_constructors as _explain_constructors
 from ..pytorch.missing import refuse as _refuse
 from .classification import (
     make_blobs,
@@ -69,6 +70,8 @@ __all__ = [
     "make_xor",
     "random_split",
 ]
+
+_explain_constructors([globals()[_name] for _name in __all__])
 
 
 def __getattr__(name: str) -> Any:

@@ -53,8 +53,8 @@ class Values(Operand):
             return self._data.shape
         try:
             return self._data.shape[dim]
-        except IndexError:
-            raise IndexingError(f"size({dim}): a tensor of shape {self.shape} has {self.ndim} axes.") from None
+        except (IndexError, TypeError):
+            raise IndexingError(f"size({dim!r}): a tensor of shape {self.shape} has {self.ndim} axes.") from None
 
     def dim(self) -> int:
         """How many axes."""

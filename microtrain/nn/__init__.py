@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from ..calling.signatures import explain_constructors as _explain_constructors
 from ..pytorch.missing import refuse as _refuse
 from . import functional as functional, init as init, losses as losses
 from .activations import (
@@ -77,6 +78,7 @@ from .recurrent import RNN as RNN, RNNCell as RNNCell
 from .small_models import Gabor as Gabor, Line as Line, ShallowNetwork as ShallowNetwork
 
 _LAZY = ("utils",)
+_explain_constructors(list(globals().values()))
 
 
 def __getattr__(name: str) -> Any:

@@ -172,7 +172,7 @@ class _Named(_Items[Item]):
         return dict(self._items())[name]
 
     def __setitem__(self, name: str, item: Item) -> None:
-        if hasattr(type(self), name):
+        if isinstance(name, str) and hasattr(type(self), name):
             raise IndexingError(f"'{name}' can't be a key: {type(self).__name__} has an attribute of that name.")
         self._set(name, item)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import get_default_dtype, parse
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DtypeError, ShapeError
 from ..ops.conversion import check_device
 from ..ops.products import linear, linear_row
 from ..random import Generator
@@ -19,11 +20,18 @@ from .parameter import Parameter, UninitializedParameter
 
 
 def empty(shape: tuple[int, ...], dtype: Any, device: Any = None) -> Parameter:
-    """A parameter to be filled by an initialiser. Raises `ArgumentError` for negative sizes."""
+    """A parameter to be filled by an initialiser.
+
+    Raises `DtypeError` for sizes that are no integers, `ArgumentError` for negative ones.
+    """
     check_device(device)
-    if any(n < 0 for n in shape):
+    try:
+        sizes = [operator.index(n) for n in shape]
+    except TypeError:
+        raise DtypeError(f"A parameter of shape {shape}: sizes are integers.") from None
+    if any(n < 0 for n in sizes):
         raise ArgumentError(f"A parameter of shape {shape}: sizes can't be negative.")
-    return Parameter(np.zeros(shape, parse(dtype) or get_default_dtype()))
+    return Parameter(np.zeros(sizes, parse(dtype) or get_default_dtype()))
 
 
 class Linear(Module):
@@ -122,14 +130,17 @@ class Bilinear(Module):
 class Embedding(Module):
     """A row of numbers for each of `num_embeddings` things: integers of any shape become (..., embedding_dim).
 
-    The rows start normal with variance 1; that of `padding_idx` starts at 0 and gets no gradient. The other arguments
-    are those of `functional.embedding`. Raises `ArgumentError` for a `padding_idx` that is no row.
+    The rows start normal with variance 1; that of `padding_idx` starts at 0 and gets no gradient. With `_weight` they
+    start as these rows, all of them, and with `_freeze` they stay so. The other arguments are those of
+    `functional.embedding`.
+
+    Raises `ArgumentError` for a `padding_idx` that is no row, `ShapeError` for a `_weight` of another shape.
     """
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
-        norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False, *, device: Any = None,
-        dtype: Any = None, generator: Generator | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False, _weight: Tensor | None = None,
+        _freeze: bool = False, device: Any = None, dtype: Any = None, *, generator: Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
@@ -137,21 +148,28 @@ class Embedding(Module):
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         self.padding_idx = _padding_row(padding_idx, num_embeddings)
         self.weight = empty((num_embeddings, embedding_dim), dtype, device)
-        init.normal_(self.weight, generator=generator)
-        if self.padding_idx is not None:
-            self.weight.detach()[self.padding_idx] = 0
+        if _weight is not None:
+            if _weight.shape != self.weight.shape:
+                raise ShapeError(f"Embedding: _weight has shape {_weight.shape}, but the rows {self.weight.shape}.")
+            self.weight = Parameter(_weight.detach().clone())
+        else:
+            init.normal_(self.weight, generator=generator)
+            if self.padding_idx is not None:
+                self.weight.detach()[self.padding_idx] = 0
+        self.weight.requires_grad_(not _freeze)
 
     @classmethod
     def from_pretrained(
         cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, *more: Any, **options: Any
     ) -> Embedding:
         """The given rows (count, size), which are not trained if `freeze`; the rest is as for an `Embedding`."""
+        if not isinstance(embeddings, Tensor):
+            raise DtypeError(f"Embedding.from_pretrained() takes a tensor, not {type(embeddings).__name__}.")
         if embeddings.ndim != 2:
             raise ShapeError(f"Embedding.from_pretrained(): rows of numbers are a matrix, not {embeddings.shape}.")
         count, size = embeddings.shape
-        made = cls(count, size, padding_idx, *more, **options, dtype=embeddings.dtype)
-        made.weight = Parameter(embeddings.detach().clone(), requires_grad=not freeze)
-        return made
+        options |= {"_weight": embeddings, "_freeze": freeze}
+        return cls(count, size, padding_idx, *more, **options)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.embedding(

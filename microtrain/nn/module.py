@@ -16,7 +16,7 @@ import numpy as np
 from ..engine.backward import Handle
 from ..engine.calls import mark_call
 from ..engine.node import serial
-from ..errors import DtypeError, MicrotrainError
+from ..errors import DtypeError, MicrotrainError, UnsupportedError
 from ..tensor import Tensor
 from . import state
 from .hooks import WithKwargs, call_with_hooks
@@ -326,12 +326,19 @@ class Module:
         return self._hook("_before", WithKwargs(hook) if with_kwargs else hook, prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> Handle:
         """Call `hook(module, args, output)` after forward; what it returns, if anything, replaces the output.
 
-        `with_kwargs` calls `hook(module, args, kwargs, output)`; `prepend` as for `register_forward_pre_hook`.
+        `with_kwargs` calls `hook(module, args, kwargs, output)`; `prepend` as for `register_forward_pre_hook`. Raises
+        `UnsupportedError` for `always_call`.
         """
+        if always_call:
+            raise UnsupportedError(
+                "register_forward_hook(): always_call=True is not supported.",
+                "A hook sees the output, and after an error in forward() there is none.",
+                "Write try ... finally in forward(), or around the call of the module.",
+            )
         return self._hook("_after", WithKwargs(hook) if with_kwargs else hook, prepend)
 
     def register_full_backward_pre_hook(self, hook: Callable[[Module, Any], Any], prepend: bool = False) -> Handle:

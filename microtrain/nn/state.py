@@ -26,6 +26,8 @@ def check_part(module: Module, name: str, value: Any, kind: type[Any]) -> None:
             f"'{name}' of {type(module).__name__} is to be a {kind.__name__}, not a {type(value).__name__}.",
             fix="Wrap it: nn.Parameter(tensor)." if kind is Parameter else "",
         )
+    if not isinstance(name, str):
+        raise DtypeError(f"The parts of a module have texts as names, not {name!r:.80}.", fix=f"{str(name)!r:.80}")
     if not name or "." in name:
         raise ArgumentError(f"No part of a module can be called '{name}'.", "Dots join the names of parts.")
     before = getattr(module, name, None)

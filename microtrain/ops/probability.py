@@ -203,10 +203,14 @@ cross_entropy_row = primitive(
 
 
 def _check_labels(
-    input: Any, target: Any, classes: int, ignore_index: int, who: str = "cross_entropy"
+    input: Any, target: Any, classes: int, ignore_index: Any, who: str = "cross_entropy"
 ) -> tuple[Any, Any]:
     """(labels, which of them count; None if all do). `input` has the classes last."""
     raw = target._data if hasattr(target, "_data") else np.asarray(target)
+    if type(ignore_index) is not int and not isinstance(ignore_index, np.integer):  # True: PyTorch's old size_average
+        raise DtypeError(
+            f"{who}(): ignore_index is a label, an integer, not {ignore_index!r}.", fix="Leave it out if all count."
+        )
     if raw.dtype.kind not in "iu":
         raise DtypeError(
             f"{who}(): class labels have dtype {raw.dtype}.",
@@ -222,8 +226,6 @@ def _check_labels(
     # read without a sign, a negative label is larger than any class: one pass finds both kinds of wrong ones
     if raw.size and np.maximum.reduce(raw.view(f"u{raw.itemsize}"), axis=None) < classes and ignore_index < 0:
         return target, None
-    if isinstance(ignore_index, bool):  # PyTorch's old size_average, by position
-        raise DtypeError(f"{who}(): ignore_index is a label, not {ignore_index}.")
     counted = raw != ignore_index
     wrong = counted & ((raw < 0) | (raw >= classes))
     if wrong.any():

@@ -268,6 +268,16 @@ def test_how_pytorch_computes_makes_no_difference():
     assert mt.grad((x**2).sum(), x, is_grads_batched=False)[0].tolist() == [2, 4]
     with pytest.raises(NotImplementedError, match="jacobian"):
         mt.grad(x**2, x, mt.eye(2), is_grads_batched=True)
+    with pytest.raises(ArgumentError, match="'reverse-mode' or 'forward-mode', not 'foo'"):
+        mt.jacobian(lambda x: x**2, x, strategy="foo")
+    with pytest.raises(ArgumentError, match="not 'forward'"):
+        mt.hessian(lambda x: (x**2).sum(), x, outer_jacobian_strategy="forward")
+
+
+@pytest.mark.parametrize("derivative", [mt.jacobian, mt.hessian, mt.hvp, mt.vjp, mt.jvp])
+def test_derivatives_are_of_functions(derivative):
+    with pytest.raises(DtypeError, match="of a function, not of Tensor"):
+        derivative(mt.ones(2).sum(), mt.ones(2))
 
 
 def test_strict_says_which_input():

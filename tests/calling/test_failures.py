@@ -19,6 +19,16 @@ CALLS = {
     "fancy index": (lambda: x[[0, 1], [0, 7]], errors.IndexingError, "out of bounds"),
     "mask": (lambda: x[mt.tensor([True, False, True])], errors.IndexingError, "index"),
     "dtype": (lambda: x | 1, errors.DtypeError, "bitwise_or"),
+    "integer logits": (
+        lambda: mt.nn.functional.cross_entropy(x.long(), mt.tensor([0, 1])),
+        errors.DtypeError,
+        r"the logits have dtype int64.*The logits come first, then the labels",
+    ),
+    "integer logits, smoothed": (
+        lambda: mt.nn.CrossEntropyLoss(label_smoothing=0.1)(x > 0, mt.tensor([0, 1])),
+        errors.DtypeError,
+        "dtype bool",
+    ),
     "bounds": (lambda: mt.tensor([1], dtype=mt.uint8) * 300, errors.ArgumentError, "300"),
     "negative power": (lambda: mt.tensor([2]) ** -2, errors.ArgumentError, "negative integer powers"),
 }

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import microtrain as mt
+from microtrain import nn
 from microtrain.errors import ArgumentError, SignatureError
 from microtrain.ops.primitive import FUNCTIONS, METHODS, Primitive
+from microtrain.optim import lr_scheduler as scheduler
 
 
 def test_inputs_by_name():
@@ -115,3 +117,56 @@ def test_functions_and_methods_know_their_names():
 def test_inside_formulas_functions_still_read_symbols():
     bump = mt.elementwise("bump", lambda x: mt.exp(-mt.square(x)))
     assert bump([0.0]).tolist() == [1]
+
+
+def an_optimizer():
+    return mt.optim.SGD([mt.ones(1, requires_grad=True)], lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: nn.Linear(2), r"Linear\(\) was called with 1 argument by position: missing a required argument: 'out_fea"),
+        (lambda: nn.Linear(2, 3, foo=1), r"unexpected keyword argument 'foo'[\s\S]*called as Linear\(in_features, out"),
+        (lambda: nn.Linear("a", 2), r"shape \(2, 'a'\): sizes are integers"),
+        (lambda: nn.RNN(2, 1.5), "sizes are integers"),
+        (lambda: nn.Dropout("x"), r"Dropout\(p='x'\) is not possible"),
+        (lambda: nn.LayerNorm(None), "LayerNorm"),
+        (lambda: nn.Unflatten(1, 5), r"Unflatten\(dim=1, unflattened_size=5\)"),
+        (lambda: nn.ModuleList(nn.Linear(1, 1)), r"ModuleList\(items=Linear\) is not possible"),
+        (lambda: nn.ModuleDict([nn.ReLU()]), "ModuleDict"),
+        (lambda: nn.ModuleDict({1: nn.ReLU()}), "texts as names, not 1"),
+        (lambda: nn.ReLU().register_buffer(3, mt.ones(1)), "texts as names, not 3"),
+        (lambda: scheduler.StepLR(an_optimizer()), r"StepLR\(\) was called with 1 argument.*\n.*called as StepLR\(opti"),
+        (lambda: scheduler.StepLR(an_optimizer(), 3, verbose=True), r"'verbose'.*\n.*print scheduler\.get_last_lr"),
+        (lambda: scheduler.ReduceLROnPlateau(an_optimizer(), verbose=True), "gave it up"),
+        (lambda: scheduler.LambdaLR(an_optimizer(), lambda: 1), r"LambdaLR\([\s\S]*takes 0 positional arguments"),
+        (lambda: mt.data.DataLoader([1], foo=1), r"DataLoader\(\) was called with .* and foo="),
+        (lambda: mt.data.TensorDataset([1, 2]), r"TensorDataset\(tensors="),
+        (lambda: mt.ones(2, 3).size("a"), r"size\('a'\): a tensor of shape \(2, 3\)"),
+    ],
+)  # fmt: skip
+def test_wrong_constructions_are_explained(wrong, message):
+    with pytest.raises(mt.MicrotrainError, match=message) as caught:
+        wrong()
+    assert "self" not in str(caught.value)
+
+
+def test_constructors_of_the_program_are_its_own():
+    class Mine(nn.Linear):
+        def __init__(self, count):
+            super().__init__(count)
+
+    with pytest.raises(TypeError, match="Mine") as caught:
+        Mine()
+    assert not isinstance(caught.value, mt.MicrotrainError)
+    with pytest.raises(SignatureError, match=r"Linear\(\) was called with 1 argument"):
+        Mine(2)
+
+    def broken(step):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine") as caught:
+        scheduler.LambdaLR(an_optimizer(), broken)
+    assert not isinstance(caught.value, mt.MicrotrainError)
+    assert str(inspect.signature(nn.Dropout)).startswith("(p: 'float' = 0.5")

@@ -261,6 +261,13 @@ def test_an_embedding_of_given_rows():
     assert layer.weight[0, 0].item() == 1
     with pytest.raises(mt.MicrotrainError, match="matrix"):
         nn.Embedding.from_pretrained(mt.ones(3))
+    with pytest.raises(mt.MicrotrainError, match="takes a tensor, not list"):
+        nn.Embedding.from_pretrained([[1.0, 2.0]])
+    own = nn.Embedding(2, 2, 0, _weight=rows)
+    assert own.weight.tolist() == rows.tolist() and own.weight.requires_grad and own.weight.dtype == np.float32
+    assert not nn.Embedding(2, 2, _weight=rows, _freeze=True).weight.requires_grad
+    with pytest.raises(mt.MicrotrainError, match=r"_weight has shape \(2, 2\), but the rows \(3, 2\)"):
+        nn.Embedding(3, 2, _weight=rows)
 
 
 def test_layers_are_told_their_device_and_dtype():

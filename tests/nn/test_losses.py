@@ -179,6 +179,15 @@ def test_nll_of_the_book():
         F.nll_loss(log_p, mt.tensor([0, 1, 3]))
 
 
+@pytest.mark.parametrize("wrong", [None, "a", 1.5, True])
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.NLLLoss])
+def test_the_ignored_label_is_an_integer(loss, wrong):
+    x, labels = mt.ones(2, 3), mt.tensor([0, 1])
+    with pytest.raises(mt.errors.DtypeError, match="ignore_index is a label, an integer, not"):
+        loss(ignore_index=wrong)(x, labels)
+    assert loss(ignore_index=np.int64(1))(x, labels).item() == loss()(x[:1], labels[:1]).item()
+
+
 def test_focal_of_the_book():
     for p, ratio in ((0.1, 0.81), (0.5, 0.25), (0.9, 0.01), (0.99, 1e-4)):
         z = mt.tensor([math.log(p / (1 - p))])

@@ -293,6 +293,8 @@ def test_hooks_with_keyword_arguments_and_in_front():
     with scale.register_forward_hook(lambda m, args, out: out * 10, prepend=True):
         assert scale(x).tolist() == [11, 21]
     assert scale(x).tolist() == [2, 3]
+    with pytest.raises(mt.errors.UnsupportedError, match=r"always_call=True[\s\S]*try \.\.\. finally"):
+        scale.register_forward_hook(lambda m, args, out: None, always_call=True)
 
 
 # ---- hooks on gradients ----------------------------------------------------------------------------------------------

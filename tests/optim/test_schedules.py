@@ -183,6 +183,15 @@ def test_mistakes_are_explained(make, message):
         make(an_optimizer())
 
 
+def test_a_scheduler_that_could_not_be_made_rules_nothing():
+    optimizer = an_optimizer()
+    with pytest.raises(ZeroDivisionError):
+        lr_scheduler.LambdaLR(optimizer, lambda step: 1 / step)
+    assert not optimizer.schedulers
+    scheduler = lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+    assert rates(optimizer, scheduler, 3) == pytest.approx([1, 1 / 2, 1 / 3])
+
+
 def test_rates_of_their_own_are_not_overlooked():
     assert (0.1 * Warmup(2).then(Cosine(4), at=2)).values(4) == pytest.approx([0.05, 0.1, 0.1, 0.0853553391])
     for combine in (

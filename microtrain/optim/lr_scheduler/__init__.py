@@ -1,5 +1,6 @@
 """Learning rate schedulers under PyTorch's names; each writes a pure function of the step (`optim.schedules`)."""
 
+from ...calling.signatures import explain_constructors as _explain_constructors
 from .combined import ChainedScheduler, SequentialLR
 from .cycles import CyclicLR, OneCycleLR
 from .plateau import ReduceLROnPlateau
@@ -27,3 +28,5 @@ __all__ = [
     "InverseSqrtLR", "InverseTimeLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR",
     "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR", "WarmupLR",
 ]  # fmt: skip
+
+_explain_constructors([globals()[_name] for _name in __all__])

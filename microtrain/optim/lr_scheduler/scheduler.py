@@ -56,8 +56,12 @@ class LRScheduler:
         self._own: list[float] = []  # what an overridden get_lr said
         self._warned = False
         optimizer.schedulers.append(self)
-        self._moved()
-        apply(optimizer)
+        try:
+            self._moved()
+            apply(optimizer)
+        except BaseException:
+            optimizer.schedulers.remove(self)  # one that could not be made rules nothing
+            raise
 
     @property
     def last_epoch(self) -> int:
