@@ -63,6 +63,10 @@ class Generator:
             raise ArgumentError(what, fix="Give what get_state() returned.") from None
         return self
 
+    def clone_state(self) -> Generator:
+        """Another generator that stands where this one does."""
+        return Generator().set_state(self.get_state())
+
     def __repr__(self) -> str:
         return f"Generator(seed={self._seed})"
 

@@ -270,7 +270,7 @@ class Tensor(Values, Methods):
         return tensor_repr(self)
 
     def __format__(self, spec: str) -> str:
-        if spec and self.numel() == 1:
+        if self._data.ndim == 0 or (spec and self.numel() == 1):
             return format(self.item(), spec)
         try:
             return format(repr(self), spec)

@@ -137,6 +137,23 @@ def test_copies_of_leaves(twin):
     assert twin(scalar).item() == 3 and twin(scalar[None][0]).item() == 3
 
 
+@pytest.mark.oracle
+def test_numbers_in_texts_are_those_of_pytorch():
+    torch = pytest.importorskip("torch")
+    for value in (2.5, 1 / 3, 7, True):
+        ours, theirs = mt.tensor(value), torch.tensor(value, dtype=torch.float64 if type(value) is float else None)
+        assert f"{ours} {ours:>8}" == f"{theirs} {theirs:>8}"
+    loss = (mt.tensor(1.5, requires_grad=True) * 2).sum()
+    assert f"loss {loss}, {loss:.3f}" == "loss 3.0, 3.000" and "grad_fn" in f"{loss!r}"
+    assert f"{mt.ones(1)}" == f"{torch.ones(1)}" == "tensor([1.])"
+
+
+def test_elements_are_not_deleted():
+    x = mt.ones(3)
+    with pytest.raises(mt.errors.DtypeError, match=r"can't be deleted[\s\S]*cat"):
+        del x[0]
+
+
 def test_copies_in_containers_and_with_attributes():
     x = mt.ones(2, requires_grad=True)
     x.grad, x.note = mt.ones(2), ["a"]
@@ -149,8 +166,14 @@ def test_copies_in_containers_and_with_attributes():
     assert twin.grad.tolist() == [3, 3]
     assert pickle.loads(pickle.dumps(x)).note == ["a"]
     parameter = mt.nn.Parameter(mt.ones(2))
-    for y in (copy.deepcopy(parameter), pickle.loads(pickle.dumps(parameter))):
-        assert type(y) is mt.nn.Parameter and y.requires_grad
+    parameter.grad = mt.ones(2)
+    for y in (copy.deepcopy(parameter), copy.copy(parameter), pickle.loads(pickle.dumps(parameter))):
+        assert type(y) is mt.nn.Parameter and y.requires_grad and y.grad is None
+    model = mt.nn.Linear(2, 1)
+    model(mt.ones(2)).sum().backward()
+    twin = copy.deepcopy(model)
+    twin(mt.ones(2)).sum().backward()
+    assert twin.weight.grad.tolist() == [[1, 1]]  # as in PyTorch, and not 2
 
 
 def test_zero_dimensional_arithmetic_stays_quick_and_right():

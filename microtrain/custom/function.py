@@ -35,9 +35,12 @@ class Function:
 
     `backward` gets one gradient for each output (zeros where none arrived, or None after
     `ctx.set_materialize_grads(False)`) and returns one for each argument of `forward` (None where there is none).
-    Gradients and saved tensors come read-only. With `create_graph=True` it is run on tensors of the graph, and what it
-    computes from saved inputs and outputs by tensor operations is differentiated again; where the second derivative
-    would be lost (NumPy inside, or a saved intermediate result) `NotDifferentiableError` is raised.
+    Gradients and saved tensors come read-only, as constants. To differentiate inside `backward` (under `enable_grad()`,
+    with `mt.grad`) take the parameters themselves, by `ctx.module = module`, and `x.detach().requires_grad_()`.
+
+    With `create_graph=True` it is run on tensors of the graph, and what it computes from saved inputs and outputs by
+    tensor operations is differentiated again; where the second derivative would be lost (NumPy inside, or a saved
+    intermediate result) `NotDifferentiableError` is raised.
     """
 
     @staticmethod

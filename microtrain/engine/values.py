@@ -123,6 +123,11 @@ class Values(Operand):
     def __contains__(self, value: Any) -> bool:
         return bool((looked_at(self) == (value._data if isinstance(value, Values) else value)).any())
 
+    def __delitem__(self, index: Any) -> None:
+        raise DtypeError(
+            "Elements of a tensor can't be deleted.", fix="Take the others: x[keep], or mt.cat([x[:k], x[k + 1 :]])."
+        )
+
     def __getattr__(self, name: str) -> Any:
         """Asked for what is not there: say why, or what was probably meant."""
         if name.startswith("_"):

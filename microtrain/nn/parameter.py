@@ -22,6 +22,12 @@ class Parameter(Tensor):
         super().__init__(data.detach() if isinstance(data, Tensor) and data.is_leaf else data)
         self.requires_grad_(requires_grad)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        """As in PyTorch without the gradient: what a copy of a model learns from is its own."""
+        twin: Parameter = super().__deepcopy__(memo)  # type: ignore[assignment]
+        twin._grad = None
+        return twin
+
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
