@@ -114,7 +114,7 @@ class Guards:
                 self._attributes(x, depth)
         elif callable(getattr(x, "modules", None)) and hasattr(x, "training"):  # nn.Module
             for module in x.modules():
-                self._entries(vars(module), DEEPEST - 1, also=("_buffers",))
+                self._entries(vars(module), DEEPEST - 1, also=("_saved_buffers",))
                 if _module_of(type(module)) not in _OURS:
                     self._visit(type(module).forward, depth + 1)
         elif hasattr(x, "__dict__") and _module_of(type(x)) not in _OURS:

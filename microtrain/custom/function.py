@@ -43,6 +43,10 @@ class Function:
     intermediate result) `NotDifferentiableError` is raised.
     """
 
+    def __init__(self, *_: Any) -> None:
+        name = type(self).__name__
+        raise ArgumentError(f"{name} is called by {name}.apply(...), not {name}()(...).", "It has no objects.")
+
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
         """The value: forward(ctx, *args), or forward(*args) if there is a `setup_context`."""

@@ -62,6 +62,7 @@ class DataLoader:
         self.batch_size = None if batch_sampler is not None else batch_size
         self.shuffle, self.drop_last, self.generator = bool(shuffle), drop_last, generator
         self.sampler, self.batch_sampler, self.collate_fn = sampler, batch_sampler, collate_fn
+        self.num_workers, self.pin_memory, self.timeout = num_workers, pin_memory, timeout  # for those who look
         self._present: tuple[Any, Any, int] | None = None  # (order, ends, batches given out) of the epoch under way
         self._next: tuple[Any, Any, int] | None = None  # the same, for the epoch that comes now
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -50,7 +51,7 @@ class Module:
     _after_backward: Sequence[Hook] = ()
 
     def __init__(self) -> None:
-        self._buffers: dict[str, bool] = {}  # name -> is it saved?
+        self._saved_buffers: dict[str, bool] = {}  # name -> is it saved?
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
@@ -157,7 +158,7 @@ class Module:
         seen: set[int] = set()
         modules = self.named_modules(prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
-            for name in vars(module).get("_buffers", ()):
+            for name in vars(module).get("_saved_buffers", ()):
                 value = getattr(module, name)
                 if value is not None and not (remove_duplicate and id(value) in seen):
                     seen.add(id(value))
@@ -174,7 +175,7 @@ class Module:
         Raises `DtypeError` for what is no tensor, `ArgumentError` for a name with a dot or of another attribute.
         """
         state.check_part(self, name, tensor, Tensor)
-        self._buffers[name] = persistent
+        self._saved_buffers[name] = persistent
         setattr(self, name, tensor)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
@@ -220,6 +221,7 @@ class Module:
     ) -> dict[str, Tensor]:
         """{name: tensor} of all parameters and saved buffers, with PyTorch's names; shared ones under each of theirs.
 
+        What a module's `get_extra_state()` returns is in it as "_extra_state"; `set_extra_state` gets it back.
         The tensors share their memory with the module; with `keep_vars` they are its parameters themselves. They are
         put into `destination`, if it is given. Raises `GraphError` if a lazy layer has not seen a batch yet.
         """
@@ -372,10 +374,12 @@ class Module:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in ("_parameters", "_modules", "_buffers"):  # where PyTorch keeps them; here they are attributes
+            return MappingProxyType(state.own(self, name))
         known = [key for key in vars(self) if not key.startswith("_")]
         raise ModuleAttributeError(
             f"{type(self).__name__} has no attribute '{name}'.",
-            "" if "_buffers" in vars(self) else "super().__init__() was not called.",
+            "" if "_saved_buffers" in vars(self) else "super().__init__() was not called.",
             f"It has {', '.join(known)}." if known else "",
         )
 

@@ -79,11 +79,26 @@ def named(module: Module, prefix: str = "", *, unsaved: bool = False) -> Iterato
     """
     for path, part in paths(module, prefix.rstrip(".")):
         attributes = vars(part)
-        buffers = [name for name, saved in attributes.get("_buffers", {}).items() if saved or unsaved]
+        buffers = [name for name, saved in attributes.get("_saved_buffers", {}).items() if saved or unsaved]
         parameters = [name for name, value in attributes.items() if isinstance(value, Parameter)]
         for name in dict.fromkeys(parameters + buffers):
             if attributes.get(name) is not None:
                 yield joined(path, name), attributes[name]
+
+
+def own(module: Module, kind: str) -> dict[str, Any]:
+    """The module's own "_parameters", "_modules" or "_buffers", by name."""
+    if kind == "_modules":
+        return dict(module._parts())
+    if kind == "_parameters":
+        return {name: value for name, value in vars(module).items() if isinstance(value, Parameter)}
+    return {name: vars(module)[name] for name in vars(module).get("_saved_buffers", ())}
+
+
+def _with_extra_state(module: Module, prefix: str = "") -> dict[str, Module]:
+    """{name in the state_dict: module} of those whose class has a state of its own, as in PyTorch."""
+    found = {joined(path, "_extra_state"): part for path, part in paths(module, prefix.rstrip("."))}
+    return {name: part for name, part in found.items() if hasattr(type(part), "get_extra_state")}
 
 
 def collect(module: Module, prefix: str, keep: bool) -> dict[str, Any]:
@@ -96,6 +111,8 @@ def collect(module: Module, prefix: str, keep: bool) -> dict[str, Any]:
                 fix="Call the model once on some input before saving it.",
             )
         output[name] = value if keep else value.detach()
+    for name, part in _with_extra_state(module, prefix).items():
+        output[name] = part.get_extra_state()
     return output
 
 
@@ -118,9 +135,9 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool) -> Keys:
             f"load_state_dict() takes a dict {{name: tensor}}, not {type(state_dict).__name__}.",
             fix="model.load_state_dict(mt.load(path)); of a checkpoint, the part that model.state_dict() gave.",
         )
-    own = dict(named(module))
-    missing = [name for name in own if name not in state_dict]
-    unexpected = [name for name in state_dict if name not in own]
+    own, extra = dict(named(module)), _with_extra_state(module)
+    missing = [name for name in (*own, *extra) if name not in state_dict]
+    unexpected = [name for name in state_dict if name not in own and name not in extra]
     if strict and (missing or unexpected):
         raise ArgumentError(
             f"load_state_dict(): missing {missing or 'nothing'}, left over {unexpected or 'nothing'}.",
@@ -138,6 +155,9 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool) -> Keys:
         if isinstance(own[name], UninitializedParameter):
             own[name].materialize(value.shape)
         own[name].detach().copy_(value)
+    for name, part in extra.items():
+        if name in state_dict:
+            part.set_extra_state(state_dict[name])
     return Keys(missing, unexpected)
 
 

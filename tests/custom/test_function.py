@@ -221,6 +221,16 @@ def test_overwritten_contents_of_attributes_are_noticed(holder, which, shape):
         z.backward()
 
 
+def test_functions_have_no_objects():
+    class Twice(mt.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+    with pytest.raises(mt.errors.ArgumentError, match=r"Twice is called by Twice\.apply"):
+        Twice()(mt.ones(1))
+
+
 def test_saved_values_and_gradients_are_read_only():
     def backward(ctx, g):
         (x,) = ctx.saved_tensors

@@ -42,6 +42,12 @@ def test_samplers_and_collating():
     assert orders[0] == orders[1] != orders[2] and sorted(orders[0]) == list(range(7))
 
 
+def test_what_a_loader_was_made_with():
+    loader = DataLoader(Squares(), 2, num_workers=2, pin_memory=True, timeout=3)
+    assert (loader.batch_size, loader.num_workers, loader.pin_memory, loader.timeout) == (2, 2, True, 3)
+    assert len(loader.dataset) == 7 and not loader.drop_last
+
+
 def test_parts():
     data = TensorDataset(mt.arange(10), mt.arange(10) * 2)
     part = Subset(data, [7, 3, 5])

@@ -413,3 +413,40 @@ def test_what_is_no_hook_or_state_is_refused():
     assert layer(mt.ones(2)).shape == (2,)
     with pytest.raises(mt.errors.DtypeError, match=r"not NoneType[\s\S]*mt.load"):
         layer.load_state_dict(None)
+
+
+def test_where_pytorch_keeps_the_parts():
+    model = nn.Sequential(nn.Linear(2, 3, bias=False), nn.Tanh())
+    model.register_buffer("mean", mt.ones(3))
+    model.register_buffer("none", None, persistent=False)
+    model.scale = nn.Parameter(mt.ones(1))
+    assert list(model._modules) == ["0", "1"] and model._modules["0"] is model[0]
+    assert dict(model._parameters) == {"scale": model.scale} and model[0]._parameters["weight"] is model[0].weight
+    assert list(model._buffers) == ["mean", "none"] and model._buffers["mean"] is model.mean
+    with pytest.raises(TypeError, match="item assignment"):
+        model._modules["2"] = nn.ReLU()
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.calls = nn.Parameter(mt.ones(2)), 0
+
+    def get_extra_state(self):
+        return {"calls": self.calls}
+
+    def set_extra_state(self, state):
+        self.calls = state["calls"]
+
+
+def test_modules_may_have_a_state_of_their_own(tmp_path):
+    model, other = nn.Sequential(nn.Tanh(), Counting()), nn.Sequential(nn.Tanh(), Counting())
+    model[1].calls = 7
+    assert list(model.state_dict()) == ["1.weight", "1._extra_state"]
+    assert list(model[1].state_dict(prefix="x.")) == ["x.weight", "x._extra_state"]
+    mt.save(model.state_dict(), tmp_path / "model.pt")
+    assert "matched" in str(other.load_state_dict(mt.load(tmp_path / "model.pt"))) and other[1].calls == 7
+    with pytest.raises(mt.MicrotrainError, match=r"missing \['1._extra_state'\]"):
+        other.load_state_dict({"1.weight": mt.ones(2)})
+    assert other.load_state_dict({"1.weight": mt.ones(2)}, strict=False).missing_keys == ["1._extra_state"]
+    assert other[1].calls == 7
