@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..calling.signatures import fitting
 from ..engine.backward import differentiate, listed, require_grad
 from ..engine.recording import grad_mode
 from ..errors import ArgumentError, DtypeError, GraphError, ShapeError, UnsupportedError
@@ -17,6 +18,7 @@ from . import many_vjps
 Tensors = Tensor | Sequence[Tensor]
 
 
+@fitting
 def grad(
     outputs: Tensors,
     inputs: Tensors,
@@ -43,6 +45,11 @@ def grad(
         )
     if not only_inputs:
         raise ArgumentError("grad() leaves .grad as it is.", fix="Leave out only_inputs=False, or use backward().")
+    if callable(outputs):
+        raise DtypeError(
+            "grad() takes the value of a function, not the function.",
+            fix="y = f(x); mt.grad(y, x). Of functions there are mt.vjp(f, x), jvp, jacobian, hessian and hvp.",
+        )
     ys, xs = listed(outputs), listed(inputs)
     seeds = [None] * len(ys) if grad_outputs is None else listed(grad_outputs)
     if len(seeds) != len(ys):
@@ -151,6 +158,7 @@ def _inner(rows: Iterable[Any], directions: Iterable[Any]) -> Any:
     return sum(terms[1:], start=terms[0])
 
 
+@fitting
 def vjp(
     func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
@@ -175,6 +183,7 @@ def vjp(
     return traced.output_values(create_graph), gradients[0] if traced.single_input else gradients
 
 
+@fitting
 def jvp(
     func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
@@ -203,6 +212,7 @@ def _check_strategy(strategy: str) -> None:
         raise ArgumentError(f"The strategy is 'reverse-mode' or 'forward-mode', not {strategy!r}.")
 
 
+@fitting
 def jacobian(
     func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False,
     vectorize: bool = False, strategy: str = "reverse-mode",
@@ -233,6 +243,7 @@ def jacobian(
     return traced.shape_result(nested)
 
 
+@fitting
 def hessian(
     func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False,
     vectorize: bool = False, outer_jacobian_strategy: str = "reverse-mode",
@@ -274,6 +285,7 @@ def _slopes(traced: _Traced, what: str, strict: bool, groups: list[list[int]]) -
     return slopes
 
 
+@fitting
 def hvp(
     func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from ..errors import ArgumentError, DtypeError, IndexingError, MicrotrainError, SignatureError
 from ..formula import Operand
 from ..ops.primitive import Primitive
 from ..show import short
+
+Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def input_names(row: Primitive) -> tuple[str, ...]:
@@ -84,6 +86,20 @@ def explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             refuse_call(name, function, args, kwargs, error)
 
     return call
+
+
+def fitting(function: Called) -> Called:
+    """The function, with our error for arguments that do not fit. Other errors are those of the program's own code."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            _bound(inspect.signature(function), function.__name__, args, kwargs)
+            raise
+
+    return call  # type: ignore[return-value]
 
 
 def explain_constructors(things: Iterable[Any]) -> None:

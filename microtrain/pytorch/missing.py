@@ -245,6 +245,14 @@ LINALG = _reasons(
     ),
 )
 
+AUTOGRAD = _reasons(
+    (
+        "forward_ad graph profiler profiler_util variable grad_mode anomaly_mode",
+        "It belongs to PyTorch's engine.",
+        "Derivatives in a direction are mt.jvp; no_grad and detect_anomaly are in microtrain itself.",
+    ),
+)
+
 OPTIM = _reasons(
     ("SparseAdam", "Gradients are dense arrays.", "Use Adam."),
     ("Adafactor Muon", "They are made for very large matrices.", ""),
@@ -290,6 +298,7 @@ OF_MODULE = {
     "microtrain.nn.utils": NN_UTILS,
     "microtrain.nn.utils.rnn": NN_UTILS_RNN,
     "microtrain": TOP,
+    "microtrain.autograd": AUTOGRAD,
     "microtrain.Tensor": TENSOR,
     "microtrain.nn": NN,
     "microtrain.nn.functional": FUNCTIONAL,

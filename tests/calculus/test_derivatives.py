@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain.errors import ArgumentError, DtypeError, GraphError, ShapeError
+from microtrain.errors import ArgumentError, DtypeError, GraphError, ShapeError, SignatureError
 
 rng = np.random.default_rng(0)
 A, B, C = rng.standard_normal((2, 3)), rng.standard_normal(3), rng.standard_normal((3, 2))
@@ -294,3 +294,28 @@ def test_a_direction_may_be_left_out_for_a_single_number():
     assert mt.hvp(lambda x: (x**3).sum(), mt.tensor([2.0]))[1].tolist() == [12]
     with pytest.raises(ShapeError, match="single number"):
         mt.hvp(lambda x: (x**3).sum(), mt.ones(2))
+
+
+def test_calls_that_do_not_fit_say_how_they_are_made():
+    x = mt.tensor(3.0, requires_grad=True)
+    with pytest.raises(
+        SignatureError, match=r"missing a required argument: 'inputs'[\s\S]*called as grad\(outputs, inputs"
+    ):
+        mt.grad(lambda x: x**2)
+    with pytest.raises(DtypeError, match=r"not the function[\s\S]*y = f\(x\); mt\.grad\(y, x\)"):
+        mt.grad(lambda x: x**2, x)
+    with pytest.raises(SignatureError, match=r"called as hessian\(func, inputs"):
+        mt.hessian(lambda x: x**2)(2.0)
+    for derivative in (mt.jacobian, mt.vjp):  # what the program's own function raises goes through
+        with pytest.raises(TypeError, match="takes 0 positional") as caught:
+            derivative(lambda: x, x)
+        assert not isinstance(caught.value, mt.MicrotrainError)
+
+
+def test_what_autograd_does_not_have():
+    with pytest.raises(mt.errors.UnsupportedError, match=r"torch.autograd.forward_ad[\s\S]*mt.jvp"):
+        mt.autograd.forward_ad
+    with pytest.raises(AttributeError, match="Did you mean gradcheck"):
+        mt.autograd.grad_check
+    with pytest.raises(ImportError, match="engine"):
+        from microtrain.autograd import profiler  # noqa: F401
