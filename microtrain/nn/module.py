@@ -59,7 +59,15 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         since = serial()
-        output = call_with_hooks(self, args, kwargs) if self._hooked else self.forward(*args, **kwargs)
+        try:
+            output = call_with_hooks(self, args, kwargs) if self._hooked else self.forward(*args, **kwargs)
+        except Exception as error:
+            if args and args[0] is None and type(self).forward.__module__.startswith("microtrain."):
+                raise DtypeError(
+                    f"{type(self).__name__} was called with None.",
+                    fix="Does the forward() of the module before it, or a function, forget its return?",
+                ) from error
+            raise
         mark_call(self, since, output)
         return output
 

@@ -450,3 +450,42 @@ def test_modules_may_have_a_state_of_their_own(tmp_path):
         other.load_state_dict({"1.weight": mt.ones(2)})
     assert other.load_state_dict({"1.weight": mt.ones(2)}, strict=False).missing_keys == ["1._extra_state"]
     assert other[1].calls == 7
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Linear(2, 1), nn.Linear(2, 1, bias=False), nn.ReLU(), nn.Softmax(1), nn.LayerNorm(2), nn.Dropout(), nn.Flatten(),
+     nn.RNN(2, 2), nn.Embedding(2, 2), nn.Sequential(nn.Tanh())],
+    ids=repr,
+)  # fmt: skip
+def test_a_forgotten_return_is_named(layer):
+    class Forgetful(nn.Module):
+        def forward(self, x):
+            x * 2
+
+    with pytest.raises(mt.errors.DtypeError, match=r"was called with None[\s\S]*forget its return"):
+        nn.Sequential(Forgetful(), layer)(mt.ones(3, 2))
+    for loss in (nn.MSELoss(), nn.CrossEntropyLoss(), nn.BCEWithLogitsLoss()):
+        with pytest.raises(mt.errors.DtypeError, match="forget its return"):
+            loss(Forgetful()(mt.ones(2)), mt.ones(2))
+    with pytest.raises(mt.MicrotrainError, match="linear"):  # other errors are what they were
+        nn.Linear(2, 1)(mt.ones(3))
+
+
+def test_none_may_be_what_a_module_of_the_program_takes():
+    class Start(nn.Module):
+        def forward(self, x):
+            return mt.ones(2) if x is None else x["missing"]
+
+    assert Start()(None).tolist() == [1, 1]
+    with pytest.raises(KeyError):
+        Start()({})
+
+
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.Softmax, nn.LeakyReLU, nn.MSELoss, nn.HuberLoss])
+def test_modules_are_made_before_they_are_called(kind):
+    with pytest.raises(mt.errors.ArgumentError, match=r"made with data of shape \(2, 3\)[\s\S]*\(\)\(x\)"):
+        kind(mt.ones(2, 3))
+    with pytest.raises(mt.errors.ArgumentError, match="made with data"):
+        nn.CrossEntropyLoss(mt.ones(2, 3), mt.tensor([0, 1]))
+    assert nn.CrossEntropyLoss(mt.ones(3)).weight.shape == (3,) and nn.LeakyReLU(mt.tensor(0.5)).negative_slope == 0.5
