@@ -90,6 +90,7 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray[Any, Any]:
         raise DtypeError(
             f"A tensor can't be made of a {type(data).__name__} with dtype {array.dtype}.",
             "Tensors hold floats, integers and booleans.",
+            "Make a list of it: list(...)." if hasattr(data, "__iter__") and not hasattr(data, "__getitem__") else "",
         )
     if wanted is None and array.dtype == float64 != _default and not hasattr(data, "dtype"):
         array = array.astype(_default)

@@ -37,3 +37,9 @@ def test_to_array():
     assert isinstance(dtypes.to_array(1.0), np.float64) and dtypes.to_array([1.0]).flags.owndata
     f = np.asfortranarray(np.ones((2, 3)))
     assert dtypes.to_array(f).flags.c_contiguous
+
+
+@pytest.mark.parametrize("data", [(k for k in range(3)), map(float, "12"), {1, 2}, {"a": 1}.values()])
+def test_what_can_be_listed_says_so(data):
+    with pytest.raises(DtypeError, match=r"Make a list of it: list\("):
+        mt.tensor(data)
