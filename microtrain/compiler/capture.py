@@ -82,6 +82,7 @@ class Recorder(Derivatives):
         args = [self._number(x, inputs, output) if type(x) is Number else self.value_of(x) for x in inputs]
         self.bind(output, self.done(primitive, args, kept, output))
         op = self.program.ops[-1]
+        self.results.append((output, op.site))
         if node is not None and isinstance(op, Op):
             self.op_of[node] = op
 
@@ -234,9 +235,14 @@ class Recorder(Derivatives):
                 "that differentiate the loss themselves (Newton, GaussNewton) need the graph: they stay eager.",
             )
         program.outputs = [self.value_of(y) for y in outputs]  # no name for one of them, as they will be counted
-        for leaf, before in self.leaves.values():
+        for key, (leaf, before) in list(self.leaves.items()):
+            if key not in self.home:  # made in the step: x.clone().requires_grad_()
+                self.results += [(leaf._grad, site) for made, site in self.results if made is leaf]
+                del self.leaves[key]  # which is gone after the step, with its gradient
+                continue
             now = leaf._grad
             program.gradients.append((leaf, None if now is None else self.value_of(now), before))
+        leaf = now = None  # if nothing else refers to them they are gone
         program.stores = [(home, value) for home, value in self.stores.items() if home is not value]
         self.check_writes()
         check_escapes(self, outputs)

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..errors import CompileError
 from ..tensor import Tensor
-from .program import Op
 
 
 def check_escapes(recorder: Any, outputs: list[Any]) -> None:
@@ -23,8 +22,8 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
     known |= {x for x, home in recorder.home.items() if home.kind == "argument"}  # written in place: it is the caller's
     grads = {id(leaf._grad) for leaf, _ in recorder.leaves.values()}
     made = [
-        (weakref.ref(t), op.site)
-        for t, op in ((recorder.holders.get(op.out), op) for op in recorder.program.ops if isinstance(op, Op))
+        (weakref.ref(t), site)
+        for t, site in recorder.results
         if t is not None and id(t) not in known and id(t) not in grads and id(t) not in recorder.met
     ]
     outside = [(v, weakref.ref(v.source)) for v in recorder.program.values if v.kind in ("tensor", "array")]
@@ -32,7 +31,7 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
     for value, _ in outside:
         value.source = None
     recorder.known, recorder.seen, recorder.heard, recorder.home = [], {}, {}, {}
-    recorder.alive, recorder.current, recorder.by_data, recorder.holders = [], {}, {}, {}
+    recorder.results, recorder.alive, recorder.current, recorder.by_data, recorder.holders = [], [], {}, {}, {}
     recorder.op_of, recorder.arrived, recorder.totals, recorder.node = {}, {}, {}, None
     for value, reference in outside:
         source = reference()
@@ -61,7 +60,7 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
             raise CompileError(
                 f"mt.compile: the step keeps a tensor of shape {kept.shape} somewhere.\n  made at: {site}",
                 "The compiled step does not run the Python code that puts it there, so it would stay as it is now.",
-                "Return it from the step, and keep it where compiled(...) is called.",
+                "Return it from the step (of a leaf x.detach()), and keep it where compiled(...) is called.",
             )
 
 

@@ -31,6 +31,7 @@ class Known:
         self.current: dict[int, Value] = {}  # id of a tensor: its value now
         self.by_data: dict[int, Value] = {}  # id of an array: the value in it
         self.holders: dict[Value, Any] = {}  # a tensor of this value, to read formulas with
+        self.results: list[tuple[Any, Any]] = []  # (a tensor that the step made, the line of the operation)
         self.home: dict[int, Value] = {}  # id of something outside: what its memory held when the step began
         self.first: dict[Value, Any] = {}  # a copy of what was in memory outside, in case it was made in the step
         self.stale: dict[int, str] = {}  # id of a tensor whose memory was written through another: by what

@@ -76,6 +76,23 @@ def test_a_tensor_that_is_kept() -> None:
     assert "kept" not in refused(step, mt.ones(3), match="keeps a tensor")
 
 
+@pytest.mark.parametrize(
+    "keep", [lambda x, h: h, lambda x, h: x, lambda x, h: x.grad], ids=["result", "leaf", "gradient of a leaf"]
+)
+def test_a_tensor_of_the_graph_that_is_kept(keep: Any) -> None:
+    kept, w = [], mt.ones(3, requires_grad=True)
+
+    def step(data: Any) -> Any:
+        x = data.clone().requires_grad_()
+        h = w * x
+        h.square().sum().backward()
+        kept.append(keep(x, h))
+        return w.detach().sum()
+
+    text = refused(step, mt.ones(3), match="keeps a tensor")
+    assert "test_capture.py" in text
+
+
 def test_hooks() -> None:
     w = mt.ones(3, requires_grad=True)
 

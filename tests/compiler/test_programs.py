@@ -56,6 +56,30 @@ def zero_grad_at_the_end(m: Any, o: Any, x: Any, y: Any) -> Any:
 
 
 @of_model
+def gradient_penalty(m: Any, o: Any, x: Any, y: Any) -> Any:
+    o.zero_grad()
+    leaf = x.clone().requires_grad_()
+    (slope,) = mt.grad(m(leaf).sum(), leaf, create_graph=True)
+    loss = (slope.norm(dim=1) - 1).square().mean() + F.mse_loss(m(leaf), y)
+    loss.backward()
+    o.step()
+    return loss
+
+
+@of_model
+def adversarial(m: Any, o: Any, x: Any, y: Any) -> Any:
+    o.zero_grad()
+    leaf = x.detach().clone().requires_grad_()
+    F.mse_loss(m(leaf), y).backward()
+    attacked = (leaf + 0.1 * leaf.grad.sign()).detach()
+    o.zero_grad()
+    loss = F.mse_loss(m(attacked), y)
+    loss.backward()
+    o.step()
+    return loss
+
+
+@of_model
 def gradients_set_to_zero(m: Any, o: Any, x: Any, y: Any) -> Any:
     o.zero_grad(set_to_none=False)
     loss = F.mse_loss(m(x), y)
@@ -267,7 +291,7 @@ QUICK = [
     an_empty_batch,
 ]
 SLOW = [
-    gradients_set_to_zero, micro_batches, the_loss_after_the_update, grad_and_copy, running_statistics, averaged_weights,
+    gradients_set_to_zero, gradient_penalty, adversarial, micro_batches, the_loss_after_the_update, grad_and_copy, running_statistics, averaged_weights,
     unrolled_in_time, groups_with_their_own_rates, arguments_of_any_layout, attention_on_labels,
 ]  # fmt: skip
 
