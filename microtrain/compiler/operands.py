@@ -109,14 +109,20 @@ class Operands:
                 self.outside.append(Watched(p, -1))
         update_where = next((u.where for u in self.updates), (Operands._fill.__code__, 0))
         self.grads_out: list[Any] = []  # [leaf, the tensor in its .grad]
+        self.grad_places: list[Any] = []  # where each lies; None if there is no gradient
         for leaf, place in self.plan.gradients:
             if place is None:
                 self.grads_out.append([leaf, None])
+                self.grad_places.append(None)
                 continue
             memory = place.memory
             if memory.outside and any(slot == memory.slot for _, slot in self.grads_in):
                 continue  # added to what was there, in its place
             self.grads_out.append([leaf, wrap(self.view(place))])
+            self.grad_places.append(place)
+        added = {id(home.source): value for home, value in self.program.stores if home.kind == "grad"}
+        adding = {id(leaf) for leaf, value, _ in self.program.gradients if value and value is added.get(id(leaf))}
+        self.grads_new = [pair for pair in self.grads_out if id(pair[0]) not in adding]  # else it is the one before
         self.writes: list[tuple[list[Memory], Writer]] = []  # what the step writes, and what messages say of it
         for update in self.updates:
             writer = (type(update.optimizer).__name__, update.where)

@@ -167,7 +167,9 @@ class Variant(Pieces):
 
     def leave(self) -> None:
         """Tell the rest of the library what was written."""
-        for leaf, tensor in self.grads_out:
+        if self.grads_in:  # gradients are added to those that were there, in their place
+            count_writes([memory_of(leaf._grad) for leaf, _ in self.grads_in if leaf._grad is not None], self.backward)
+        for leaf, tensor in self.grads_new:
             leaf._grad = tensor
         for memories, writer in self.writes:
             count_writes(memories, writer)
@@ -176,8 +178,6 @@ class Variant(Pieces):
         for optimizer in self.optimizers:
             if optimizer._seen:
                 optimizer.write_back()
-        if self.grads_in:
-            count_writes([memory_of(leaf._grad) for leaf, _ in self.grads_in], self.backward)
 
     def _undo(self) -> None:
         for optimizer in self.optimizers:
@@ -187,11 +187,26 @@ class Variant(Pieces):
 
     def protect(self) -> None:
         """Gradients that somebody else still looks at are left to him; the next step writes elsewhere."""
-        for pair in self.grads_out:
+        for pair, place in zip(self.grads_out, self.grad_places, strict=True):
             tensor = pair[1]
-            if tensor is not None and (sys.getrefcount(tensor) > 4 or sys.getrefcount(tensor._data) > 2):
-                data, memory = tensor._data, tensor._memory
+            if tensor is None:
+                continue
+            if sys.getrefcount(tensor._data) > 2:  # a view, or a graph: the memory is his
+                self._leave_memory(place.memory.slot)
+            elif sys.getrefcount(tensor) > 4:
+                data = tensor._data
                 tensor._data = data.copy()
-                pair[1] = wrap(data)
-                for memories, _ in self.writes:
-                    memories[:] = [memory_of(pair[1]) if m is memory else m for m in memories]
+                self._exchange(pair, data)
+
+    def _leave_memory(self, slot: int) -> None:
+        """Have the machine code work on fresh memory instead of that of these gradients."""
+        self.set(slot, np.zeros_like(self.arrays[slot]))
+        for pair, place in zip(self.grads_out, self.grad_places, strict=True):
+            if pair[1] is not None and place.memory.slot == slot:
+                self._exchange(pair, self.view(place))
+
+    def _exchange(self, pair: list[Any], data: Any) -> None:
+        """From now on this array is a leaf's gradient."""
+        before, pair[1] = pair[1]._memory, wrap(data)
+        for memories, _ in self.writes:
+            memories[:] = [memory_of(pair[1]) if m is before else m for m in memories]

@@ -276,3 +276,45 @@ def test_what_the_step_keeps_is_still_refused() -> None:
     with pytest.raises(mt.errors.CompileError):
         for _ in range(8):
             compiled(mt.ones(2, 3))
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_gradients_that_somebody_looks_at(fresh: bool) -> None:
+    def program(compiled: bool) -> list[Any]:
+        w = mt.ones(3, requires_grad=True)
+        optimizer = mt.optim.SGD([w], lr=0.1)
+
+        def step() -> Any:
+            if fresh:
+                optimizer.zero_grad()
+            loss = (w * w).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run, seen = mt.compile(step) if compiled else step, []
+        for _ in range(5):
+            run()
+            seen += [w.grad.detach(), w.grad[:1]]
+        return [x.tolist() for x in seen]
+
+    assert program(True) == program(False)
+
+
+def test_a_graph_that_keeps_a_gradient_hears_of_the_next_step() -> None:
+    w, factor = (mt.ones(3, requires_grad=True) for _ in range(2))
+    optimizer = mt.optim.SGD([w], lr=0.1)
+
+    def step() -> Any:
+        loss = (w * w).sum()
+        loss.backward()  # adds to the gradient that is there
+        optimizer.step()
+        return loss
+
+    run = mt.compile(step)
+    for _ in range(3):
+        run()
+    penalty = (w.grad * factor).sum()
+    run()
+    with pytest.raises(mt.MicrotrainError, match="overwrote"):
+        penalty.backward()
