@@ -2,44 +2,75 @@
 
 A compiled step contains what `lr = 0.1` and `model.training` were when it was captured, and works on the memory of the
 tensors that it found. So the places where such things stand are remembered, and looked at before each call: the step's
-closure, the globals that it names, the attributes of modules and objects, the elements of lists, and the same for the
-learner's functions that it calls.
+closure and defaults, the globals that it names, the attributes of modules and objects, the elements of lists, and the
+same for the learner's functions that it calls.
 """
 
 from __future__ import annotations
 
+import array
+import collections
+import copy
+import enum
 import functools
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor
 
-SIMPLE = (bool, int, float, str, bytes, type(None))
+SIMPLE = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, range, slice, enum.Enum)
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+WRAPPERS = (property, staticmethod, classmethod, functools.cached_property, type(functools.cache(len)))
+COPIED = (set, frozenset, collections.deque, bytearray, array.array, np.ndarray)  # compared with a copy, as a whole
 DEEPEST = 5  # objects in objects
-LONGEST = 100  # elements of a list
-DYNAMIC = {"getattr", "vars", "__dict__"}  # who uses these may mean any attribute
+LONGEST = 100  # elements of a list that are looked at one by one
+LARGEST = 1 << 20  # bytes of an array that is compared; an eighth of that in elements of a list
+DYNAMIC = {"getattr", "hasattr", "vars", "__dict__"}  # who uses these may mean any attribute
+BESIDES = {"__init__", "__new__", "__repr__", "__str__", "__del__"}  # methods that no step calls
 ABSENT = "(nothing)"  # an object has no attribute of this name of its own; its class may have
 _PACKAGE = __name__.partition(".")[0]
 _OURS = {_PACKAGE, "numpy", "builtins"}
 
 
-class Guards:
-    """The places, and what stood there."""
+class Attributes:
+    """What has its attributes in no dictionary (functions, objects with `__slots__`), read like one."""
 
-    def __init__(self, step: Any) -> None:
+    def __init__(self, owner: Any) -> None:
+        self.owner = owner
+
+    def __contains__(self, name: str) -> bool:
+        return hasattr(self.owner, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self.owner, name)
+
+    def get(self, name: str, default: Any) -> Any:
+        return getattr(self.owner, name, default)
+
+
+class Guards:
+    """The places, and what stood there. `read` are the ids of arrays that operations read: those may change."""
+
+    def __init__(self, step: Any, read: frozenset[int] = frozenset()) -> None:
         self.dicts: list[tuple[dict[Any, Any], int, tuple[tuple[Any, Any], ...]]] = []
         self.cells: list[tuple[Any, str, Any]] = []
         self.names: list[tuple[Any, str, Any]] = []
         self.lists: list[tuple[Any, str, tuple[Any, ...]]] = []
+        self.copies: list[tuple[Any, str, Any]] = []
+        self._read = read
         self._named: set[str] = set()  # the names in the code that was looked at
+        self._owners: list[tuple[Any, int, bool, set[str]]] = []  # see `_attributes`
+        self._whole: set[int] = set()  # ids of dictionaries
         self._seen: set[int] = set()
         self._alive: list[Any] = []
         self._visit(step, 0)
-        del self._seen, self._alive, self._named
+        while any(self._attributes(*owner) for owner in self._owners):  # code that was found may name others
+            pass
+        del self._seen, self._alive, self._named, self._owners, self._whole
 
     def changed(self) -> str:
         """The name of something that is no longer what it was; "" if all is."""
@@ -47,24 +78,23 @@ class Guards:
             if len(d) != length:
                 return ", ".join(map(str, d.keys() ^ {key for key, _ in entries})) or "an attribute"
             for key, value in entries:
-                now = d.get(key, self)
-                if now is not value and not _same(now, value):
+                if not _same(d.get(key, self), value):
                     return str(key)
         for cell, name, value in self.cells:
             try:
                 now = cell.cell_contents
             except ValueError:
                 now = self
-            if now is not value and not _same(now, value):
+            if not _same(now, value):
                 return name
         for d, name, value in self.names:
-            now = d.get(name, ABSENT)
-            if now is not value and not _same(now, value):
+            if not _same(d.get(name, ABSENT), value):
                 return name
         for items, name, before in self.lists:
-            if len(items) != len(before):
+            if len(items) != len(before) or not all(map(_same, items, before)):
                 return name
-            if any(a is not b and _watched(b) and not _same(a, b) for a, b in zip(items, before, strict=True)):
+        for x, name, before in self.copies:
+            if (x.tobytes() if isinstance(x, np.ndarray) else x) != before:
                 return name
         return ""
 
@@ -74,15 +104,23 @@ class Guards:
         for d, length, entries in self.dicts:
             here = name(d)
             found.append(f"len({here}) == {length}")
-            found += [f"{here}[{key!r}] is {name(value)}" for key, value in entries if isinstance(key, str)]
+            found += [
+                f"{here}[{repr(key) if isinstance(key, str) else name(key)}] is {name(value)}" for key, value in entries
+            ]
         found += [f"{name(cell)}.cell_contents is {name(value)}" for cell, _, value in self.cells]
         for d, key, value in self.names:
-            here = name(d)
-            found.append(f"{key!r} not in {here}" if value is ABSENT else f"{here}[{key!r}] is {name(value)}")
+            if isinstance(d, Attributes):
+                found.append(f"getattr({name(d.owner)}, {key!r}, {name(ABSENT)}) is {name(value)}")
+            elif value is ABSENT:
+                found.append(f"{key!r} not in {name(d)}")
+            else:
+                found.append(f"{name(d)}[{key!r}] is {name(value)}")
         for items, _, before in self.lists:
             here = name(items)
             found.append(f"len({here}) == {len(before)}")
-            found += [f"{here}[{k}] is {name(value)}" for k, value in enumerate(before) if _watched(value)]
+            found += [f"{here}[{k}] is {name(value)}" for k, value in enumerate(before)]
+        for x, _, before in self.copies:
+            found.append(f"{name(x)}{'.tobytes()' if isinstance(x, np.ndarray) else ''} == {name(before)}")
         return found
 
     # ---- collecting --------------------------------------------------------------------------------------------------
@@ -99,89 +137,136 @@ class Guards:
         elif isinstance(x, types.MethodType):
             self._visit(x.__func__, depth)
             self._visit(x.__self__, depth + 1)
+        elif isinstance(x, WRAPPERS):
+            for inner in ("fget", "func", "__wrapped__"):
+                self._visit(getattr(x, inner, None), depth)
         elif isinstance(x, types.FunctionType):
             if _module_of(x) not in _OURS:
                 self._function(x, depth)
         elif isinstance(x, dict):
-            self._entries(x, depth)
-        elif isinstance(x, (list, tuple)):
-            if isinstance(x, list) and len(x) <= LONGEST:
+            self._entries(x, depth, x)
+        elif isinstance(x, (list, tuple)) and len(x) <= LONGEST:
+            if isinstance(x, list):
                 self.lists.append((x, called, tuple(x)))
-            for part in x[:LONGEST]:
+            for part in x:
                 self._visit(part, depth + 1, called)
+        elif isinstance(x, (list, *COPIED)):
+            self._copy(x, called)
         elif isinstance(x, (type, types.ModuleType)):
             if _module_of(x) not in _OURS:
-                self._attributes(x, depth)
+                self._owners.append((vars(x), depth, False, set()))
         elif callable(getattr(x, "modules", None)) and hasattr(x, "training"):  # nn.Module
+            self._named.add("forward")
             for module in x.modules():
-                self._entries(vars(module), DEEPEST - 1, also=("_saved_buffers",))
-                if _module_of(type(module)) not in _OURS:
-                    self._visit(type(module).forward, depth + 1)
-        elif hasattr(x, "__dict__") and _module_of(type(x)) not in _OURS:
-            kinds = type(x).__mro__[:-1]
-            for kind in kinds:
-                self._visit(kind, depth)
-            self._entries(vars(x), depth, all_of_it=any(_module_of(kind) in _OURS for kind in kinds))
+                self._seen.add(id(module))
+                d = vars(module)
+                watched = [key for key, value in d.items() if _watched(value)]
+                self._entries(d, depth, watched, also=("_saved_buffers",))
+                self._owners.append((d, depth, False, set(watched)))
+                self._classes(module, depth)
+        elif _module_of(type(x)) not in _OURS:
+            ours = self._classes(x, depth)
+            if hasattr(x, "__dict__"):
+                if ours:  # whose code may read any attribute
+                    self._entries(vars(x), depth, [key for key, value in vars(x).items() if _watched(value)])
+                self._owners.append((vars(x), depth, not ours, set()))
+            if any("__slots__" in vars(kind) for kind in type(x).__mro__):
+                self._owners.append((Attributes(x), depth, False, set()))
+
+    def _classes(self, x: Any, depth: int) -> bool:
+        """Look into the classes that an object is of; is there one of ours among them?"""
+        kinds = type(x).__mro__[:-1]
+        for kind in kinds:
+            if _is_learners(kind):
+                methods = {k for k, v in vars(kind).items() if isinstance(v, types.FunctionType) and k[:2] == "__"}
+                self._named |= methods - BESIDES  # a[0] is __getitem__, though the code does not say so
+            self._visit(kind, depth)
+        return any(_module_of(kind) in _OURS for kind in kinds)
 
     def _function(self, f: types.FunctionType, depth: int) -> None:
         names = _names(f.__code__)
         self._named |= names
+        self.names.append((Attributes(f), "__code__", f.__code__))  # notebooks replace it when a file has changed
+        self.names.append((Attributes(f), "__defaults__", f.__defaults__))
+        for value in (f.__defaults__, f.__kwdefaults__):
+            self._visit(value, depth, f.__name__)
+        if vars(f):
+            self._owners.append((vars(f), depth, False, set()))
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             try:
                 value = cell.cell_contents
             except ValueError:  # not yet given a value
                 continue
-            if _watched(value):
-                self.cells.append((cell, name, value))
+            self.cells.append((cell, name, value))
             self._visit(value, depth + 1, name)
-        for name in names:
-            if name in f.__globals__:
-                value = f.__globals__[name]
-                if _watched(value):
-                    self.names.append((f.__globals__, name, value))
-                self._visit(value, depth + 1, name)
+        for name in names & f.__globals__.keys():
+            self.names.append((f.__globals__, name, f.__globals__[name]))
+            self._visit(f.__globals__[name], depth + 1, name)
 
-    def _attributes(self, x: Any, depth: int) -> None:
-        """What the code may take from a module or class: only the names that occur in it."""
-        seen: set[str] = set()
-        while names := (self._named & vars(x).keys()) - seen:  # a method may name another one
-            seen |= names
-            for name in sorted(names):
-                value = vars(x)[name]
-                if _watched(value):
-                    self.names.append((vars(x), name, value))
-                self._visit(value, depth + (not isinstance(value, types.FunctionType)), name)
+    def _attributes(self, d: Any, depth: int, absent: bool, seen: set[str]) -> bool:
+        """The attributes that occur in the code, and with `absent` those that could come; were there new names?"""
+        if absent and self._named & DYNAMIC:
+            self._entries(d, depth, d)
+            return False
+        names = self._named - seen
+        seen |= names
+        for name in sorted(names):
+            if name in d or (absent and name[:2] != "__"):
+                value = d.get(name, ABSENT)
+                self.names.append((d, name, value))
+                self._visit(value, depth + (not isinstance(value, (types.FunctionType, *WRAPPERS))), name)
+        return bool(names)
 
-    def _entries(self, d: dict[Any, Any], depth: int, also: tuple[str, ...] = (), all_of_it: bool = True) -> None:
-        """The values of a dictionary, or of an object's attributes: those of them that occur in the code."""
-        if not all_of_it and not self._named & DYNAMIC:
-            for name in sorted(self._named):
-                if _watched(d.get(name, ABSENT)):
-                    self.names.append((d, name, d.get(name, ABSENT)))
-                self._visit(d.get(name), depth + 1, name)
+    def _entries(self, d: dict[Any, Any], depth: int, watched: Iterable[Any], also: tuple[str, ...] = ()) -> None:
+        """The values of a dictionary; in those of modules only `watched` ones may not be replaced."""
+        if id(d) in self._whole:
             return
-        self.dicts.append((d, len(d), tuple((key, value) for key, value in d.items() if _watched(value))))
+        self._whole.add(id(d))
+        self.dicts.append((d, len(d), tuple((key, d[key]) for key in watched)))
         for key, value in d.items():
-            if not isinstance(value, SIMPLE) and key not in also:
+            if key not in also:
                 self._visit(value, depth + 1, str(key))
+
+    def _copy(self, x: Any, called: str) -> None:
+        """To be compared as a whole, if that does not take too long."""
+        if isinstance(x, np.ndarray):
+            if id(x) not in self._read and x.nbytes <= LARGEST and not x.dtype.hasobject:
+                self.copies.append((x, called, x.tobytes()))
+        elif len(x) <= LARGEST // 8 and all(isinstance(value, SIMPLE) for value in x):
+            self.copies.append((x, called, copy.copy(x)))
 
 
 def _watched(value: Any) -> bool:
-    """Is this something that a step may depend on without any operation telling?"""
+    """Is this an attribute of a module of ours that its code may read?"""
     if isinstance(value, (*SIMPLE, *FUNCTIONS, Tensor, np.ndarray)):
         return True
     return hasattr(value, "training") and hasattr(value, "modules") and not isinstance(value, type)
 
 
 def _same(a: Any, b: Any) -> bool:
-    """The same simple value, perhaps in another object."""
-    return type(a) is type(b) and isinstance(a, SIMPLE) and (a == b or (a != a and b != b))
+    """The same object, or an equal one that holds nothing but simple values?"""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    return isinstance(a, SIMPLE) and bool(a == b or (a != a and b != b))
 
 
 def _module_of(x: Any) -> str:
     """The package that something comes from."""
     home = x.__name__ if isinstance(x, types.ModuleType) else getattr(x, "__module__", None)
     return str(home or "").partition(".")[0]
+
+
+def _is_learners(kind: type) -> bool:
+    """Was this class written by the learner? (None of ours, of Python's or of an installed library.)"""
+    home = _module_of(kind)
+    file = getattr(sys.modules.get(home), "__file__", None) or ""
+    return home not in _OURS | sys.stdlib_module_names and "-packages" not in file
 
 
 def _names(code: types.CodeType) -> set[str]:

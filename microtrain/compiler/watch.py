@@ -39,7 +39,7 @@ class Watch:
             for groups in (u.optimizer.param_groups,)
         ]
         self.before = [(leaf, how) for leaf, _, how in program.gradients if how != "any"]
-        self.guards = Guards(step)
+        self.guards = Guards(step, frozenset(id(v.source) for v in program.values if v.kind == "array"))
         self._write()
 
     def _write(self) -> None:

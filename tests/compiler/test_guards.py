@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import types
 from typing import Any
 
@@ -77,6 +78,130 @@ def test_changes(change: Any) -> None:
     change(trainer)
     assert trainer.runs() == [trainer.step().item()] * 4
     assert trainer.runs() == [trainer.step().item()] * 4  # and it goes on in machine code
+
+
+class Slots:
+    __slots__ = ("a",)
+
+    def __init__(self, a: float) -> None:
+        self.a = a
+
+
+class Called:
+    def __init__(self, a: float) -> None:
+        self.a, self._items = a, [a]
+
+    def __call__(self) -> float:
+        return self.a
+
+    def __getitem__(self, k: int) -> float:
+        return self._items[k]
+
+    @property
+    def first(self) -> float:
+        return self._items[0]
+
+    @staticmethod
+    def outside() -> float:
+        return values[0]  # type: ignore[return-value]
+
+
+class Scaled(mt.nn.Module):
+    kind = 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes, self.inner = [2.0], [mt.nn.LeakyReLU(0.1)]
+
+    def helper(self, x: Any) -> Any:
+        return x * values[0]
+
+    def forward(self, x: Any) -> Any:
+        return self.helper(x) * self.kind * self.sizes[0] + self.inner[0](-x)
+
+
+class Box:
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+
+# What the step refers to, how it uses it, and a change of it.
+PLACES: dict[str, tuple[Any, Any, Any]] = {
+    "NumPy's number": (lambda: Box(np.float32(2)), lambda b: b.x, lambda b: setattr(b, "x", np.float32(3))),
+    "another list": (lambda: Box([2.0]), lambda b: b.x[0], lambda b: setattr(b, "x", [3.0])),
+    "another tuple": (lambda: Box((2.0,)), lambda b: b.x[0], lambda b: setattr(b, "x", (3.0,))),
+    "another dict": (lambda: Box({"a": 2.0}), lambda b: b.x["a"], lambda b: setattr(b, "x", {"a": 3.0})),
+    "another object": (lambda: Box(Slots(2.0)), lambda b: b.x.a, lambda b: setattr(b, "x", Slots(3.0))),
+    "another range": (lambda: Box(range(2)), lambda b: len(b.x), lambda b: setattr(b, "x", range(3))),
+    "list in a list": (lambda: [[2.0]], lambda b: b[0][0], lambda b: b.__setitem__(0, [3.0])),
+    "a long list": (lambda: [2.0] * 200, lambda b: b[150], lambda b: b.__setitem__(150, 3.0)),
+    "a whole number as key": (lambda: {1: 2.0}, lambda b: b[1], lambda b: b.__setitem__(1, 3.0)),
+    "a set": (lambda: {1, 2}, lambda b: len(b), lambda b: b.add(3)),
+    "a queue": (lambda: collections.deque([2.0]), lambda b: b[0], lambda b: b.__setitem__(0, 3.0)),
+    "slots": (lambda: Slots(2.0), lambda b: b.a, lambda b: setattr(b, "a", 3.0)),
+    "array, element": (lambda: np.ones(2), lambda b: float(b[0]), lambda b: b.fill(3.0)),
+    "array, sum": (lambda: np.ones(2), lambda b: b.sum(), lambda b: b.fill(3.0)),
+    "array, tensor": (lambda: np.ones(2), lambda b: mt.tensor(b), lambda b: b.fill(3.0)),
+    "array, part": (lambda: np.ones(4), lambda b: b[:2], lambda b: b.fill(3.0)),
+    "called object": (lambda: Called(2.0), lambda b: b(), lambda b: setattr(b, "a", 3.0)),
+    "indexed object": (lambda: Called(2.0), lambda b: b[0], lambda b: b._items.__setitem__(0, 3.0)),
+    "property": (lambda: Called(2.0), lambda b: b.first, lambda b: setattr(b, "_items", [3.0])),
+    "static method": (lambda: Called(2.0), lambda b: b.outside(), lambda b: values.__setitem__(0, values[0] + 1)),
+    "class of a module": (Scaled, lambda b: b(mt.ones(2)), lambda b: setattr(Scaled, "kind", Scaled.kind + 1)),
+    "list of a module": (Scaled, lambda b: b(mt.ones(2)), lambda b: setattr(b, "sizes", [5.0])),
+    "method of a module": (Scaled, lambda b: b(mt.ones(2)), lambda b: values.__setitem__(0, values[0] + 1)),
+    "module in its list": (
+        Scaled, lambda b: b(mt.ones(2)), lambda b: setattr(b.inner[0], "negative_slope", 0.7)
+    ),
+    "hasattr": (lambda: Box(0), lambda b: 2.0 + hasattr(b, "y"), lambda b: setattr(b, "y", 0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_other_places(place: str) -> None:
+    make, use, change = PLACES[place]
+    thing = make()
+
+    @mt.compile
+    def step(x: Any) -> Any:
+        return x * use(thing)
+
+    x = mt.tensor([1.0, 2.0])
+    for _ in range(2):
+        for _ in range(4):
+            assert step(x).tolist() == step.step(x).tolist()
+        assert native(step)
+        change(thing)
+
+
+def test_defaults_and_code_of_functions() -> None:
+    def scale(by: Any = [2.0]) -> Any:  # noqa: B006
+        return by[0] * scale.more  # type: ignore[attr-defined]
+
+    def otherwise(by: Any = [2.0]) -> Any:  # noqa: B006
+        return by[0] * 100
+
+    scale.more = 1.0  # type: ignore[attr-defined]
+    step = mt.compile(lambda x: x * scale())
+    for change in (
+        lambda: scale.__defaults__[0].__setitem__(0, 3.0),  # type: ignore[index]
+        lambda: setattr(scale, "__defaults__", ([4.0],)),
+        lambda: setattr(scale, "more", 2.0),
+        lambda: setattr(scale, "__code__", otherwise.__code__.replace(co_freevars=scale.__code__.co_freevars)),
+    ):
+        for _ in range(4):
+            assert step(mt.ones(1)).item() == scale()
+        change()
+    assert step(mt.ones(1)).item() == scale() == 400
+
+
+def test_equal_lists_and_arrays_that_operations_read_make_no_other_form() -> None:
+    box, array = Box([1.0, 2.0]), np.ones(2)
+    step = mt.compile(lambda x: x * box.x[1] * array)
+    for k in range(8):
+        box.x, array[0] = [1.0, 2.0], k
+        assert step(mt.ones(2)).tolist() == [2.0 * k, 2.0]
+    assert native(step) == 6
 
 
 def test_what_the_step_does_not_read_may_change() -> None:
