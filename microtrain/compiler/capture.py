@@ -89,12 +89,10 @@ class Recorder(Derivatives):
     def _number(self, x: Number, inputs: Any, output: Any) -> Any:
         """The value of a run-time number; it counts as a number of the dtype that the operation computes in."""
         if x.looked is not self.looked:  # of another step
-            return float(x)
+            return x.plain
         dtypes = [t.dtype for t in (output, *inputs) if hasattr(t, "dtype") and t.dtype.kind == "f"]
         name = f"of argument {', '.join(map(str, sorted(x.who)))}"
-        value = self.new(
-            "number", (), dtypes[0] if dtypes else np.float64, (x.how, float(x), self.program.floats), name
-        )
+        value = self.new("number", (), dtypes[0] if dtypes else np.float64, (x.how, x.plain, self.program.floats), name)
         self.alive.append(x)
         return value
 
@@ -104,7 +102,7 @@ class Recorder(Derivatives):
             return tuple(self._param(primitive, part) for part in x)
         if type(x) is Number:
             x.look()
-            return float(x)
+            return x.plain
         if isinstance(x, np.ndarray) and id(x) in self.by_data:
             return self.by_data[id(x)]
         if isinstance(x, np.ndarray) and not constants.is_pattern(x) and id(x) not in self.literal:
@@ -207,7 +205,7 @@ class Recorder(Derivatives):
             for key, value in group.items():
                 if type(value) is Number and value.looked is self.looked:
                     program.settings.append(Setting(group, key, value.how))
-                    program.rates[id(group), key] = float(value)
+                    program.rates[id(group), key] = value.plain
                 elif type(value) in (float, tuple):
                     plain = value if isinstance(value, float) else tuple(map(self._plain, value))
                     program.rates[id(group), key] = plain
@@ -220,7 +218,7 @@ class Recorder(Derivatives):
         if type(x) is not Number:
             return x
         x.look()
-        return float(x)
+        return x.plain
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 
@@ -258,9 +256,9 @@ class Recorder(Derivatives):
             for group in optimizer.param_groups:
                 for key, value in group.items():
                     if type(value) is Number:
-                        group[key] = float(value)
+                        group[key] = value.plain
                     elif type(value) is tuple and any(type(x) is Number for x in value):
-                        group[key] = tuple(float(x) if type(x) is Number else x for x in value)
+                        group[key] = tuple(x.plain if type(x) is Number else x for x in value)
 
 
 def capture(

@@ -78,7 +78,7 @@ class Compiled(Repeating):
                 self._recent = None if kwargs else (trees.seen(args), arguments, form)
             for variant, template in form.variants:
                 if variant.holds():
-                    if variant.fixed and not variant.trusts(arguments):
+                    if variant.tried.ranges and not variant.tried.covers(arguments):
                         return self._verify(form, variant, template, arguments, args, kwargs)
                     form.captures = 0
                     variant.protect()
@@ -190,11 +190,11 @@ class Compiled(Repeating):
     def _verify(
         self, form: _Form, variant: Variant, template: Any, arguments: list[Any], args: Any, kwargs: Any
     ) -> Any:
-        """A float has another value for the first time: does the step really do the same with it?"""
+        """A float has a value far from all that were tried: does the step really do the same with it?"""
         result, now, program = self._listen(form, variant.program, arguments, args, kwargs)
         if program is not None:
             if difference(variant.program, program) is None and trees.same(template, now):
-                variant.trust(arguments)
+                variant.tried.add(arguments)
             else:
                 self._constants({k for k, x in enumerate(program.floats) if x != variant.program.floats[k]})
         return result
@@ -247,8 +247,8 @@ def compile(step: Step | None = None, **pytorchs: Any) -> Any:
 
     The first two calls run eagerly. New shapes and dtypes, `model.eval()`, a frozen layer or a global number that
     changed make another form of the function, after two eager runs. Tensors and floats among the arguments may have
-    other values each time (the first time that a float does, the step runs eagerly once more, to see that it does the
-    same); whole numbers get a form for each value. What Python does besides the operations (printing, counting,
+    other values each time (where a float is far from all before, the step runs eagerly once more, to see that it does
+    the same); whole numbers get a form for each value. What Python does besides the operations (printing, counting,
     appending to a list) is not repeated; where it could matter to the result, `CompileError` says so, with the line:
     values that leave the tensors (`item()`, `if loss > 1`), hooks, shapes that depend on values (`x[x > 0]`), random
     numbers of NumPy's.

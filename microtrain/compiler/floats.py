@@ -4,18 +4,21 @@ They are to be numbers of the run, not of the capture. So while a step is captur
 that remembers how to get its value from the arguments. Arithmetic of Python's (`lr / 2`, `1 - beta`) gives a `Number`
 again; where one meets a tensor, or is set in an optimizer's group, the compiled step works it out anew at each call.
 
-What looks at its value (`if lr > 0.1`, `int(lr)`) makes it a constant again, with a compiled form for each value. So
-does what Python computes without telling (`math.sqrt(lr)`): that is found out when the argument has another value for
-the first time, because then the step is captured once more and must do the same with it.
+What looks at its value (`if lr > 0.1`, `int(lr)`, `np.sign(lr)`) makes it a constant again, with a compiled form for
+each value. So does what Python computes without telling (`math.sqrt(lr)`): that is found out when the argument has
+another value for the first time, because then the step is captured once more and must do the same with it; and once
+more whenever a value lies far from all that were tried (`Tried`), for there may be a branch (`if math.sqrt(lr) > 0.1`).
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 How = Callable[[list[Any]], Any]
+_PACKAGE = __name__.partition(".")[0]
 
 
 class Number(float):
@@ -35,10 +38,36 @@ class Number(float):
         """Somebody wants to know the value."""
         self.looked |= self.who
 
+    @property
+    def plain(self) -> float:
+        """The value, without a look at it."""
+        return float.__pos__(self)
+
 
 def argument(k: int, value: float, looked: set[int]) -> Number:
     """The k-th argument."""
     return Number.of(value, operator.itemgetter(k), frozenset([k]), looked)
+
+
+class Tried:
+    """The values of the floats among the arguments for which a form is known, or likely, to be right.
+
+    It was seen to be right for some; an interval about these, of three times their width, is taken on trust.
+    """
+
+    def __init__(self, arguments: Sequence[Any]) -> None:
+        self.ranges = [(k, x, x) for k, x in enumerate(arguments) if type(x) is float]
+
+    def covers(self, arguments: Sequence[Any]) -> bool:
+        return all(low <= arguments[k] <= high for k, low, high in self.ranges)
+
+    def add(self, arguments: Sequence[Any]) -> None:
+        """It was seen to be right for these."""
+        for place, (k, low, high) in enumerate(self.ranges):
+            x = arguments[k]
+            if not low <= x <= high:
+                least, most = min(low, x), max(high, x)
+                self.ranges[place] = (k, least - (most - least), most + (most - least))
 
 
 def _arithmetic(name: str, work: Callable[..., Any], reflected: bool) -> Any:
@@ -72,6 +101,24 @@ def _looking(name: str) -> Any:
     return method
 
 
+def _told(name: str) -> Any:
+    """For what NumPy does with every number: it counts as a look if the learner's code has asked NumPy for it."""
+
+    def method(self: Number, *others: Any) -> Any:
+        frame = sys._getframe(1)
+        while frame.f_back is not None and _package_of(frame) == "numpy":
+            frame = frame.f_back
+        if _package_of(frame) != _PACKAGE:
+            self.look()
+        return self.plain if name == "__float__" else getattr(float, name)(self, *others)
+
+    return method
+
+
+def _package_of(frame: Any) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
 for _name in ("add", "sub", "mul", "truediv", "pow"):
     _work = getattr(operator, _name)
     setattr(Number, f"__{_name}__", _arithmetic(f"__{_name}__", _work, False))
@@ -83,4 +130,7 @@ for _name in (
     "mod", "rmod", "divmod", "rdivmod",
 ):  # fmt: skip
     setattr(Number, f"__{_name}__", _looking(f"__{_name}__"))
-Number.__hash__ = float.__hash__  # type: ignore[method-assign]
+for _name in ("float", "str", "repr", "format", "hash"):
+    setattr(Number, f"__{_name}__", _told(f"__{_name}__"))
+for _name in ("is_integer", "as_integer_ratio", "hex"):
+    setattr(Number, _name, _looking(_name))

@@ -95,7 +95,7 @@ class Repeating:
         arguments, key = trees.flat(args, kwargs, self._constant)
         form = self._forms.get(key)
         ready = form.ready() if form is not None and not MODE.get().listeners else None
-        if ready is not None and not (ready[0].repeatable and ready[0].trusts(arguments)):
+        if ready is not None and not (ready[0].repeatable and ready[0].tried.covers(arguments)):
             ready = None
         return arguments, ready
 

@@ -160,7 +160,7 @@ def detached(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x if x._node is None else x.detach()
     if type(x) is Number:
-        return float(x)
+        return x.plain
     if isinstance(x, tuple) and hasattr(x, "_fields"):
         return type(x)(*map(detached, x))
     if isinstance(x, (list, tuple)):

@@ -17,6 +17,7 @@ from ..kernels.program import Program as Machine
 from ..tensor import Tensor, wrap
 from . import blas, many
 from .emit import Emitter
+from .floats import Tried
 from .numbers import Numbers
 from .pieces import Pieces
 from .plan import STATUS, make_plan
@@ -61,7 +62,7 @@ class Variant(Pieces):
         self.watch = Watch(program, self.updates, self.outside, step, self.operands)
         self.holds = self.watch.holds
         self.repeatable = many.repeatable(self)
-        self.fixed = [(k, x) for k, x in enumerate(arguments) if type(x) is float]  # floats that had one value only
+        self.tried = Tried(arguments)
 
     # ---- a step ------------------------------------------------------------------------------------------------------
 
@@ -125,14 +126,6 @@ class Variant(Pieces):
                 self.run_in_pieces(lambda k: self.call(NOTHING, NOTHING, -1 - k, self.pointer))
             else:
                 self.call(NOTHING, NOTHING, n, self.pointer)
-
-    def trusts(self, arguments: list[Any]) -> bool:
-        """Are the floats among the arguments such that the form is known to be right for them?"""
-        return not self.fixed or all(arguments[k] == x for k, x in self.fixed)
-
-    def trust(self, arguments: list[Any]) -> None:
-        """It was seen to be right for these."""
-        self.fixed = [(k, x) for k, x in self.fixed if arguments[k] == x]
 
     def take_floats(self, arguments: list[Any]) -> None:
         """Work out the numbers that are made of floats among the arguments."""

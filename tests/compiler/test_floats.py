@@ -117,6 +117,34 @@ def test_a_form_for_each_value(build: Any) -> None:
     assert compiled._constant == {0} and len(forms(compiled)) == 3
 
 
+@pytest.mark.parametrize(
+    "far",
+    [
+        lambda a: float(a) > 0.5, lambda a: np.float64(0.5) < a, lambda a: np.sign(a - 0.5) > 0,
+        lambda a: str(a) > "0.5", lambda a: f"{a:.1f}" > "0.5", lambda a: math.sqrt(a) > 0.7,
+        lambda a: math.copysign(1.0, a - 0.5) > 0,
+    ],
+    ids="float NumPy sign str format sqrt copysign".split(),
+)  # fmt: skip
+def test_branches_by_what_nobody_hears(far: Any) -> None:
+    """The first two values take the same branch; the third is far from them."""
+    compiled = mt.compile(lambda x, a: x * (1.0 if far(a) else 2.0))
+    for a in [1.0] * 4 + [0.9, 0.95] + [0.1] * 4 + [1.0, 0.2]:
+        assert compiled(mt.ones(2), a).tolist() == [1.0 if a > 0.5 else 2.0] * 2
+
+
+def test_a_number_that_grows_is_looked_at_less_and_less() -> None:
+    eager_runs = iter(range(12))
+
+    def step(x: Any, t: float) -> Any:
+        next(eager_runs)
+        return x * t
+
+    compiled = mt.compile(step)
+    for k in range(200):
+        assert compiled(mt.ones(1), float(k)).item() == k
+
+
 def test_whole_numbers_have_forms_of_their_own() -> None:
     compiled = compared(lambda: in_the_optimizer(lambda t: 0.1 / t), 15, lambda k: (1 + k % 3,))
     assert len(forms(compiled)) == 3
