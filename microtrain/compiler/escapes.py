@@ -26,6 +26,7 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
         for t, site in recorder.results
         if t is not None and id(t) not in known and id(t) not in grads and id(t) not in recorder.met
     ]
+    _forget_bases(outputs, {id(t()) for t, _ in made})
     outside = [(v, weakref.ref(v.source)) for v in recorder.program.values if v.kind in ("tensor", "array")]
     data = {v: (v.source._data if isinstance(v.source, Tensor) else v.source) for v, _ in outside}
     for value, _ in outside:
@@ -62,6 +63,13 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
                 "The compiled step does not run the Python code that puts it there, so it would stay as it is now.",
                 "Return it from the step (of a leaf x.detach()), and keep it where compiled(...) is called.",
             )
+
+
+def _forget_bases(outputs: list[Any], made: set[int]) -> None:
+    """Parts of what was made in the step are returned: these may have the memory, but need not keep the whole."""
+    for y in outputs:
+        if y._view is not None and id(y._view.base) in made:
+            y._view = None
 
 
 def _kept(x: Any) -> Any:

@@ -318,3 +318,19 @@ def test_a_graph_that_keeps_a_gradient_hears_of_the_next_step() -> None:
     run()
     with pytest.raises(mt.MicrotrainError, match="overwrote"):
         penalty.backward()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda h: h[0], lambda h: h.T, lambda h: h.reshape(-1)[1:], lambda h: h.repeat(2, 1), lambda h: h.split(1)[1],
+        lambda h: h.expand(4, 2, 3),
+    ],
+    ids="row turned rest repeated split expanded".split(),
+)  # fmt: skip
+def test_a_part_of_what_is_made_is_returned(part: Any) -> None:
+    x = mt.randn(2, 3)
+    compiled = mt.compile(lambda x: (part(x * 2), (x * 2).sum()))
+    for _ in range(4):
+        assert compiled(x)[0].tolist() == part(x * 2).tolist()
+    assert "1 native" in repr(compiled)
