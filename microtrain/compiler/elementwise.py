@@ -9,6 +9,7 @@ import numpy as np
 from ..formula import Expr
 from ..kernels.source import _Writer, expanded
 from .arrays import Array, Const, Shape
+from .loop import POINTER
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 BOOL = np.dtype(bool)
@@ -36,6 +37,8 @@ def key_of(x: Any) -> Any:
 def computed_in(args: list[Any], dtype: Any) -> Any:
     """The dtype of the arithmetic; None if machine code does not have it."""
     kinds = [a.dtype for a in args if a.dtype is not None and a.dtype != BOOL]
+    if any(np.dtype(a.dtype).name not in POINTER for a in args if isinstance(a, Array)):
+        return None
     found = np.result_type(*kinds) if kinds else np.dtype(np.float64)
     if dtype.kind == "f":
         found = dtype

@@ -42,7 +42,7 @@ class Emitter:
         self.called: set[str] = set()
         self.constants: list[tuple[Any, str]] = []  # (value, dtype): in memory, for hand-written kernels
         self.segments: list[list[str]] = [[]]
-        self.python: list[InPython | Apply | Product | shared.Shared] = []  # between the segments
+        self.python: list[InPython | Assemble | Apply | Product | shared.Shared] = []  # between the segments
         self.extra = plan.slots  # operands after those of the plan
         self.blas: dict[str, int] = {}
         self.alone = False  # are there products for which BLAS would wake its threads? It must not
@@ -82,11 +82,13 @@ class Emitter:
             getattr(self, f"_{type(step).__name__.lower()}")(number, step)
         return self._module()
 
-    def _done_from_python(self, step: Step) -> InPython | Apply | Product | shared.Shared | None:
+    def _done_from_python(self, step: Step) -> InPython | Assemble | Apply | Product | shared.Shared | None:
         """What stands for a step that is no part of the native function; None if it is."""
         if isinstance(step, Group) and shared.wanted(step):
             return shared.Shared(self, step, native_hash(), _where(step))
         if isinstance(step, InPython) or (isinstance(step, Apply) and step.p.size >= SHARED):
+            return step
+        if isinstance(step, Assemble) and np.dtype(step.out.dtype).name not in POINTER:  # int32, float16 ...
             return step
         return step if isinstance(step, Product) and tiles.wanted(step) else None
 

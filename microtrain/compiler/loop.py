@@ -86,7 +86,8 @@ class Loop:
         values = [e for _, e in self.stores] + [e for *_, e in self.folds]
         values = _expanded(values)
         inputs = [(s, kind) for s, kind, _ in self.loads] + [(s, "number") for s, _, _ in self.numbers]
-        writer = _Writer(self.dtype, inputs, [e for e in values if isinstance(e, Expr)])
+        computed = self.dtype if self.dtype in ("float32", "float64") else "float64"  # others are only copied or filled
+        writer = _Writer(computed, inputs, [e for e in values if isinstance(e, Expr)])
         nest = Nest(self, writer, values)
         lines = nest.lines()
         cast, em = POINTER[self.dtype], self.emitter

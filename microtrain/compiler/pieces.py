@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CompileError
-from .arrays import Apply, Array, InPython, Product
+from .arrays import Apply, Array, Assemble, Const, InPython, Product
 from .emit import is_empty, native_hash
 from .operands import Operands
 from .plan import STATUS
@@ -38,12 +38,14 @@ class Pieces(Operands):
                     return
             in_python()
 
-    def _in_python(self, step: InPython | Apply | Product | Shared) -> Callable[[], None]:
+    def _in_python(self, step: InPython | Assemble | Apply | Product | Shared) -> Callable[[], None]:
         """A function that does the step."""
         if isinstance(step, Shared):
             return SharedLoop(step, self).run
         if isinstance(step, Product):
             return partial(tiles(step, native_hash()).run, self.place)
+        if isinstance(step, Assemble):
+            return partial(self._assemble, step)
         return LargeUpdate(step, self).run if isinstance(step, Apply) else partial(self._by_numpy, step)
 
     def _by_numpy(self, step: InPython) -> None:
@@ -61,6 +63,12 @@ class Pieces(Operands):
                 "Run it eagerly to see more: step.step(...) is the function itself.",
             ) from None
         self.view(step.out)[...] = result
+
+    def _assemble(self, step: Assemble) -> None:
+        if step.fill is not None:
+            self.view(step.out)[...] = step.fill
+        for x, place in step.pieces:
+            self.view(place)[...] = x.value if isinstance(x, Const) else self.view(x)
 
     def _arrays(self, x: Any) -> Any:
         if isinstance(x, tuple):

@@ -360,3 +360,34 @@ def test_a_constant_that_is_met_detached_only_may_change_between_calls() -> None
     assert [step(mt.ones(3)).item() for _ in range(3)] == [6.0] * 3
     b.mul_(10.0)
     assert step(mt.ones(3)).item() == 60.0
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64", "float16"])
+def test_arrays_that_are_no_floats(dtype: str) -> None:
+    x, whole = mt.randn(2, 3), mt.tensor(np.array([[0, 1, 1], [1, 0, 1]]).astype(dtype))
+
+    def step(whole: Any, x: Any) -> Any:
+        made = mt.ones(2, dtype=dtype), mt.zeros(2, dtype=dtype)
+        same = mt.where(whole == 1, whole, whole), whole != 1
+        return whole.clone(), whole.T, mt.cat([whole, whole]), *made, *same, made[0] * x[:, 0], whole.to("float64") * x
+
+    compiled = mt.compile(step)
+    for _ in range(4):
+        for found, wanted in zip(compiled(whole, x), step(whole, x), strict=True):
+            assert found.dtype == wanted.dtype and found.tolist() == wanted.tolist()
+    assert "1 native" in repr(compiled)
+
+
+@pytest.mark.parametrize("label", [0, 2])
+def test_labels_that_are_all_the_same(label: int) -> None:
+    x = mt.randn(4, 3)
+
+    def step(x: Any) -> Any:
+        labels = mt.full((4,), label)
+        return F.cross_entropy(x, labels), x[:, labels], x.gather(1, labels.unsqueeze(1))
+
+    compiled = mt.compile(step)
+    for _ in range(4):
+        for found, wanted in zip(compiled(x), step(x), strict=True):
+            assert np.allclose(found.numpy(), wanted.numpy(), rtol=1e-13, atol=0)
+    assert "1 native" in repr(compiled)
