@@ -205,6 +205,24 @@ def test_accumulating_gradients() -> None:
     assert apart(build) < CLOSE
 
 
+def test_gradients_accumulate_until_the_last_of_several_batches() -> None:
+    def build() -> Any:
+        w, x = mt.tensor(np.ones(4), requires_grad=True), mt.tensor(X)
+        o = optim.Adam([w], lr=0.01)
+
+        def step(x: Any, last: bool) -> Any:
+            loss = ((x @ w) ** 2).mean()
+            loss.backward()
+            if last:
+                o.step()
+                o.zero_grad()
+            return loss
+
+        return step, [w], lambda k: (x, k % 4 == 3)
+
+    assert apart(build, 30, native=False) < CLOSE
+
+
 @pytest.mark.wide
 def test_second_order() -> None:
     def build() -> Any:
