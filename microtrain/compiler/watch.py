@@ -59,6 +59,7 @@ class Watch:
             o = x(update.optimizer)
             tests.append(f"{o}._buckets.get({update.group}) is {x(buckets)} and len({o}.param_groups) == {count}")
             tests.append(f"{o}.rule_for({x(group)}) is {x(rule)}")
+            tests.append(f"{x(group)}.get('maximize', False) == {update.negate}")
             states, numbers = x(update.optimizer._state), x(update.bucket.scalars)
             unchanged = [f"{o}._state is {states}"]
             for p, state, pieces in update.bucket.kept:  # has the program put other state there?

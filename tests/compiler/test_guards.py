@@ -269,6 +269,28 @@ def test_the_state_of_the_optimizer_is_changed(change: Any) -> None:
     assert found[1] == pytest.approx(found[0], rel=1e-13)
 
 
+def test_maximize_is_set() -> None:
+    found = []
+    for compiled in (False, True):
+        w = mt.ones(3, requires_grad=True)
+        o = optim.Adam([w], lr=0.1)
+
+        def step(w: Any = w, o: Any = o) -> Any:
+            o.zero_grad()
+            loss = (w * w * w).sum()
+            loss.backward()
+            o.step()
+            return loss
+
+        run = mt.compile(step) if compiled else step
+        losses = []
+        for k in range(16):
+            o.param_groups[0]["maximize"] = k >= 8
+            losses.append(run().item())
+        found.append(losses)
+    assert found[1] == pytest.approx(found[0], rel=1e-13)
+
+
 @pytest.mark.parametrize("first", [(0,), (0, 1, 2)], ids=["fewer", "more"])
 def test_other_parameters_had_gradients_in_the_step_before(first: tuple[int, ...]) -> None:
     found = []
