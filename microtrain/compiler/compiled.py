@@ -35,9 +35,9 @@ class _Form:
         self.differed = 0
         self.captures = 0  # since it last ran in machine code
 
-    def ready(self) -> tuple[Variant, Any] | None:
-        """The compiled form that holds at present, and what it returns."""
-        return next((pair for pair in self.variants if pair[0].holds()), None)
+    def ready(self, arguments: list[Any]) -> tuple[Variant, Any] | None:
+        """The compiled form that holds at present for these arguments, and what it returns."""
+        return next((p for p in self.variants if p[0].holds() and p[0].aliases.fit(arguments)), None)
 
 
 class Compiled(Repeating):
@@ -77,7 +77,7 @@ class Compiled(Repeating):
                 form = self._forms.get(key) or self._form(key)
                 self._recent = None if kwargs else (trees.seen(args), arguments, form)
             for variant, template in form.variants:
-                if variant.holds():
+                if variant.holds() and variant.aliases.fit(arguments):
                     if variant.tried.ranges and not variant.tried.covers(arguments):
                         return self._verify(form, variant, template, arguments, args, kwargs)
                     form.captures = 0

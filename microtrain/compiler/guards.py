@@ -61,6 +61,7 @@ class Guards:
         self.names: list[tuple[Any, str, Any]] = []
         self.lists: list[tuple[Any, str, tuple[Any, ...]]] = []
         self.copies: list[tuple[Any, str, Any]] = []
+        self.tensors: list[Any] = []  # each as often as something refers to it
         self._read = read
         self._named: set[str] = set()  # the names in the code that was looked at
         self._owners: list[tuple[Any, int, bool, set[str]]] = []  # see `_attributes`
@@ -127,7 +128,9 @@ class Guards:
 
     def _visit(self, x: Any, depth: int, called: str = "an argument") -> None:
         """Look into something that the step refers to; `called` is its name there."""
-        if isinstance(x, SIMPLE) or id(x) in self._seen or depth > DEEPEST:
+        if isinstance(x, Tensor):
+            self.tensors.append(x)
+        if isinstance(x, (*SIMPLE, Tensor)) or id(x) in self._seen or depth > DEEPEST:
             return
         self._seen.add(id(x))
         self._alive.append(x)

@@ -94,7 +94,7 @@ class Repeating:
         """The arguments, and the compiled form that can do many steps with them, if there is one."""
         arguments, key = trees.flat(args, kwargs, self._constant)
         form = self._forms.get(key)
-        ready = form.ready() if form is not None and not MODE.get().listeners else None
+        ready = form.ready(arguments) if form is not None and not MODE.get().listeners else None
         if ready is not None and not (ready[0].repeatable and ready[0].tried.covers(arguments)):
             ready = None
         return arguments, ready

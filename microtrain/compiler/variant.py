@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..kernels.loading import SIGNATURE
 from ..kernels.program import Program as Machine
 from ..tensor import Tensor, wrap
 from . import blas, many
+from .aliases import Aliases
 from .emit import Emitter
 from .floats import Tried
 from .numbers import Numbers
@@ -36,7 +36,7 @@ class Stale(Exception):  # noqa: N818
 class Variant(Pieces):
     """The machine code of a captured program, and the memory it works on."""
 
-    def __init__(self, program: Program, title: str, step: Any, arguments: Sequence[Any]) -> None:
+    def __init__(self, program: Program, title: str, step: Any, arguments: list[Any]) -> None:
         for op in program.ops:
             if isinstance(op, Update) and op.bucket.views:
                 op.bucket._gather()  # parameters that others looked at while the step ran
@@ -61,6 +61,8 @@ class Variant(Pieces):
         ]
         self.watch = Watch(program, self.updates, self.outside, step, self.operands)
         self.holds = self.watch.holds
+        self.aliases = Aliases(program, self.updates, self.watch.guards.tensors, arguments)
+        self.watch.guards.tensors = []
         self.repeatable = many.repeatable(self)
         self.tried = Tried(arguments)
 
