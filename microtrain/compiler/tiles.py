@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import threading
 from array import array
 from functools import cache
 from typing import Any
@@ -140,17 +141,30 @@ def _kernel(kind: str, width: int, native: str, ours: bool) -> Program:
 
 
 class one_thread_each:  # noqa: N801
-    """Inside, every product of BLAS is done by the thread that asks for it."""
+    """Inside, every product of BLAS is done by the thread that asks for it.
 
-    __slots__ = ("before",)
+    The setting is the whole process's: the first of several threads that are inside makes it, the last takes it back.
+    """
+
+    __slots__ = ()
+    lock = threading.Lock()
+    inside = before = 0
 
     def __enter__(self) -> None:
-        get, put = _threads()
-        self.before = get()
-        put(1)
+        cls = one_thread_each
+        with cls.lock:
+            if not cls.inside:
+                get, put = _threads()
+                cls.before = get()
+                put(1)
+            cls.inside += 1
 
     def __exit__(self, *exception: object) -> None:
-        _threads()[1](self.before)
+        cls = one_thread_each
+        with cls.lock:
+            cls.inside -= 1
+            if not cls.inside:
+                _threads()[1](cls.before)
 
 
 @cache
