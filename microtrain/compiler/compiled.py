@@ -94,6 +94,10 @@ class Compiled(Repeating):
         """As a method: `@mt.compile` inside a class."""
         return self if instance is None else types.MethodType(self, instance)
 
+    def __reduce__(self) -> Any:
+        """Copies and pickles take the step along, and compile it anew: it may be another's method then."""
+        return type(self), (self.step,)
+
     # ---- making compiled forms ---------------------------------------------------------------------------------------
 
     def _form(self, key: Any) -> _Form:

@@ -35,10 +35,10 @@ class Repeating:
             record: tensors whose values after every step are wanted, such as parameters. The result is then
                 (what the steps returned, [n values of each tensor]).
 
-        Raises `ArgumentError` for a negative n, and what the step raises.
+        Raises `ArgumentError` for an n that is negative or no whole number, and what the step raises.
         """
-        if n < 0:
-            raise ArgumentError(f"repeat({n}): the number of steps can't be negative.")
+        if not isinstance(n, (int, np.integer)) or n < 0:
+            raise ArgumentError(f"repeat({n!r}): the number of steps is a whole number, and not negative.")
         if not record:
             return self._many(n, args, kwargs)
         key = tuple(map(id, record))

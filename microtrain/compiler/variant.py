@@ -51,7 +51,7 @@ class Variant(Pieces):
         super().__init__(program, plan, emitter)
         self.pointer = ctypes.c_void_p(self.place)
         self.alone = emitter.alone or bool(emitter.python)
-        self.calls = 0
+        self.calls = 0  # steps that were done
         self.taken: list[Any] | None = None  # the arguments of the last step
         self.before: list[tuple[Any, list[Numbers] | None, bool]] = [  # (optimizer, its numbers, does it prepare?)
             (item, None, False)
@@ -117,6 +117,7 @@ class Variant(Pieces):
     ) -> None:
         """n steps, see many.py."""
         many.run_many(self, n, arguments, advance, records)
+        self.calls += n
 
     def call_native(self, n: int) -> None:
         """The machine code, for n steps. A step with pieces of Python in between is done in pieces."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -405,7 +407,7 @@ def test_repeat_and_record() -> None:
     compiled = mt.compile(step)
     assert compiled.repeat(0, x, y) is None
     assert compiled.repeat(1, x, y).shape == (1,)
-    with pytest.raises(ArgumentError, match="can't be negative"):
+    with pytest.raises(ArgumentError, match="whole number"):
         compiled.repeat(-1, x, y)
 
 
@@ -645,3 +647,35 @@ def test_pytorchs_options_change_nothing():
     assert isinstance(mt.compile(step.step, dynamic=False), type(step))
     with pytest.raises(mt.errors.ArgumentError, match="no option 'ful'"):
         mt.compile(ful=True)
+
+
+class Doubling:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.run = mt.compile(self.step)
+
+    def step(self, x: Any) -> Any:
+        return x * self.factor
+
+
+def test_copies_compile_their_own_step() -> None:
+    one = Doubling(2.0)
+    for _ in range(4):
+        one.run(mt.ones(1))
+    for other in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        other.factor = 3.0
+        for _ in range(4):
+            assert (one.run(mt.ones(1)).item(), other.run(mt.ones(1)).item()) == (2.0, 3.0)
+
+
+def test_how_many_steps_were_done_is_shown() -> None:
+    step = mt.compile(lambda x: x * 2.0)
+    step.repeat(10, mt.ones(1))
+    step(mt.ones(1))
+    assert "run 9 times" in step.explain()
+
+
+@pytest.mark.parametrize("n", [-1, 2.5, "3"])
+def test_repeat_takes_whole_numbers(n: Any) -> None:
+    with pytest.raises(ArgumentError, match="whole number"):
+        mt.compile(lambda x: x).repeat(n, mt.ones(1))
