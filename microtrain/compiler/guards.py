@@ -168,7 +168,7 @@ class Guards:
                 self._owners.append((d, depth, False, set(watched)))
                 self._classes(module, depth)
         elif _module_of(type(x)) not in _OURS:
-            ours = self._classes(x, depth)
+            ours = self._classes(x, depth) and not _counts_steps(x)
             if hasattr(x, "__dict__"):
                 if ours:  # whose code may read any attribute
                     self._entries(vars(x), depth, [key for key, value in vars(x).items() if _watched(value)])
@@ -270,6 +270,11 @@ def _is_learners(kind: type) -> bool:
     home = _module_of(kind)
     file = getattr(sys.modules.get(home), "__file__", None) or ""
     return home not in _OURS | sys.stdlib_module_names and "-packages" not in file
+
+
+def _counts_steps(x: Any) -> bool:
+    """Is this an optimizer or a scheduler? Each step changes them, and `watch.py` and `numbers.py` know how."""
+    return any(kind.__module__.startswith(f"{_PACKAGE}.optim") for kind in type(x).__mro__)
 
 
 def _names(code: types.CodeType) -> set[str]:

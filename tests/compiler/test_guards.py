@@ -269,6 +269,35 @@ def test_the_state_of_the_optimizer_is_changed(change: Any) -> None:
     assert found[1] == pytest.approx(found[0], rel=1e-13)
 
 
+class Own(optim.SGD):
+    """An optimizer of the learner's."""
+
+
+class OwnDecay(optim.lr_scheduler.ExponentialLR):
+    """A scheduler of the learner's."""
+
+
+def test_optimizers_and_schedulers_of_ones_own_may_count_steps() -> None:
+    w = mt.ones(3, requires_grad=True)
+    o = Own([w], lr=0.1)
+    scheduler = OwnDecay(o, 0.9)
+
+    @mt.compile
+    def step() -> Any:
+        o.zero_grad()
+        loss = w.square().sum()
+        loss.backward()
+        o.step()
+        scheduler.step()
+        return loss
+
+    value = 1.0
+    for k in range(20):
+        assert np.isclose(step().item(), 3 * value**2, rtol=1e-12)
+        value *= 1 - 0.2 * 0.9**k
+    assert native(step) == 18
+
+
 def test_maximize_is_set() -> None:
     found = []
     for compiled in (False, True):
