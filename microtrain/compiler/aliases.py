@@ -2,7 +2,7 @@
 
 `step(x, w.detach())`: while a step is captured nobody can tell whether it reads w or its second argument. So what was
 captured is right for arguments that lie where w lies, and for no others; and what was captured with an argument of its
-own is not right for w, if the step writes to it.
+own is not right for w, or a row of it, if the step writes to it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ class Aliases:
         homes = [home for home, _ in program.stores]
         written = [memory_of(x) for x in (*parameters, *(v.source for v in homes if v.kind == "tensor"))]
         self.written = {id(memory): memory for memory in written}
-        self.free = {k for k, x in enumerate(arguments) if isinstance(x, Tensor)} - {k for k, _ in self.same}
+        same = {k for k, _ in self.same}
+        self.copied = {  # lies in what the step writes, and was read before: what it was goes into a copy
+            k for k, x in enumerate(arguments) if isinstance(x, Tensor) and id(x._memory) in self.written
+        } - same
+        self.free = {k for k, x in enumerate(arguments) if isinstance(x, Tensor)} - same - self.copied
         self.stored = [v.source for v in homes if v.kind == "argument" and v.source in self.free]
         self.outside = outside if self.stored else []
 

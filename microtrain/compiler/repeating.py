@@ -95,8 +95,10 @@ class Repeating:
         arguments, key = trees.flat(args, kwargs, self._constant)
         form = self._forms.get(key)
         ready = form.ready(arguments) if form is not None and not MODE.get().listeners else None
-        if ready is not None and not (ready[0].repeatable and ready[0].tried.covers(arguments)):
-            ready = None
+        if ready is not None:
+            variant = ready[0]
+            if not variant.repeatable or variant.aliases.copied or not variant.tried.covers(arguments):
+                ready = None
         return arguments, ready
 
     @staticmethod

@@ -106,8 +106,8 @@ class Variant(Pieces):
             if isinstance(x, Tensor):
                 x = x._data if x._data.__class__ is np.ndarray else x._array()
             if self.arrays.get(slot) is not x:
-                if not x.flags.c_contiguous:
-                    x = np.ascontiguousarray(x)
+                if not x.flags.c_contiguous or k in self.aliases.copied:
+                    x = np.array(x, order="C")
                     self.taken = None  # a copy, to be made anew for each step
                 self.arrays[slot] = x
                 self.operands[slot] = address(x)

@@ -85,6 +85,29 @@ def test_a_parameter_may_be_an_argument() -> None:
     assert "1 native" in repr(step)
 
 
+def test_rows_of_what_is_written() -> None:
+    found = []
+    for compiled in (False, True):
+        w = mt.tensor(np.arange(12.0).reshape(4, 3), requires_grad=True)
+        o = optim.SGD([w], lr=0.01)
+
+        def one(row: Any, w: Any = w, o: Any = o) -> Any:
+            o.zero_grad()
+            late = (row * 2).exp()  # what it was before the update
+            loss = (w * row).square().sum()
+            loss.backward()
+            o.step()
+            return loss, (late * w.detach()).sum(1)
+
+        run, values = mt.compile(one) if compiled else one, []
+        for k in range(12):
+            loss, late = run(w.detach()[k % 4] if k > 4 else mt.ones(3))
+            values += [loss.item(), *late.tolist()]
+        found.append([*values, *w.flatten().tolist()])
+    assert "2 native functions" in repr(run)
+    assert found[1] == pytest.approx(found[0], rel=1e-12)
+
+
 def test_an_argument_that_is_written_and_overlaps_another_is_refused() -> None:
     whole = mt.ones(4)
 
