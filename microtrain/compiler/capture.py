@@ -122,6 +122,12 @@ class Recorder(Derivatives):
 
     def copied(self, index: Any, array: Any) -> None:
         """An index was copied."""
+        if array.ndim == 0 and array.dtype.kind in "iu" and (isinstance(index, Tensor) or id(index) in self.by_data):
+            raise self.refusal(
+                "a single number in a tensor is used as an index.",
+                "It says which part is meant, which is settled when the step is compiled: it would stay what it is.",
+                "Use an index with an axis: x[i.reshape(1)][0], and to write x[i.reshape(1)] = value.",
+            )
         self.alive.append(array)
         if isinstance(index, (Tensor, np.ndarray)):
             self.by_data[id(array)] = self.value_of(index)

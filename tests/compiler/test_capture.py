@@ -249,3 +249,24 @@ def test_random_tensors_are_drawn_again() -> None:
     mt.manual_seed(1)
     for e in expected:
         np.testing.assert_allclose(compiled(x).numpy(), e, rtol=1e-14)
+
+
+def _written(x: Any, i: Any) -> Any:
+    x = x.clone()
+    x[i] = 0.0
+    return x
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+@pytest.mark.parametrize(
+    "use", [lambda x, i: x[i] * 1.0, lambda x, i: x[:, i] * 1.0, _written], ids="row column write".split()
+)
+def test_a_number_in_a_tensor_as_index(use: Any, as_array: bool) -> None:
+    """Two runs with the same number would not show that it may be another one."""
+    compiled, x = mt.compile(use), mt.randn(3, 3)
+    with pytest.raises(CompileError, match="a single number in a tensor is used as an index") as error:
+        compiled(x, np.array(1) if as_array else mt.tensor(1))
+    assert "x[i.reshape(1)]" in str(error.value) and "test_capture.py" in str(error.value)
+    compiled = mt.compile(lambda x, i: use(x, i.reshape(1)))
+    for k in (0, 0, 0, 1, 2):
+        assert compiled(x, mt.tensor(k)).tolist() == use(x, mt.tensor([k])).tolist()
