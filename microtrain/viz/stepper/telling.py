@@ -80,6 +80,9 @@ class Teller:
         if hidden:
             return gap.join([*parts, self.say("say_guess" if single else "say_guess_array", **holes)])
         parts.append(self.say("say_backward" if single else "say_backward_array", **holes))
+        uses = self.nodes[step["of"]]["inputs"].count(step["node"])
+        if uses > 1:  # x * x is printed as a square, and the derivative in one of its places is not that of the square
+            parts.append(self.say("say_uses", **holes, uses=uses))
         if "axes" in step:
             parts.append(self.say("say_axes", **holes, axes=", ".join(map(str, step["axes"]))))
         parts.append(tell("say_more", "old", "product", "new") if "old" in step else tell("say_first", "new"))

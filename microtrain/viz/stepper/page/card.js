@@ -64,6 +64,8 @@ function narration(step) {
   if (step.note === "hook") parts.push(say("say_hook", holes));
   if (hides(step)) return [...parts, say(single ? "say_guess" : "say_guess_array", holes)].join(gap);
   parts.push(say(single ? "say_backward" : "say_backward_array", holes));
+  const uses = nodes.get(step.of).inputs.filter((key) => key === step.node).length;
+  if (uses > 1) parts.push(say("say_uses", { ...holes, uses }));
   if (step.axes) parts.push(say("say_axes", { ...holes, axes: step.axes.join(", ") }));
   parts.push("old" in step ? tell("say_more", "old", "product", "new") : tell("say_first", "new"));
   return parts.join(gap);
