@@ -128,6 +128,27 @@ def test_formulas_are_written_with_names():
     assert gradient_of(TABLE["tanh"], 0, ["h"]) == "g · (1 - y · y)"
 
 
+def test_what_has_no_name_is_not_called_like_something_else():
+    a, b = mt.tensor(2.0, requires_grad=True), mt.tensor(3.0, requires_grad=True)
+    y = (a * b).exp() / (a + b)
+    formulas = {node.operation: node.formula for node in mt.graph(y).nodes}
+    assert formulas == {"": [], "mul": ["a · b"], "exp": ["eˣ"], "add": ["a + b"], "div": ["u/v"]}
+    (div,) = (node for node in mt.graph(y).nodes if node.operation == "div")
+    assert div.retained == ["v", "u"]
+    x = mt.ones(2, 2)
+    (relu,) = (
+        node for node in mt.graph((x @ mt.ones(2, 2, requires_grad=True)).relu()).nodes if node.operation == "relu"
+    )
+    assert relu.formula == ["max(u, 0)"]
+
+
+def test_the_gradient_of_a_square_is_written_with_its_exponent():
+    x = mt.tensor(3.0, requires_grad=True)
+    y = x**2
+    (box,) = (node for node in mt.graph(y, passes="backward").nodes if node.name == "∂y/∂x")
+    assert box.formula == ["g · 2 · x"]
+
+
 def test_wrong_passes():
     _, _, y = neuron()
     with pytest.raises(ArgumentError, match="passes"):

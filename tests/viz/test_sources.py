@@ -85,7 +85,7 @@ class TestFormulas:
         graph = mt.graph(lambda x, w: mt.F.tanh(x * w) * 2)
         assert operations(graph) == ["mul", "tanh", "mul"]
         assert [node.name for node in graph.nodes if node.kind == "parameter"] == ["x", "w"]
-        assert [node.formula for node in graph.nodes if node.operation] == [["x · w"], ["tanh x"], ["a · 2"]]
+        assert [node.formula for node in graph.nodes if node.operation] == [["x · w"], ["tanh u"], ["a · 2"]]
         assert graph.outputs[0].operation == "mul"
         assert "grad" not in graph.dot
 

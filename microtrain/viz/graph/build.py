@@ -16,13 +16,15 @@ from .data import Graph
 from .fold import Stretch, fold
 from .gradients import Backward, Step
 from .look import Look
-from .maths import formula_of
+from .maths import called, formula_of
 from .modules import Call, call_tree
 from .names import modules_in
 from .nodes import Edge, GraphNode, Group
 from .stubs import levels
 from .text import clean
 from .values import number
+
+Retained = Sequence[tuple[str, int]]  # (what of it: "input", "shape" ..., index)
 
 MOST_DATA = 8  # named inputs that are drawn beside a closed module
 DEEP = 7  # graphs with more boxes in a row than this go from top to bottom
@@ -51,6 +53,7 @@ class Builder:
         self.groups: dict[Call, Group] = {}
         self.rows: dict[str, tuple[Primitive, dict[str, Any]]] = {}
         self.steps: list[Step] = []  # what the backward pass will do
+        self._unwritten: list[tuple[GraphNode, Primitive, dict[int, GraphNode], Retained]] = []
         self._labels: dict[int, str] = {}  # of modules that the caller has no name for, by what they are inside of
         self._named: set[Call] = set()
 
@@ -79,13 +82,20 @@ class Builder:
             self.connect(x, box, x.index)
         row, params = self.source.row(operation)
         self.rows[box.key] = row, params
-        written = [formula_of(row, [_short(read.get(index)) for index in range(len(row.inputs))])]
-        box.formula = [line for line in written if line]
         retained, box.freed = self.source.retained(operation)
-        box.retained = list(dict.fromkeys(_retained(kind, read.get(i), i, row, box) for kind, i in retained))
+        self._unwritten.append((box, row, read, retained))
         if box.needs_grad:
             wanted = {x.index: self.of[x.origin] for x in inputs if x.needs_grad}
             self.steps.append(Step(box, row, wanted, read, self.source.backward_seconds(operation)))
+
+    def write(self) -> None:
+        """The formulas, and what is kept, when all names are known."""
+        taken = {_short(node) for node in self.nodes}
+        for box, row, read, retained in self._unwritten:
+            names = called(row, [_short(read.get(index)) for index in range(len(row.inputs))], taken)
+            box.formula = [line for line in [formula_of(row, names)] if line]
+            kept = [_retained(kind, read.get(i), i, row, names, box) for kind, i in retained]
+            box.retained = list(dict.fromkeys(kept))
 
     def stretch(self, stretch: Stretch, operations: Sequence[Any], shown: set[Hashable]) -> None:
         """Many operations as one node; of their leaves only those that others use too."""
@@ -203,6 +213,7 @@ def build(source: Source, outputs: Sequence[Tensor], settings: Settings) -> Grap
             if leaf.origin not in builder.of:
                 builder.add(leaf_box(leaf, source.names), leaf.origin)
             builder.of[leaf.origin].output = True
+    builder.write()
     _mark_forgotten(builder.nodes)
     edges = list(builder.edges.values())
     graph = Graph(
@@ -233,13 +244,15 @@ def _short(node: GraphNode | None) -> str:
     return ""
 
 
-def _retained(kind: str, node: GraphNode | None, index: int, row: Primitive, box: GraphNode) -> str:
-    """ "x", "output", "shape of x"; the name of the tensor where it has one."""
+def _retained(
+    kind: str, node: GraphNode | None, index: int, row: Primitive, names: Sequence[str], box: GraphNode
+) -> str:
+    """ "x", "output", "shape of x"; the name of the tensor where it has one, else what its formula calls it."""
     if index < 0:
         name, shape = "output", box.shape
     else:
-        letter = row.inputs[min(index, len(row.inputs) - 1)] if row.inputs else "input"
-        name = _short(node) or (f"{letter}{index}" if row.variadic else letter)
+        letter = names[min(index, len(names) - 1)] if names else "input"
+        name = (_short(node) or f"{row.inputs[-1]}{index}") if row.variadic else letter
         shape = None if node is None else node.shape
     if kind == "shape":
         return f"shape of {name}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...ops.plan import parameter_names
 from ...ops.primitive import Primitive
-from .maths import gradient_of
+from .maths import called, gradient_of
 from .nodes import Edge, GraphNode, Group
 from .text import clean
 
@@ -35,6 +36,7 @@ class Backward:
         graph = self.graph
         outputs = graph.outputs
         root = _name(outputs[0]) if len(outputs) == 1 else "outputs"
+        taken = {_name(node) for node in graph.nodes}
         made = {}
         for node in reversed(graph.nodes):
             if node.needs_grad:
@@ -51,8 +53,8 @@ class Backward:
                 if step.row is None:
                     made[node.key].formula.append(f"through {clean(step.box.operation) or 'the folded box'}")
                     continue
-                names = [_name(step.read.get(i)) for i in range(len(step.row.inputs))]
-                line = gradient_of(step.row, index, names)
+                names = called(step.row, [_name(step.read.get(i)) for i in range(len(step.row.inputs))], taken)
+                line = gradient_of(step.row, index, names, _constants(step))
                 several = sum(1 for s in self.steps for w in s.wanted.values() if w is node) > 1
                 if line:
                     made[node.key].formula.append(f"{'+ ' if several else ''}{clean(line, 48)}")
@@ -85,6 +87,19 @@ class Backward:
 
 def _name(node: GraphNode | None) -> str:
     return clean(node.name, 16) if node is not None and node.kind != "folded" else ""
+
+
+def _constants(step: Step) -> dict[str, float]:
+    """The inputs of an operation that are plain numbers, by their letters."""
+    assert step.row is not None
+    found = {}
+    for i, letter in enumerate(step.row.inputs):
+        node = step.read.get(i)
+        if node is not None and node.kind == "input" and not node.name and node.value is not None:
+            number = node.value.entries
+            if isinstance(number, (int, float)) and math.isfinite(number):
+                found[letter] = number
+    return found
 
 
 def _reads(step: Step, index: int) -> list[str]:

@@ -8,16 +8,18 @@ import contextlib
 import functools
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from ...formula import Expr
+from ...formula import Expr, tidied
 from ...formula_mathml import LETTERS, SIGNS
 from ...formula_print import text
 from ...ops.primitive import Primitive
 
 RAISED = str.maketrans("0123456789+-−=()nxyabcdegkmptuT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿˣʸᵃᵇᶜᵈᵉᵍᵏᵐᵖᵗᵘᵀ")
 LOWERED = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+SPARE = "uvwstpqrkz"  # for what has no name; not g and y, which are the gradient of the output and the output
 WORDS = {"sum": "Σ", "prod": "Π", "cdot": "·", "infty": "∞", "left": "", "right": "", ",": " ", ";": " ", "quad": " "}
 # Backward passes whose source says less than their formula.
 WRITTEN = {
@@ -36,6 +38,21 @@ WRITTEN = {
     "cross_entropy": "g · (softmax(x) − one hot of target) / N",
     "surprise": "g · (softmax(x) − one hot of target)",
 }
+
+
+def called(row: Primitive, names: Sequence[str], taken: Container[str]) -> list[str]:
+    """What a row's inputs are called: their names, or the row's own letters, if no box of the picture has that name.
+
+    Without this the sum of a product and an exponential would be "a + b" in a picture where a and b are something else.
+    """
+    given = [names[i] if i < len(names) else "" for i in range(len(row.inputs))]
+    if not any(letter in taken for name, letter in zip(given, row.inputs, strict=True) if not name):
+        return [name or letter for name, letter in zip(given, row.inputs, strict=True)]
+    spare = (letter for letter in SPARE if letter not in taken)
+    return [
+        name or (next(spare, letter) if letter in taken or len(letter) == 1 else letter)
+        for name, letter in zip(given, row.inputs, strict=True)
+    ]
 
 
 def formula_of(row: Primitive, names: Sequence[str] = ()) -> str:
@@ -118,12 +135,17 @@ def _bracketed(content: str) -> str:
     return f"({content})" if re.search(r"[ +−·/]", content) else content
 
 
-def gradient_of(row: Primitive, index: int, names: Sequence[str]) -> str:
-    """What the backward pass computes for one input: "g · w". `g` is the gradient of the output, `y` the output."""
+def gradient_of(
+    row: Primitive, index: int, names: Sequence[str], constants: Mapping[str, float] = MappingProxyType({})
+) -> str:
+    """What the backward pass computes for one input: "g · w". `g` is the gradient of the output, `y` the output.
+
+    `constants` are inputs that are plain numbers, by their letter in the row: of x ** 2 that makes "g · 2 · x".
+    """
     vjp = row.vjp_of(index)
     if vjp is None:
         return ""
-    line = WRITTEN.get(row.name) or _vjp(vjp, row.elementwise)
+    line = WRITTEN.get(row.name) or _vjp(vjp, row.elementwise, tuple(sorted(constants.items())))
     shown = {letter: name for letter, name in zip(row.inputs, names, strict=False) if name}
     if not row.variadic and shown:
         line = re.sub(r"(?<![\w.])[A-Za-z]\w*(?![\w(=])", lambda m: shown.get(m[0], m[0]), line)
@@ -133,11 +155,13 @@ def gradient_of(row: Primitive, index: int, names: Sequence[str]) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _vjp(vjp: Any, elementwise: bool) -> str:
+def _vjp(vjp: Any, elementwise: bool, constants: tuple[tuple[str, float], ...] = ()) -> str:
     """The text of a vjp: printed from its expression where symbols can read it, else as it is written."""
     if elementwise:
         try:
-            line = text(vjp(*[Expr(name) for name in inspect.signature(vjp).parameters]))
+            known = dict(constants)
+            (expression,) = tidied([vjp(*[known.get(name, Expr(name)) for name in inspect.signature(vjp).parameters])])
+            line = text(expression)
         except Exception:  # a formula that only arrays can read
             line = _source(vjp)
     else:

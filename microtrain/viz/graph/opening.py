@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import ArgumentError
-from .maths import formula_of
+from .maths import called, formula_of
 from .nodes import Edge, GraphNode, Group
 from .scalars import FIX, MOST, Scalar, send_back, trace_scalars
 from .text import title
@@ -55,6 +55,7 @@ class _Opening:
         self.graph = graph
         self.traces: dict[str, _Trace] = {}
         self.by_key = {node.key: node for node in graph.nodes}
+        self.taken = {node.name for node in graph.nodes}
         self.inputs: dict[str, list[Edge]] = {}
         for edge in graph.edges:
             self.inputs.setdefault(edge.target, []).append(edge)
@@ -168,6 +169,7 @@ class _Opening:
                 self.edges.append(Edge(key, box.key, index, needs_grad))
             if box.needs_grad and scalar.grad is not None:
                 box.grad = Values.of(float(scalar.grad))
+            names = called(scalar.row, names, self.taken)
             box.formula = [line for line in [formula_of(scalar.row, names)] if line]
             self._draw(box)
         keys = []

@@ -18,7 +18,7 @@ from ...formula import NUMBERS, Expr, in_order, trace
 from ...ops.primitive import FUNCTIONS, METHODS, TABLE, Primitive
 from ...tensor import Tensor
 from .data import Graph
-from .maths import formula_of
+from .maths import called, formula_of
 from .nodes import Edge, GraphNode
 from .record import Recording, record
 from .values import Values, number
@@ -174,13 +174,15 @@ def expression_graph(outputs: dict[str, Any]) -> Graph:
     """The graph of expressions: their symbols and numbers, and what is done with them; equal parts once."""
     graph = Graph([], [], direction="LR")
     keys: dict[Any, str] = {}
+    everything = in_order(outputs.values())
+    taken = {e.name for e in everything if e.row is None}
 
     def add(box: GraphNode) -> str:
         box.key = f"n{len(graph.nodes)}"
         graph.nodes.append(box)
         return box.key
 
-    for e in in_order(outputs.values()):
+    for e in everything:
         if e.row is None:
             keys[e] = add(GraphNode("", "parameter", e.name, needs_grad=False))
             continue
@@ -196,7 +198,7 @@ def expression_graph(outputs: dict[str, Any]) -> Graph:
                     add(GraphNode("", "input", shape=(), dtype=f"Python {type(constant).__name__}", value=value))
                 )
                 names.append(number(constant))
-        formula = formula_of(e.row, names)
+        formula = formula_of(e.row, called(e.row, names, taken))
         keys[e] = add(GraphNode("", "operation", "", e.name, formula=[formula] if formula else []))
         graph.edges += [Edge(key, keys[e], index, True) for index, key in enumerate(read)]
     for name, e in outputs.items():
