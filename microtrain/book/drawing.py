@@ -60,7 +60,8 @@ def _svg(canvas: Any) -> str:
     import matplotlib as mpl
 
     out = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "microtrain", "svg.fonttype": "none"}):
+    # Letters are drawn as paths: formulas are set letter by letter, for a font that the reader may not have.
+    with mpl.rc_context({"svg.hashsalt": "microtrain", "svg.fonttype": "path"}):
         canvas.savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
     return PATH.sub(lambda path: DIGITS.sub(r"\1", path[0]), text[text.index("<svg") :])
@@ -94,10 +95,3 @@ def both(text: tuple[str, str], tag: str = "span") -> str:
     """A text in both languages; the page shows one of them."""
     english, chinese = map(markup, text)
     return f'<{tag} lang="en">{english}</{tag}><{tag} lang="zh-Hans">{chinese}</{tag}>'
-
-
-def number(value: Any) -> str:
-    """A number as the page shows it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
