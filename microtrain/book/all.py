@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -108,7 +109,8 @@ def _results(ids: Sequence[str], jobs: int, seed: int) -> Iterator[dict[str, Any
         raise MicrotrainError(
             "Running items side by side needs joblib.", fix='python -m pip install "microtrain[sweep]", or --jobs 1'
         ) from None
-    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+    with warnings.catch_warnings(), parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+        warnings.filterwarnings("ignore", "A worker stopped", UserWarning)  # joblib starts another, and nothing is lost
         with without_interrupts():
             ended = Parallel(return_as="generator_unordered", batch_size=1)(delayed(outcome)(id, seed) for id in ids)
         yield from ended

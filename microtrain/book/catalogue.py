@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import ArgumentError, MicrotrainError
 from .contents import place
-from .entry import ITEMS, Item
+from .entry import ITEMS, KINDS, VERDICTS, Item
 from .run import Run, execute
 
 
@@ -34,8 +34,17 @@ def _load() -> None:
 
 
 def items(chapter: str = "", kind: str = "", verdict: str = "", search: str = "") -> list[Item]:
-    """The items, in the book's order; only those of a chapter, kind or verdict, or that contain a text."""
+    """The items, in the book's order; only those of a chapter, kind or verdict, or that contain a text.
+
+    Raises `ArgumentError` for a chapter, kind or verdict that there is not.
+    """
     _load()
+    chapters = dict.fromkeys(entry.chapter for entry in sorted(ITEMS.values(), key=place))
+    for name, given, known in (("kind", kind, KINDS), ("verdict", verdict, VERDICTS)):
+        if given and given not in known:
+            raise ArgumentError(f"No item has the {name} '{given}'.", fix=f"Use one of: {', '.join(known)}.")
+    if not any(chapter in known for known in chapters):
+        raise ArgumentError(f"No chapter is called '{chapter}'.", fix=f"Use one of: {', '.join(chapters)}.")
     found = []
     for entry in sorted(ITEMS.values(), key=place):
         words = " ".join([entry.id, entry.source, *entry.title, *entry.statement, *entry.correction]).lower()

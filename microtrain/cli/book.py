@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The book's claims about losses and training, run and checked.", no_args_is_help=True)
 
-Chapter = Annotated[str, typer.Option(help="Only this chapter (part of its name will do).")]
+Chapter = Annotated[
+    str, typer.Option(help="Only this chapter: losses_geometry, losses_structure, optimizers, dynamics or training.")
+]
 Kind = Annotated[str, typer.Option(help="Only this kind: theorem, experiment, figure, problem ...")]
 Verdict = Annotated[str, typer.Option(help='Only this verdict: "holds", "does not hold as printed" ...')]
 Search = Annotated[str, typer.Option(help="Only items whose texts contain this, in English or Chinese.")]
 Jobs = Annotated[int, typer.Option(min=1, help="How many run at the same time.")]
+Out = Annotated[
+    Optional[Path],  # noqa: UP045 (typer needs it)
+    typer.Option(help="The folder for pictures, and with --all for the numbers."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of whatever is random.")]
 
 
@@ -32,22 +38,39 @@ def _console() -> Console:
 @app.command("list")
 def list_items(chapter: Chapter = "", kind: Kind = "", verdict: Verdict = "", search: Search = "") -> None:
     """List the items."""
+    from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
     from ..book import items
     from ..book.entry import SIGNS
     from ..book.text import plain
 
     found = items(chapter, kind, verdict, search)
+    console = _console()
+    longest = max((len(entry.id) for entry in found), default=2)
+    if console.width < longest + 70:  # no room for columns
+        for entry in found:
+            console.print(f"{SIGNS[entry.verdict]} {entry.id}  {entry.kind}", markup=False)
+            for title in entry.title:
+                console.print(Padding(Text(plain(title)), (0, 0, 0, 4), expand=False))
+        _count(console, found)
+        return
     table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column("")
-    table.add_column("id", no_wrap=True, min_width=max((len(entry.id) for entry in found), default=2))  # to be copied
+    table.add_column("id", no_wrap=True, min_width=longest)  # to be copied
     table.add_column("kind", no_wrap=True)
     table.add_column("title", overflow="fold")  # Chinese has no spaces to break at
     for entry in found:
         table.add_row(SIGNS[entry.verdict], entry.id, entry.kind, f"{plain(entry.title[0])}\n{plain(entry.title[1])}")
-    console = _console()
     console.print(table)
+    _count(console, found)
+
+
+def _count(console: Console, found: list[Item]) -> None:
+    """How many items, and with which verdict."""
+    from ..book.entry import SIGNS
+
     counts = ", ".join(f"{sum(e.verdict == v for e in found)} {sign} {v}" for v, sign in SIGNS.items())
     console.print(f"{len(found)} items\n{counts}", soft_wrap=True)
 
@@ -85,9 +108,12 @@ def run(
     set: Annotated[Optional[list[str]], typer.Option(help="name=value; may be repeated.")] = None,  # noqa: UP045
     seed: Seed = 0,
     jobs: Jobs = 1,
-    out: Annotated[Optional[Path], typer.Option(help="The folder for pictures and numbers.")] = None,  # noqa: UP045
+    out: Out = None,
 ) -> None:
-    """Run one item, or all: what was measured, and whether it is as expected."""
+    """Run one item, or all: what was measured, and whether it is as expected.
+
+    All take some minutes; what has been run is kept, and not run again.
+    """
     from ..book import get, items
     from ..book.run import execute
     from ..errors import ArgumentError
@@ -106,6 +132,10 @@ def run(
     if out is not None:
         for path in _save(done, out):
             print(f"wrote {path}")
+    elif done.figures:
+        print(
+            f"  --out FOLDER writes {'its picture' if len(done.figures) == 1 else f'its {len(done.figures)} pictures'}"
+        )
     raise typer.Exit(0 if done.passed or not done.usual else 1)
 
 
@@ -152,7 +182,10 @@ def report(
     jobs: Jobs = 1,
     seed: Seed = 0,
 ) -> None:
-    """Write one self-contained page with every item, its numbers and its pictures."""
+    """Write one self-contained page with every item, its numbers and its pictures.
+
+    The first time everything is run, which takes some minutes; Ctrl-C loses nothing.
+    """
     from ..book import items
     from ..book.report import page
     from ..files import write_text
