@@ -7,16 +7,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .drawing import MARKS, both, number
+from .drawing import MARKS, both
 from .entry import KINDS, SIGNS, VERDICTS, Item, Parameter, Text
 from .sources import where
-from .text import plain
+from .text import number, plain
 
 VERDICTS_ZH = dict(zip(VERDICTS, ("成立", "有条件成立", "按原文不成立"), strict=True))
 KINDS_ZH = dict(
     zip(KINDS, "算法 定义 实验 图 函数 建议 线搜索 损失函数 模型 优化器 习题 学习率调度 表 定理".split(), strict=True)
 )
 CORRECTIONS = dict(zip(VERDICTS, (("", ""), ("Condition.", "条件："), ("Correction.", "更正：")), strict=True))
+FACTS = {"yes": "是", "no": "否"}
 WIDTH = 1240  # of the column on a usual screen, in pixels; only to guess heights
 
 
@@ -73,8 +74,7 @@ def evidence(claims: Sequence[Mapping[str, Any]]) -> str:
         return ""
     title = ("Run as it is printed", "照原文运行")
     rows = "".join(
-        f"<tr><td>{both(c['text'])}</td><td>{number(c['measured'])}</td><td>{html.escape(c['expected'])}</td>"
-        f"<td>{both(distance(c['margin'], c['expected']))}</td></tr>"
+        f"<tr><td>{both(c['text'])}</td>{_numbers(c)}<td>{both(distance(c['margin'], c['expected']))}</td></tr>"
         for c in claims[:4]
     )
     titles = (title, ("Measured", "实测"), ("Expected", "预期"), ("Off by", "偏差"))
@@ -125,12 +125,14 @@ def _heads(titles: Sequence[Text]) -> str:
 def claims_table(claims: Sequence[Mapping[str, Any]]) -> str:
     """What was measured beside what was expected."""
     titles = (("Claim", "论断"), ("Measured", "实测"), ("Expected", "预期"), ("As expected", "相符"))
-    rows = "".join(
-        f"<tr><td>{both(c['text'])}</td><td>{number(c['measured'])}</td><td>{html.escape(c['expected'])}</td>"
-        f"<td>{MARKS[c['passed']]}</td></tr>"
-        for c in claims
-    )
+    rows = "".join(f"<tr><td>{both(c['text'])}</td>{_numbers(c)}<td>{MARKS[c['passed']]}</td></tr>" for c in claims)
     return f'<div class="wide"><table><thead>{_heads(titles)}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _numbers(claim: Mapping[str, Any]) -> str:
+    """Two cells: what was measured, and what is expected."""
+    texts = (number(claim["measured"], claim["expected"]), claim["expected"])
+    return "".join(f"<td>{both((text, FACTS[text])) if text in FACTS else html.escape(text)}</td>" for text in texts)
 
 
 def _table(table: Mapping[str, Any]) -> str:

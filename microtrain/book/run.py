@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .entry import Item, Text
-from .text import plain
+from .text import number, plain
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,8 @@ class Run:
             lines.append(f"  correction: {plain(self.item.correction[0])}")
         for claim in self.claims:
             mark = ("as expected" if claim.passed else "NOT as expected") if self.usual else "measured"
-            lines.append(f"  {plain(claim.text[0])}: {_short(claim.measured)} (expected {claim.expected}): {mark}")
+            measured = number(claim.measured, claim.expected)
+            lines.append(f"  {plain(claim.text[0])}: {measured} (expected {claim.expected}): {mark}")
         lines += [f"  {plain(note[0])}" for note in self.notes]
         return "\n".join(lines)
 
@@ -194,10 +195,6 @@ class Run:
         from .notebook import html
 
         return html(self)
-
-
-def _short(value: Any) -> str:
-    return str(value) if isinstance(value, bool) else f"{value:.6g}"
 
 
 def execute(item: Item, given: dict[str, Any] | None = None, seed: int = 0, form: str = "right") -> Run:

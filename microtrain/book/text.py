@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 import unicodedata
 from functools import lru_cache
+from typing import Any
 
 FORMULA = re.compile(r"\$([^$]+)\$")
+STOPS = ",.;:!?)，。；：、？）”"
 POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?\d+)")
 FRACTION = re.compile(r"\\[td]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|\w))")
@@ -33,6 +36,24 @@ SIGNS = {
 }  # fmt: skip
 
 
+def number(value: Any, expected: str = "") -> str:
+    """A measured number, as the page and the terminal show it: with as many digits as `expected` asks for.
+
+    >>> number(2.98598400001, "2.985984 ± 1e-08"), number(1 / 3), number(True)
+    ('2.98598400', '0.333333', 'yes')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    _, sign, tolerance = expected.partition("±")
+    if sign and math.isfinite(value) and 1e-4 <= abs(value) < 1e6:
+        decimals = min(-math.floor(math.log10(float(tolerance))), 10)
+        if decimals > 5 - math.floor(math.log10(abs(value))):  # fewer than six digits say less than six
+            return f"{value:.{decimals}f}"
+    return f"{value:.6g}"
+
+
 def _shown(formula: str) -> str:
     """1e-10, as f-strings write it, as a power of ten."""
     return POWER.sub(lambda m: ("" if m[1] == "1" else m[1] + r" \cdot ") + f"10^{{{int(m[2])}}}", formula)
@@ -41,7 +62,14 @@ def _shown(formula: str) -> str:
 def markup(text: str) -> str:
     """HTML: the formulas as MathML, everything else escaped."""
     parts = FORMULA.split(text)  # text, formula, text, formula ...
-    return "".join(_mathml(_shown(part)) if k % 2 else html.escape(part) for k, part in enumerate(parts))
+    found = html.escape(parts[0])
+    for formula, after in zip(parts[1::2], parts[2::2], strict=True):
+        maths = _mathml(_shown(formula))
+        mark = after[:1] if after[:1] and after[0] in STOPS else ""
+        # No line begins with a comma: browsers would break between a formula and what follows.
+        found += f'<span class="whole">{maths}{html.escape(mark)}</span>' if mark else maths
+        found += html.escape(after[len(mark) :])
+    return found
 
 
 def plain(text: str) -> str:

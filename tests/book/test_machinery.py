@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from importlib import resources
 
@@ -14,13 +15,13 @@ from typer.testing import CliRunner
 
 from microtrain import book
 from microtrain.book import all as several, catalogue, contents, report
-from microtrain.book.cards import distance
+from microtrain.book.cards import claims_table, distance
 from microtrain.book.drawing import draw, movie, picture
 from microtrain.book.entry import ITEMS, Item, Parameter, item
 from microtrain.book.moving import grow, moments
 from microtrain.book.run import Figure, Run, execute
 from microtrain.book.sources import chinese, where
-from microtrain.book.text import markup, plain
+from microtrain.book.text import markup, number, plain
 from microtrain.cli.app import app
 from microtrain.errors import ArgumentError, MicrotrainError
 
@@ -455,6 +456,32 @@ def test_the_list_fits_a_terminal(monkeypatch):
     assert all(re.search(rf"^[●◐○] {e.id} ", listed, re.M) for e in book.items())
 
 
+def test_measured_numbers_have_the_digits_that_are_expected():
+    assert number(2.985984, "2.985984 ± 1e-14") == "2.9859840000"
+    assert number(0.57875071, "0.5787507 ± 1e-08") == "0.57875071"
+    assert number(0.0258211, "0.0258 ± 5e-05") == "0.0258211"
+    assert number(1 / 3, "≤ 1") == "0.333333" and number(math.inf, "1 ± 1e-9") == "inf" and number(3) == "3"
+    assert number(False) == "no"
+
+
+def test_facts_are_told_in_both_languages():
+    table = claims_table([{"text": ("fact", "事实"), "measured": True, "expected": "yes", "passed": True}])
+    assert table.count('<span lang="zh-Hans">是</span>') == 2
+
+
+def test_no_line_begins_with_a_comma_after_a_formula():
+    assert re.search(r'若 <span class="whole"><math.*?</math>，</span>则', markup("若 $x$，则"))
+    assert "whole" not in markup("for $x$ and")
+
+
+def test_letters_in_pictures_need_no_font():
+    def root(ax):
+        ax.set_title(r"$1/\sqrt{\lambda}$, large")
+
+    drawn = Figure(("a", "甲"), root).svg()
+    assert "<text" not in drawn and "font-family" not in drawn
+
+
 def test_interrupted(monkeypatch, tmp_path):
     def some(*_):
         yield {"id": IDS[0], "passed": True}
@@ -474,7 +501,16 @@ def test_commands(tmp_path, monkeypatch):
     done = call(app, ["book", "run", "gd-parabola-regimes", "--set", "eta=0.9", "--out", "out"])
     assert done.exit_code == 0 and (tmp_path / "out/gd-parabola-regimes-1.svg").read_text().startswith("<svg")
     assert (tmp_path / "out/gd-parabola-regimes-1.webp").read_bytes()[:4] == b"RIFF"
-    for wrong in (["run"], ["run", "nesterov", "--set", "lr"], ["run", "--all", "--set", "lr=1"], ["run", "nope"]):
+    assert "--out FOLDER writes its picture" in call(app, ["book", "run", "gd-parabola-regimes"]).output
+    for wrong in (
+        ["run"],
+        ["run", "nesterov", "--set", "lr"],
+        ["run", "--all", "--set", "lr=1"],
+        ["run", "nope"],
+        ["list", "--chapter", "nope"],
+        ["list", "--kind", "theorm"],
+        ["list", "--verdict", "wrong"],
+    ):
         assert isinstance(call(app, ["book", *wrong]).exception, ArgumentError)
 
 
