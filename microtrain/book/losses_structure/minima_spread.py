@@ -168,7 +168,7 @@ def similar_minima(run: Run, eta: float = 0.5, steps: int = 4000, network: int =
             left.plot(k + jitter, np.sort(a), "o", markersize=4, label=f"width {h}: spread {a.std():.3f}")
         for k, (name, w) in enumerate(pair.items()):
             left.plot(3 + k + jitter[::4], np.sort(accuracy(w, tx, ty)), "s", markersize=5, label=f"width 64, {name}")
-        left.set(xticks=range(5), xticklabels=("4", "16", "256", "64", "64, misled"), xlabel="width", ylabel="test accuracy",
+        left.set(xticks=range(5), xticklabels=("4", "16", "256", "64", "64\nmisled"), xlabel="width", ylabel="test accuracy",
                  ylim=(0.66, 0.9))  # fmt: skip
         left.legend(fontsize="x-small", loc="lower left")
         a, b = np.meshgrid(np.linspace(-2, 3, 150), np.linspace(-1.6, 2, 150))

@@ -94,12 +94,12 @@ def depth_balancing(run: Run, activation: str = "sigmoid", scale: float = 1.0, d
 
     def draw(left: Any, right: Any) -> None:
         layers = np.arange(1, gradients.shape[1] + 1)
-        for ax, sizes, what in ((left, gradients, "gradient"), (right, updates, "Adam's 10th update")):
+        for ax, sizes, what in ((left, gradients, "the gradient"), (right, updates, "Adam's 10th update")):
             for row in sizes:
                 ax.semilogy(layers, row, color="0.8", linewidth=0.8)
             ax.semilogy(layers, np.median(sizes, axis=0), "o-", color="C0", label=f"median of {len(sizes)} networks")
             ax.semilogy([], [], color="0.8", label="each network")
-            ax.set(xlabel="layer", ylabel=f"RMS of the {what}", xticks=layers)
+            ax.set(xlabel="layer", ylabel=f"RMS of {what}", xticks=layers)
             ax.legend(fontsize="small")
         right.set_ylim(1e-6, 1e-2)
 
