@@ -55,6 +55,7 @@ def test_demo_writes_everything(tmp_path):
 
 def test_without_matplotlib_the_rest_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "microtrain.viz.plots.shown", raising=False)
     run_demo(tmp_path, seed=0, epochs=1, hidden=[8], lr=1e-3)
     assert {"report.html", "weights.safetensors", "compute_graph.svg"} <= {path.name for path in tmp_path.iterdir()}
     assert 'pip install "microtrain[plot]"' in capsys.readouterr().err

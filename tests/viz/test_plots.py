@@ -15,6 +15,7 @@ matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure  # noqa: E402
 
 from microtrain.viz import plots  # noqa: E402
+from microtrain.viz.plots.axes import new_axes  # noqa: E402
 
 
 def noise() -> analysis.GradientNoise:
@@ -123,3 +124,9 @@ def test_a_triangle_of_distributions():
     assert plots.ternary(ax=own) is own and not own.collections
     holes = plots.ternary(lambda p: -np.log(p.clip(1e-300)).sum(1) + np.where(p.min(1) > 0, 0, np.inf))
     holes.figure.savefig(io.BytesIO(), format="png")
+
+
+def test_a_notebook_shows_axes_and_figures():
+    ax = new_axes()
+    ax.plot([1, 2], [3, 4])
+    assert ax._repr_png_()[:4] == ax.figure._repr_png_()[:4] == b"\x89PNG"

@@ -8,7 +8,7 @@ from ...errors import MicrotrainError
 
 
 def new_axes(size: tuple[float, float] = (6.4, 4.2)) -> Any:
-    """The Axes of a figure of its own, outside pyplot: nothing is shown or kept unless the caller does."""
+    """The Axes of a figure of its own, outside pyplot: nothing is kept, and only a notebook shows it."""
     return new_row(1, size)[0]
 
 
@@ -16,14 +16,15 @@ def new_row(columns: int, size: tuple[float, float]) -> list[Any]:
     """Several Axes side by side in one figure."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+
+        from .shown import ShownAxes, ShownFigure
     except ImportError:
         raise MicrotrainError(
             "Plots need matplotlib, which is not installed.", fix='python -m pip install "microtrain[plot]"'
         ) from None
-    figure = Figure(figsize=size, layout="constrained", dpi=120)
+    figure = ShownFigure(figsize=size, layout="constrained", dpi=120)
     FigureCanvasAgg(figure)
-    return list(figure.subplots(1, columns, squeeze=False)[0])
+    return [figure.add_subplot(1, columns, k + 1, axes_class=ShownAxes) for k in range(columns)]
 
 
 def whole_numbers(axis: Any) -> None:
