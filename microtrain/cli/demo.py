@@ -61,7 +61,7 @@ def run_demo(out: Path, *, seed: int, epochs: int, hidden: list[int], lr: float)
     console = Console(stderr=True)
     check_folder(out)
     digits = load_digits(float32)
-    console.print(f"Training on {len(digits.train_images)} digits, testing on {len(digits.test_images)} others ...")
+    console.print(f"Training on {len(digits.train_images):,} digits, testing on {len(digits.test_images)} others ...")
     trained = train(digits, seed, epochs, hidden, lr)
 
     with no_grad():

@@ -27,7 +27,9 @@ img {{ max-width: 100%; height: auto; background: white; border-radius: 6px; }}
 table {{ border-collapse: collapse; }} td, th {{ padding: .15rem .8rem .15rem 0; text-align: left; }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
 pre {{ overflow-x: auto; padding: .6rem; border: 1px solid #8884; border-radius: 6px; }}
-figure {{ margin: 0; }} figcaption {{ color: #777; font-size: .9rem; }}
+figure {{ margin: 0; }} figure div {{ overflow-x: auto; }} figcaption {{ color: #777; font-size: .9rem; }}
+@media (max-width: 45rem) {{ img {{ max-width: max(100%, 36rem); }} }}
+.wide {{ width: 96vw; margin-left: calc(50% - 48vw); }} .wide img {{ min-width: 62rem; }}
 </style>
 </head>
 <body>
@@ -48,7 +50,7 @@ pixels and tested on {count} others that it never saw during training. The train
 FIGURES = {
     "learning_curves.png": (
         "Learning curves",
-        "Loss (logarithmic) and accuracy after each epoch. The training numbers are means over the epoch, while the "
+        "Loss and accuracy after each epoch. The training numbers are means over the epoch, while the "
         "parameters still moved; the test numbers are measured at its end.",
     ),
     "confusion_matrix.png": (
@@ -75,7 +77,7 @@ def write_report(
         score=score,
         right=round(score * count),
         count=count,
-        train_count=settings["train_images"],
+        train_count=f"{settings['train_images']:,}",
         parameters=f"{sum(p.numel() for p in model.parameters()):,}",
         epochs=settings["epochs"],
         seconds=seconds,
@@ -98,7 +100,8 @@ def _number(value: Any) -> str:
 def _figure(path: Path, title: str, caption: str) -> str:
     kind = "svg+xml" if path.suffix == ".svg" else path.suffix[1:]
     data = base64.b64encode(path.read_bytes()).decode("ascii")
+    wide = " class=wide" if kind == "svg+xml" else ""  # its letters are small: all of the window is for it
     return (
-        f"<h2>{title}</h2><figure><img alt='{title}' src='data:image/{kind};base64,{data}'>"
+        f"<h2>{title}</h2><figure><div{wide}><img alt='{title}' src='data:image/{kind};base64,{data}'></div>"
         f"<figcaption>{caption}</figcaption></figure>"
     )

@@ -37,15 +37,16 @@ def images(pictures: Any, titles: Sequence[str], columns: int = 8, ax: Any = Non
     pictures = np.asarray(pictures)
     n = len(pictures)
     rows = max(1, math.ceil(n / columns))
-    ax = ax or new_axes((1.05 * columns, 1.3 * rows + 0.2))
+    pitch = 1.26  # a square picture, and two lines of text above it
+    ax = ax or new_axes((1.05 * columns, 1.05 * pitch * rows + 0.1))
     ax.set_axis_off()
     for k, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        x, y = k % columns, k // columns
-        ax.imshow(picture, cmap="gray_r", extent=(x + 0.06, x + 0.94, y + 0.96, y + 0.28), vmin=0)
-        ax.text(x + 0.5, y + 0.24, title, ha="center", va="bottom", fontsize=8.5)
+        x, y = k % columns, k // columns * pitch
+        ax.imshow(picture, cmap="gray_r", extent=(x + 0.06, x + 0.94, y + 1.2, y + 0.32), vmin=0)
+        ax.text(x + 0.5, y + 0.28, title, ha="center", va="bottom", fontsize=8.5)
     if not n:
         ax.text(columns / 2, 0.5, "none", ha="center", va="center")
     ax.set_xlim(0, columns)
-    ax.set_ylim(rows, 0)
+    ax.set_ylim(rows * pitch, 0)
     ax.set_aspect("equal")
     return ax
