@@ -72,11 +72,11 @@ print(a.grad.item())
 # -> 4.0
 
 # %% [markdown] lang="en"
-# The graph can be drawn. Each box shows a value and the gradient that arrived there; the dash stands for a gradient that
-# has not been computed. In a notebook, write `mt.graph(c)` alone to see the picture.
+# The graph can be drawn. Each box shows a value and the gradient that arrived there; a dash would stand for a gradient
+# that has not been computed. In a notebook, write `mt.graph(c)` alone to see the picture.
 
 # %% [markdown] lang="zh-Hans"
-# 计算图可以画出来。每个方框里有值和到达该处的梯度，短横线表示梯度还没有计算。在 notebook 中单独写一行 `mt.graph(c)` 就能看到图。
+# 计算图可以画出来。每个方框里有值和到达该处的梯度；若梯度还没有计算，则显示短横线。在 notebook 中单独写一行 `mt.graph(c)` 就能看到图。
 
 # %%
 picture = mt.graph(c)
