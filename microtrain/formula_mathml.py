@@ -113,3 +113,15 @@ class _Reader:
         if name in NAMES:
             return _leaf("mi", name)
         return _leaf("mo", SIGNS[name]) if name in SIGNS else _leaf("mi", name)
+
+
+SPACE = '<mspace width="0.2em"></mspace>'
+WORD = r"<mi>[^<]{2,}</mi>"  # functions, and names of more than one letter
+BEFORE = r"</(?:mi|mn|msub|msup|msubsup|mfrac|msqrt)>"
+AFTER = r"<(?:mi|mn|msub|msup|msubsup|mfrac|msqrt|mrow)>"
+
+
+def spaced(mathml: str) -> str:
+    """With gaps around words, which browsers would set solid: sin x, not sinx."""
+    mathml = re.sub(rf"({WORD})(?={AFTER})", rf"\1{SPACE}", mathml)
+    return re.sub(rf"({BEFORE})(?={WORD}|<ms(?:ub|up)>{WORD})", rf"\1{SPACE}", mathml)

@@ -9,6 +9,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
+from ..formula_mathml import spaced
+
 FORMULA = re.compile(r"\$([^$]+)\$")
 STOPS = ",.;:!?)，。；：、？）”"
 POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?\d+)")
@@ -83,7 +85,7 @@ def _mathml(formula: str) -> str:
         from latex2mathml.converter import convert
     except ImportError:  # only the formulas are less beautiful then
         return f"<i>{html.escape(_letters(formula))}</i>"
-    return str(convert(formula))
+    return spaced(str(convert(formula)))
 
 
 def _letters(formula: str) -> str:

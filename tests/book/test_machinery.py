@@ -474,6 +474,10 @@ def test_no_line_begins_with_a_comma_after_a_formula():
     assert "whole" not in markup("for $x$ and")
 
 
+def test_functions_stand_apart_from_what_they_are_of():
+    assert re.search(r"<mi>ln</mi><mspace [^>]*></mspace><msub><mi>q</mi>", markup(r"$p_i \ln q_i$"))
+
+
 def test_letters_in_pictures_need_no_font():
     def root(ax):
         ax.set_title(r"$1/\sqrt{\lambda}$, large")

@@ -113,3 +113,10 @@ def test_notebooks_show_the_picture_and_the_list(x):
     model = mt.nn.Linear(4, 2)
     bundle = graph_of(model, x).compare(graph_of(model, x))._repr_mimebundle_()
     assert bundle["text/plain"] == "The graphs are the same."
+
+
+def test_a_comparison_is_saved_as_its_picture(tmp_path):
+    x = mt.tensor(2.0, requires_grad=True)
+    before = mt.graph(x.sin())
+    path = before.compare(mt.graph(x.sin() * x)).save(tmp_path / "changed.dot")
+    assert "+ mul" in path.read_text(encoding="utf-8")

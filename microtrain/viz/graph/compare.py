@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .nodes import Edge, GraphNode
@@ -29,6 +31,10 @@ class Comparison:
     def same(self) -> bool:
         """Is there no difference in boxes and arrows?"""
         return not (self.added or self.removed or self.changed) and not any(e.mark for e in self.graph.edges)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture of both graphs to a file, as `Graph.save` does."""
+        return self.graph.save(path)
 
     def __str__(self) -> str:
         if self.same:

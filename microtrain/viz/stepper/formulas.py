@@ -6,7 +6,6 @@ writes down which operations it does; that list is the formula: "matmul of the t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from ...engine.node import Node
 from ...engine.quiet import quiet, restore
 from ...engine.recording import MODE, Mode
 from ...formula import NUMBERS, Expr, in_order, tidied
-from ...formula_mathml import mathml_of_latex
+from ...formula_mathml import mathml_of_latex, spaced
 from ...formula_print import latex, symbol_latex, text
 from ...ops.plan import parameter_names
 from ...ops.primitive import Primitive
@@ -174,19 +173,7 @@ def mathml(tex: str) -> str:
     """A `<math>` element, or nothing for what is too long to be read."""
     if not tex or len(tex) > LONGEST:
         return ""
-    return _spaced(mathml_of_latex(tex).replace("<mo>+</mo><mo>=</mo>", "<mo>+=</mo>"))  # one sign
-
-
-SPACE = '<mspace width="0.2em"></mspace>'
-WORD = r"<mi>[^<]{2,}</mi>"  # functions, and names of more than one letter
-BEFORE = r"</(?:mi|mn|msub|msup|msubsup|mfrac|msqrt)>"
-AFTER = r"<(?:mi|mn|msub|msup|msubsup|mfrac|msqrt|mrow)>"
-
-
-def _spaced(mathml: str) -> str:
-    """With gaps around words, which browsers would set solid: sin x, not sinx."""
-    mathml = re.sub(rf"({WORD})(?={AFTER})", rf"\1{SPACE}", mathml)
-    return re.sub(rf"({BEFORE})(?={WORD}|<ms(?:ub|up)>{WORD})", rf"\1{SPACE}", mathml)
+    return spaced(mathml_of_latex(tex).replace("<mo>+</mo><mo>=</mo>", "<mo>+=</mo>"))  # one sign
 
 
 def in_brackets(number: str) -> str:
