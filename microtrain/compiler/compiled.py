@@ -258,7 +258,7 @@ def compile(step: Step | None = None, **pytorchs: Any) -> Any:
     numbers of NumPy's.
 
     Results agree with the eager step to about 1e-15 a step, not to the bit: sums are added up in another order. Matrix
-    products and the state of optimizers take subnormal numbers (below 1e-38 in float32, 2e-308 in float64) for 0:
+    products and averages of gradients take subnormal numbers (below 1e-38 in float32, 2e-308 in float64) for 0:
     processors are some 30 times slower with them.
 
     PyTorch's options (fullgraph, dynamic, mode ...) are accepted, and change nothing: the whole step becomes one

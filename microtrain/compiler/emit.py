@@ -130,7 +130,7 @@ class Emitter:
         if step.update.negate:
             g = -g
         new, *others = rule.formula(p, g, *state, *hyper)
-        for array, e in zip((step.p, *step.state), [new, *settled(others, step.p.dtype)], strict=False):
+        for array, e in zip((step.p, *step.state), [new, *settled(new, others, state, step.p.dtype)], strict=False):
             loop.store(array, e)
         self._loop(f"update_{number}", loop)
 

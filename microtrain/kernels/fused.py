@@ -14,13 +14,27 @@ from typing import Any
 import numpy as np
 
 from ..errors import KernelError
-from ..formula import Expr, trace
+from ..formula import Expr, in_order, trace
 from . import tier
 from .compiling import NoNumbaError
 
 # What an operand is to a kernel, by the number of its dtype.
 _ARRAYS = {np.dtype(np.float64).num: "d", np.dtype(np.float32).num: "f", np.dtype(bool).num: "?"}
 _NAMES = {"d": "float64", "f": "float32"}
+SHARP = {
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+    "log",
+    "pow",
+    "sign",
+    "gt",
+    "lt",
+    "ge",
+    "le",
+    "eq",
+    "ne",
+}  # 0 or almost 0 matters
 
 
 class _Kernels:
@@ -197,7 +211,7 @@ class FusedUpdate(_Kernels):
             symbols, outputs = trace(self.formula)
             inputs = [(s, "array" if k < len(arrays) else "number") for k, s in enumerate(symbols)]
             targets = [symbols[0].name, *(s.name for s in symbols[2 : len(arrays)])]
-            outputs = [outputs[0], *settled(outputs[1:], _NAMES[arrays[0]])]
+            outputs = [outputs[0], *settled(outputs[0], outputs[1:], symbols[2:], _NAMES[arrays[0]])]
             return Kernel(
                 kernel_source(
                     self.name, _NAMES[arrays[0]], inputs, list(zip(targets, outputs, strict=False)), in_place=True
@@ -207,16 +221,23 @@ class FusedUpdate(_Kernels):
             return None
 
 
-def settled(state: Sequence[Any], dtype: Any) -> list[Any]:
+def settled(new: Any, state: Sequence[Any], before: Sequence[Any], dtype: Any) -> list[Any]:
     """New values of an optimizer's state, with 0 for what is below the smallest normal number of the dtype.
 
     Where a gradient stays 0 (a unit that is dead, a loss that is down to 0), averages of it dwindle to such subnormal
-    numbers and stay there, and the processor takes some 30 times as long for arithmetic with them.
+    numbers and stay there, and the processor takes some 30 times as long for arithmetic with them. State that the new
+    value of the parameter, `new`, takes a root of, is divided by or decides by is left as it is: there 0 and almost 0
+    are not the same. `before` is what the state was.
     """
     from ..ops.primitive import TABLE
 
     where, least = TABLE["where"], float(np.finfo(dtype).tiny)
-    return [where(abs(e) < least, 0.0, e) if isinstance(e, Expr) else e for e in state]
+    sharp = [a for e in in_order([new]) for a in (e.args[1:] if e.name == "div" else e.args if e.name in SHARP else ())]
+    left = set(in_order([a for a in sharp if isinstance(a, Expr)]))
+    return [
+        where(abs(e) < least, 0.0, e) if isinstance(e, Expr) and left.isdisjoint((e, old)) else e
+        for e, old in zip(state, before, strict=False)
+    ]
 
 
 def _apart(arrays: Sequence[Any]) -> bool:

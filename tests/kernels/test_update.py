@@ -52,6 +52,15 @@ def test_state_that_dwindles_becomes_zero(dtype, forced):
     assert (m == 0).any() and (m != 0).any() and (v != 0).all()
 
 
+def test_state_under_a_root_stays_as_small_as_it_is(forced):
+    """With an eps that is smaller still, 0 would be another step: m / eps."""
+    p, g, m, v = np.ones(100), np.full(100, 1e-160), np.zeros(100), np.zeros(100)
+    hyper = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-200, "weight_decay": 0.0, "c1": 0.1, "c2": 0.01}
+    assert optim.Adam.rule.kernel(p, g, [m, v], [hyper[name] for name in optim.Adam.rule.hyper])
+    np.testing.assert_allclose(p, 0.9, rtol=1e-2)
+    np.testing.assert_allclose(m, 1e-161, rtol=1e-12)
+
+
 def test_what_is_left_to_numpy(forced):
     rule = optim.Adam.rule
     p, g, m, v = np.ones((4, 100))
