@@ -78,7 +78,7 @@ class Compiled(Repeating):
                 self._recent = None if kwargs else (trees.seen(args), arguments, form)
             for variant, template in form.variants:
                 if variant.holds() and variant.aliases.fit(arguments):
-                    if variant.tried.ranges and not variant.tried.covers(arguments):
+                    if variant.tried.any and not variant.tried.covers(arguments):
                         return self._verify(form, variant, template, arguments, args, kwargs)
                     form.captures = 0
                     variant.protect()
@@ -194,14 +194,26 @@ class Compiled(Repeating):
     def _verify(
         self, form: _Form, variant: Variant, template: Any, arguments: list[Any], args: Any, kwargs: Any
     ) -> Any:
-        """A float has a value far from all that were tried: does the step really do the same with it?"""
+        """A float or an array is unlike all that were tried: does the step really do the same with it?"""
+        others = variant.tried.others(arguments)
         result, now, program = self._listen(form, variant.program, arguments, args, kwargs)
-        if program is not None:
-            if difference(variant.program, program) is None and trees.same(template, now):
-                variant.tried.add(arguments)
-            else:
-                self._constants({k for k, x in enumerate(program.floats) if x != variant.program.floats[k]})
-        return result
+        if program is None:
+            return result
+        different = difference(variant.program, program)
+        if different is None and trees.same(template, now):
+            variant.tried.add(arguments)
+            return result
+        moved = {k for k, x in enumerate(program.floats) if x != variant.program.floats[k]}
+        if moved or not others:
+            self._constants(moved)
+            return result
+        what, site = different or ("it returns something else", None)
+        raise CompileError(
+            f"mt.compile: the values of a NumPy array among the arguments matter, and not in an operation: {what}.\n"
+            f"  at: {site}",
+            "What NumPy or Python computes with it would stay for ever what it was.",
+            "Pass it as a tensor: step(mt.tensor(array)). A whole number that says what to do may be an int.",
+        )
 
     # ---- for people --------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Variant(Pieces):
         self.aliases = Aliases(program, self.updates, self.watch.guards.tensors, arguments)
         self.watch.guards.tensors = []
         self.repeatable = many.repeatable(self)
-        self.tried = Tried(arguments)
+        self.tried = Tried(arguments, {value.source for value in program.used() if value.kind == "argument"})
 
     # ---- a step ------------------------------------------------------------------------------------------------------
 

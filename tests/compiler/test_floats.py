@@ -197,3 +197,35 @@ def test_a_schedule_stays_a_schedule() -> None:
         return step, w
 
     assert len(forms(compared(build))) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda x, k: x[:k] * 1, lambda x, k: x[k.reshape(1)] * 1, lambda x, k: x[[k, 0]] * 1, lambda x, k: x * float(k),
+        lambda x, k: mt.one_hot(k, 2) + x,
+    ],
+    ids="slice index list number one_hot".split(),
+)  # fmt: skip
+def test_numpy_computes_with_an_argument(body: Any) -> None:
+    x, compiled = mt.randn(2, 2), mt.compile(body)
+    for k in (0, 0, 0, 0):
+        np.testing.assert_array_equal(compiled(x, np.array(k)).numpy(), body(x, np.array(k)).numpy())
+    with pytest.raises(mt.errors.CompileError, match="NumPy array among the arguments"):
+        compiled(x, np.array(1))
+
+
+def test_an_array_that_does_not_matter_may_change() -> None:
+    x, compiled = mt.randn(2, 2), mt.compile(lambda x, k: x * 2)
+    for k in range(8):
+        assert compiled(x, np.array(k)).tolist() == (x * 2).tolist()
+    assert "1 native" in repr(compiled)
+
+
+def test_batches_of_numpys_are_not_compared() -> None:
+    w = mt.ones(3)
+    compiled = mt.compile(lambda x, y: (w * x - y).sum())
+    for k in range(6):
+        assert compiled(np.full(3, float(k)), np.ones(3)).item() == 3 * k - 3
+    (variant,) = (v for form in compiled._forms.values() for v, _ in form.variants)
+    assert variant.calls == 4 and not variant.tried.any
