@@ -87,7 +87,7 @@ class Compiled(Repeating):
                     except Stale:
                         return self.step(*args, **kwargs)  # it knows what to say about these labels
                     return trees.rebuilt(template, results, arguments)
-            variant = template = None  # it may have to go
+            variant = template = None  # what holds no longer may have to go, with its memory
             return self._capture(form, arguments, args, kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

@@ -40,7 +40,8 @@ class Emitter:
         self.functions: list[str] = []
         self.named: dict[str, str] = {}  # source: name
         self.called: set[str] = set()
-        self.constants: list[tuple[Any, str]] = []  # (value, dtype): in memory, for hand-written kernels
+        self.constants: list[tuple[Any, str]] = []  # (value, dtype): in memory, for hand-written kernels ...
+        self.settings: list[tuple[int, list[tuple[Any, str]]]] = []  # ... from which slot on, and which
         self.segments: list[list[str]] = [[]]
         self.python: list[InPython | Assemble | Apply | Product | shared.Shared] = []  # between the segments
         self.extra = plan.slots  # operands after those of the plan
@@ -188,7 +189,10 @@ class Emitter:
         return [*lines, *(["    wide_vectors()"] if wide else []), "    no_overlap()"]
 
     def _surprise(self, number: int, step: Surprise) -> None:
-        """A hand-written kernel. It gets a list of addresses, which is put together at the end of the operands."""
+        """Cross-entropy, -ln softmax(x)[label], and its derivative if wanted, by a kernel of kernels/rows.py.
+
+        It gets a list of addresses, which is put together at the end of the operands.
+        """
         kind = np.dtype(step.x.dtype).name
         width, count = step.x.shape[-1], step.out.size
         name = "surprise" if step.slope is None else "cross_entropy"
@@ -203,7 +207,6 @@ class Emitter:
         if step.slope is not None:
             self.constants.append((step.scale, kind))
             self.new_slot()
-        self.settings = getattr(self, "settings", [])
         self.settings.append((first + len(arrays), self.constants[-(1 if step.slope is None else 2) :]))
         function = f"{name}_{number}"
         self.functions.append(f'{function} = helper(rows.{name}("{kind}"))')

@@ -2,6 +2,9 @@
 
 What is still there was put somewhere by the step (`self.last = loss`), and a compiled step would not renew it. Arrays
 that were made in the step and are gone are constants of the program.
+
+Whether something is still there is a matter of reference counts: a variable of this file, or of capture.py, that still
+names an array of the step looks like a place where the step put it.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Operands:
         self.set(ARENA, arena[start : start + max(1, self.plan.arena)])
         for kind, slot in self.emitter.blas.items():
             self.operands[slot] = found.dgemm if kind == "f64" else found.sgemm
-        for slot, numbers in getattr(self.emitter, "settings", []):
+        for slot, numbers in self.emitter.settings:
             for k, (value, dtype) in enumerate(numbers):
                 self.set(slot + k, np.array([value], dtype))
         self.outside: list[Watched] = []

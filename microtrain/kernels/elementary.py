@@ -141,7 +141,8 @@ AS_ZERO = 0x8040  # the bits of it by which they count as 0, as inputs and as re
 def subnormals_are_zero(typing_context):
     """From here on, for this thread: arithmetic with them takes such processors some 30 times as long.
 
-    Gives what `subnormals_as_before` wants to have back. (Other processors do not mind them.)
+    Gives what `subnormals_as_before` wants to have back. (Other processors do not mind them.) Only calls and loops may
+    stand in between: LLVM does not know that single operations must not be moved past either of the two.
     """
 
     def emit(context, builder, signature, args):
