@@ -77,7 +77,7 @@ class Compiled(Repeating):
                 form = self._forms.get(key) or self._form(key)
                 self._recent = None if kwargs else (trees.seen(args), arguments, form)
             for variant, template in form.variants:
-                if variant.holds() and variant.aliases.fit(arguments):
+                if variant.holds() and (arguments is variant.taken or variant.aliases.fit(arguments)):
                     if variant.tried.any and not variant.tried.covers(arguments):
                         return self._verify(form, variant, template, arguments, args, kwargs)
                     form.captures = 0

@@ -12,6 +12,8 @@ import microtrain as mt
 from microtrain import optim
 from microtrain.errors import CompileError
 
+pytestmark = pytest.mark.wide  # each compiles a step
+
 STEPS: dict[str, Callable[..., Any]] = {}
 
 

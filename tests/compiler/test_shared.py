@@ -11,6 +11,8 @@ import pytest
 import microtrain as mt
 from microtrain.compiler.shared import Shared
 
+pytestmark = pytest.mark.wide  # each compiles a step
+
 
 def grid(*shape: int) -> Any:
     return mt.randn(*shape, generator=mt.Generator(0))

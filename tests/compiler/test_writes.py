@@ -13,6 +13,8 @@ from microtrain import nn, optim
 
 from .twins import apart
 
+pytestmark = pytest.mark.wide  # each compiles a step
+
 
 def on_a_matrix(body: Callable[[Any], Any], tracked: bool = False) -> Callable[[], Any]:
     def build() -> Any:
