@@ -183,16 +183,19 @@ class Variant(Pieces):
 
     def protect(self) -> None:
         """Gradients that somebody else still looks at are left to him; the next step writes elsewhere."""
-        for pair, place in zip(self.grads_out, self.grad_places, strict=True):
+        for pair in self.grads_out:
             tensor = pair[1]
-            if tensor is None:
-                continue
-            if sys.getrefcount(tensor._data) > 2:  # a view, or a graph: the memory is his
-                self._leave_memory(place.memory.slot)
-            elif sys.getrefcount(tensor) > 4:
-                data = tensor._data
-                tensor._data = data.copy()
-                self._exchange(pair, data)
+            if tensor is not None and (sys.getrefcount(tensor) > 4 or sys.getrefcount(tensor._data) > 2):
+                self._let_go(pair)
+
+    def _let_go(self, pair: list[Any]) -> None:
+        data = pair[1]._data
+        if sys.getrefcount(data) > 3:  # a view, or a graph: the memory is his
+            (place,) = [place for each, place in zip(self.grads_out, self.grad_places, strict=True) if each is pair]
+            self._leave_memory(place.memory.slot)
+        else:  # the tensor alone: a copy will do
+            pair[1]._data = data.copy()
+            self._exchange(pair, data)
 
     def _leave_memory(self, slot: int) -> None:
         """Have the machine code work on fresh memory instead of that of these gradients."""
