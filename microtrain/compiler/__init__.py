@@ -13,7 +13,7 @@ emit.py                    the source of the native function:
     loop.py  products.py       loops, and matrix products by BLAS (native.py, blas.py)
 variant.py  operands.py    its call: addresses, the numbers of the optimizers (numbers.py), results
     watch.py  guards.py        whether it still holds,
-    aliases.py                 and for these arguments
+    aliases.py  tried.py       and for these arguments
     repeating.py  many.py      many steps in one call
     pieces.py                  what is done between pieces of the native function:
         tiles.py  shared.py        large products and loops, shared among threads; what is left to NumPy

@@ -23,11 +23,8 @@ class Aliases:
 
     def __init__(self, program: Program, updates: list[Update], referred: list[Any], arguments: list[Any]) -> None:
         parameters = [p for u in updates for p in u.bucket.params]
-        given, found = (
-            Counter(map(id, arguments)),
-            Counter(map(id, referred)),
-        )  # found more often: not only given
-        outside = parameters + [t for t in referred if id(t) not in given or found[id(t)] > given[id(t)]]
+        given, found = Counter(map(id, arguments)), Counter(map(id, referred))
+        outside = parameters + [t for t in referred if found[id(t)] > given[id(t)]]  # not as an argument alone
         self.same: list[tuple[int, Any]] = []  # (argument, the tensor that is at the same place)
         for k, x in enumerate(arguments):
             if isinstance(x, (Tensor, np.ndarray)):

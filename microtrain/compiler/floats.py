@@ -7,20 +7,15 @@ again; where one meets a tensor, or is set in an optimizer's group, the compiled
 What looks at its value (`if lr > 0.1`, `int(lr)`, `np.sign(lr)`) makes it a constant again, with a compiled form for
 each value. So does what Python computes without telling (`math.sqrt(lr)`): that is found out when the argument has
 another value for the first time, because then the step is captured once more and must do the same with it; and once
-more whenever a value lies far from all that were tried (`Tried`), for there may be a branch (`if math.sqrt(lr) > 0.1`).
-An array of NumPy's that no operation reads may be what Python computes with, too (`x[:count]`), and is treated alike.
+more whenever a value lies far from all that were tried (tried.py): there may be a branch (`if math.sqrt(lr) > 0.1`).
 """
 
 from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
-
-LARGEST = 1 << 20  # bytes of an array that is compared
 
 How = Callable[[list[Any]], Any]
 _PACKAGE = __name__.partition(".")[0]
@@ -52,41 +47,6 @@ class Number(float):
 def argument(k: int, value: float, looked: set[int]) -> Number:
     """The k-th argument."""
     return Number.of(value, operator.itemgetter(k), frozenset([k]), looked)
-
-
-class Tried:
-    """The arguments that Python may have computed with, as far as a form is known, or likely, to be right for them.
-
-    Floats: it was seen to be right for some; an interval about these, of three times their width, is taken on trust.
-    NumPy's arrays that no operation reads: it was right for one, and with the first other one we look again.
-    """
-
-    def __init__(self, arguments: Sequence[Any], read: Container[int]) -> None:
-        self.ranges = [(k, x, x) for k, x in enumerate(arguments) if type(x) is float]
-        self.arrays = {
-            k: x.copy()
-            for k, x in enumerate(arguments)
-            if isinstance(x, np.ndarray) and k not in read and x.nbytes <= LARGEST
-        }
-        self.any = bool(self.ranges or self.arrays)
-
-    def covers(self, arguments: Sequence[Any]) -> bool:
-        return all(low <= arguments[k] <= high for k, low, high in self.ranges) and not self.others(arguments)
-
-    def others(self, arguments: Sequence[Any]) -> list[int]:
-        """The places of arrays that are not what they were."""
-        return [k for k, x in self.arrays.items() if x.tobytes() != arguments[k].tobytes()]
-
-    def add(self, arguments: Sequence[Any]) -> None:
-        """It was seen to be right for these."""
-        for place, (k, low, high) in enumerate(self.ranges):
-            x = arguments[k]
-            if not low <= x <= high:
-                least, most = min(low, x), max(high, x)
-                self.ranges[place] = (k, least - (most - least), most + (most - least))
-        for k in self.others(arguments):
-            del self.arrays[k]
-        self.any = bool(self.ranges or self.arrays)
 
 
 def _arithmetic(name: str, work: Callable[..., Any], reflected: bool) -> Any:

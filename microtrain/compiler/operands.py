@@ -33,6 +33,15 @@ class _Place:
         }  # fmt: skip
 
 
+class GradOut:
+    """A gradient that the step leaves behind: of which leaf, where it lies, and the tensor in `.grad` (or None)."""
+
+    __slots__ = ("leaf", "place", "tensor")
+
+    def __init__(self, leaf: Tensor, place: Array | None, tensor: Any) -> None:
+        self.leaf, self.place, self.tensor = leaf, place, tensor
+
+
 class Operands:
     """The addresses, and who has the memory."""
 
@@ -108,28 +117,24 @@ class Operands:
             for p in update.bucket.params:
                 self.outside.append(Watched(p, -1))
         update_where = next((u.where for u in self.updates), (Operands._fill.__code__, 0))
-        self.grads_out: list[Any] = []  # [leaf, the tensor in its .grad]
-        self.grad_places: list[Any] = []  # where each lies; None if there is no gradient
+        self.grads_out: list[GradOut] = []
         for leaf, place in self.plan.gradients:
             if place is None:
-                self.grads_out.append([leaf, None])
-                self.grad_places.append(None)
+                self.grads_out.append(GradOut(leaf, None, None))
                 continue
             memory = place.memory
             if memory.outside and any(slot == memory.slot for _, slot in self.grads_in):
                 continue  # added to what was there, in its place
-            self.grads_out.append([leaf, wrap(self.view(place))])
-            self.grad_places.append(place)
+            self.grads_out.append(GradOut(leaf, place, wrap(self.view(place))))
         added = {id(home.source): value for home, value in self.program.stores if home.kind == "grad"}
         adding = {id(leaf) for leaf, value, _ in self.program.gradients if value and value is added.get(id(leaf))}
-        self.grads_new = [pair for pair in self.grads_out if id(pair[0]) not in adding]  # else it is the one before
+        self.grads_new = [out for out in self.grads_out if id(out.leaf) not in adding]  # else it is the one before
         self.writes: list[tuple[list[Memory], Writer]] = []  # what the step writes, and what messages say of it
         for update in self.updates:
             writer = (type(update.optimizer).__name__, update.where)
             self.writes.append(([memory_of(p) for p in update.bucket.params], writer))
-        grads = [t for _, t in self.grads_out if t is not None]
         self.backward: Writer = ("backward", update_where)
-        self.writes.append(([memory_of(t) for t in grads], self.backward))
+        self.writes.append(([memory_of(out.tensor) for out in self.grads_out if out.place], self.backward))
         for home, _ in self.program.stores:
             if isinstance(home.source, Tensor) and home.kind == "tensor":
                 self.writes.append(([memory_of(home.source)], ("a compiled step", update_where)))

@@ -17,12 +17,13 @@ from ..tensor import Tensor, wrap
 from . import blas, many
 from .aliases import Aliases
 from .emit import Emitter
-from .floats import Tried
 from .numbers import Numbers
+from .operands import GradOut
 from .pieces import Pieces
 from .plan import STATUS, make_plan
 from .program import Call, Draw, Program, Update
 from .tiles import one_thread_each
+from .tried import Tried
 from .watch import Watch
 
 _nothing = ctypes.create_string_buffer(16)  # where a function would put its result and its exception
@@ -93,7 +94,7 @@ class Variant(Pieces):
         Those of the last step are where this step's will be. The plan knows them as two arrays: loops may read the old
         one late, and those with sines do all twice. So they are read from a copy.
         """
-        ours = {address(tensor._data) for _, tensor in self.grads_out if tensor is not None}
+        ours = {address(out.tensor._data) for out in self.grads_out if out.place}
         for leaf, slot in self.grads_in:
             x = leaf._grad._array()
             self.set(slot, x.copy() if address(x) in ours else x)
@@ -165,8 +166,8 @@ class Variant(Pieces):
         """Tell the rest of the library what was written."""
         if self.grads_in:  # gradients are added to those that were there, in their place
             count_writes([memory_of(leaf._grad) for leaf, _ in self.grads_in if leaf._grad is not None], self.backward)
-        for leaf, tensor in self.grads_new:
-            leaf._grad = tensor
+        for out in self.grads_new:
+            out.leaf._grad = out.tensor
         for memories, writer in self.writes:
             count_writes(memories, writer)
         for update in self.updates:
@@ -183,29 +184,28 @@ class Variant(Pieces):
 
     def protect(self) -> None:
         """Gradients that somebody else still looks at are left to him; the next step writes elsewhere."""
-        for pair in self.grads_out:
-            tensor = pair[1]
+        for out in self.grads_out:
+            tensor = out.tensor
             if tensor is not None and (sys.getrefcount(tensor) > 4 or sys.getrefcount(tensor._data) > 2):
-                self._let_go(pair)
+                self._let_go(out)
 
-    def _let_go(self, pair: list[Any]) -> None:
-        data = pair[1]._data
-        if sys.getrefcount(data) > 3:  # a view, or a graph: the memory is his
-            (place,) = [place for each, place in zip(self.grads_out, self.grad_places, strict=True) if each is pair]
-            self._leave_memory(place.memory.slot)
+    def _let_go(self, out: GradOut) -> None:
+        data = out.tensor._data
+        if out.place and sys.getrefcount(data) > 3:  # a view, or a graph: the memory is his
+            self._leave_memory(out.place.memory.slot)
         else:  # the tensor alone: a copy will do
-            pair[1]._data = data.copy()
-            self._exchange(pair, data)
+            out.tensor._data = data.copy()
+            self._exchange(out, data)
 
     def _leave_memory(self, slot: int) -> None:
         """Have the machine code work on fresh memory instead of that of these gradients."""
         self.set(slot, np.zeros_like(self.arrays[slot]))
-        for pair, place in zip(self.grads_out, self.grad_places, strict=True):
-            if pair[1] is not None and place.memory.slot == slot:
-                self._exchange(pair, self.view(place))
+        for out in self.grads_out:
+            if out.place and out.place.memory.slot == slot:
+                self._exchange(out, self.view(out.place))
 
-    def _exchange(self, pair: list[Any], data: Any) -> None:
+    def _exchange(self, out: GradOut, data: Any) -> None:
         """From now on this array is a leaf's gradient."""
-        before, pair[1] = pair[1]._memory, wrap(data)
+        before, out.tensor = out.tensor._memory, wrap(data)
         for memories, _ in self.writes:
-            memories[:] = [memory_of(pair[1]) if m is before else m for m in memories]
+            memories[:] = [memory_of(out.tensor) if m is before else m for m in memories]
