@@ -34,6 +34,7 @@ from .native import doubles, feed, integers, next_chunk, prepare, singles
 from .vecmath_bits import kernel_function, wide_vectors
 
 INFINITY = float("inf")
+LOWEST = -(2**63)
 
 
 @intrinsic
@@ -47,59 +48,41 @@ def any_order(typing_context, a, b):
 
 
 @intrinsic
-def order_of(typing_context, x, flip):
-    """An integer that is larger for a larger float (with flip = -1: for a smaller one).
-
-    Integers have a vectorised maximum, floats (with NaN) do not.
-    """
+def order_of(typing_context, x):
+    """An integer that is larger for a larger float: integers have a vectorised maximum, floats (with NaN) do not."""
 
     def emit(context, builder, signature, args):
-        raw, flip = builder.bitcast(args[0], ir.IntType(x.bitwidth)), args[1]
-        return builder.xor(_turned(builder, raw), builder.trunc(flip, raw.type) if raw.type != flip.type else flip)
+        bits = ir.IntType(x.bitwidth)
+        raw = builder.bitcast(args[0], bits)
+        flipped = builder.xor(raw, ir.Constant(bits, 2 ** (x.bitwidth - 1) - 1))
+        ordered = builder.select(builder.icmp_signed("<", raw, ir.Constant(bits, 0)), flipped, raw)
+        return builder.sext(ordered, ir.IntType(64)) if x.bitwidth < 64 else ordered
 
-    return _ORDER[x](x, types.int64), emit
+    return types.int64(x), emit
 
 
 @intrinsic
-def float_of(typing_context, order, flip):
+def float_of(typing_context, order, like):
     """The float that `order_of` made this integer of."""
-    kind = types.float64 if order.bitwidth == 64 else types.float32
 
     def emit(context, builder, signature, args):
-        order, flip = args
-        raw = builder.xor(order, builder.trunc(flip, order.type) if order.type != flip.type else flip)
-        return builder.bitcast(_turned(builder, raw), context.get_value_type(kind))
+        bits = ir.IntType(like.bitwidth)
+        raw = builder.trunc(args[0], bits) if like.bitwidth < 64 else args[0]
+        flipped = builder.xor(raw, ir.Constant(bits, 2 ** (like.bitwidth - 1) - 1))
+        back = builder.select(builder.icmp_signed("<", raw, ir.Constant(bits, 0)), flipped, raw)
+        return builder.bitcast(back, args[1].type)
 
-    return kind(order, types.int64), emit
-
-
-_ORDER = {types.float64: types.int64, types.float32: types.int32}
-
-
-def _turned(builder: Any, raw: Any) -> Any:
-    """The bits of a float, as an integer in the order of the floats; and back again."""
-    flipped = builder.xor(raw, ir.Constant(raw.type, 2 ** (raw.type.width - 1) - 1))
-    return builder.select(builder.icmp_signed("<", raw, ir.Constant(raw.type, 0)), flipped, raw)
-
-
-@intrinsic
-def larger(typing_context, a, b):
-    """The larger of two integers."""
-
-    def emit(context, builder, signature, args):
-        return builder.select(builder.icmp_signed(">", *args), *args)
-
-    return a(a, a), emit
+    return like(types.int64, like), emit
 
 
 @kernel_function
 def largest_of(x, n, flip):
     """The largest of n numbers (with flip = -1 the smallest), NaN if there is one."""
-    highest, nan = order_of(x[0], flip), False
+    highest, nan = LOWEST, False
     for i in range(n):
-        highest = larger(highest, order_of(x[i], flip))
+        highest = max(highest, order_of(x[i]) ^ flip)
         nan |= x[i] != x[i]
-    found = float_of(highest, flip)
+    found = float_of(highest ^ flip, x[0])
     if nan:
         for i in range(n):
             if x[i] != x[i]:

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from . import vecmath
 from .elementary import ahead, int64_at, no_overlap
-from .folding import TYPES, any_order, float_of, larger, order_of
+from .folding import LOWEST, TYPES, any_order, float_of, order_of
 from .job import BLOCK
 from .vecmath_bits import kernel_function, wide_vectors
 
@@ -45,10 +45,10 @@ class _Row:
         def largest(x, n):
             """The largest. NaN may be overlooked here: it spoils the sum that comes later."""
             wide_vectors()
-            highest = order_of(x[0], 0)
+            highest = LOWEST
             for j in range(n):
-                highest = larger(highest, order_of(x[j], 0))
-            return float_of(highest, 0)
+                highest = max(highest, order_of(x[j]))
+            return float_of(highest, x[0])
 
         @kernel_function
         def subtract(x, amount, y, n):
