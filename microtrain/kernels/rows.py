@@ -39,7 +39,7 @@ class _Row:
         self.zero = zero = real(0)
         self.one = real(1)
         self.exp = exp = vecmath.TABLE["exp"][kind]
-        self.log = log = vecmath.TABLE["log"][kind]
+        self.log = vecmath.TABLE["log"][kind]
 
         @kernel_function
         def largest(x, n):
@@ -78,14 +78,7 @@ class _Row:
                 total = any_order(total, exp(x[j] - high))
             return total
 
-        @kernel_function
-        def add_logarithms(x, y, n):
-            wide_vectors()
-            for j in range(n):
-                y[j] += log(x[j])
-
         self.largest, self.subtract, self.exponentials = largest, subtract, exponentials
-        self.add_logarithms = add_logarithms
         self.sum_of, self.sum_of_exponentials = sum_of, sum_of_exponentials
 
 
@@ -196,14 +189,35 @@ def log_softmax_vjp(kind: str) -> Any:
     return kernel
 
 
+def _losses(row: _Row) -> Any:
+    """The function for the loss of a block of rows, which leaves what the derivative needs."""
+    largest, subtract, exponentials, sum_of, log = row.largest, row.subtract, row.exponentials, row.sum_of, row.log
+
+    @kernel_function
+    def losses(n, x, target, loss, exps, sums, width):
+        """exps = exp(x - the largest of its row), sums those of its rows, loss = log(sums) - (x[target] - the largest)."""
+        wide_vectors()
+        for k in range(n):
+            xk = ahead(x, k * width)
+            high = largest(xk, width)
+            subtract(xk, high, ahead(exps, k * width), width)
+            loss[k] = high - xk[target[k]]
+        exponentials(exps, n * width)
+        for k in range(n):
+            sums[k] = sum_of(ahead(exps, k * width), width)
+        for k in range(n):
+            loss[k] += log(sums[k])
+
+    return losses
+
+
 def cross_entropy(kind: str) -> Any:
     """operands: x, target, loss, slope, width, scale.
 
     One pass over the logits for the loss of each row and its derivative, scale (softmax(x) - one hot).
     """
     row = _Row(kind)
-    at, zero, one, largest, subtract = row.at, row.zero, row.one, row.largest, row.subtract
-    exponentials, sum_of, add_logarithms = row.exponentials, row.sum_of, row.add_logarithms
+    at, zero, one, losses = row.at, row.zero, row.one, _losses(row)
 
     @kernel_function
     def multiply(y, by, times, n):
@@ -215,22 +229,23 @@ def cross_entropy(kind: str) -> Any:
     def loop(n, x, target, loss, slope, width, scale):
         wide_vectors()
         no_overlap()
-        totals, step = block_like(zero), max(1, BLOCK // width)
+        sums, step = block_like(zero), max(1, BLOCK // width)
         for first in range(0, n, step):
-            last = min(n, first + step)
+            last, begin = min(n, first + step), first * width
+            losses(
+                last - first,
+                ahead(x, begin),
+                ahead(target, first),
+                ahead(loss, first),
+                ahead(slope, begin),
+                sums,
+                width,
+            )
             for k in range(first, last):
-                xk = ahead(x, k * width)
-                high = largest(xk, width)
-                subtract(xk, high, ahead(slope, k * width), width)
-                loss[k] = high - xk[target[k]]
-            exponentials(ahead(slope, first * width), (last - first) * width)
-            for k in range(first, last):
-                slope_k = ahead(slope, k * width)
-                total = totals[k - first] = sum_of(slope_k, width)
+                slope_k, total = ahead(slope, k * width), sums[k - first]
                 of_right = (slope_k[target[k]] / total - one) * scale
                 multiply(slope_k, total, scale, width)
                 slope_k[target[k]] = of_right
-            add_logarithms(totals, ahead(loss, first), last - first)
 
     def kernel(n, operands):
         wide_vectors()
@@ -243,32 +258,23 @@ def cross_entropy(kind: str) -> Any:
 def surprise(kind: str) -> Any:
     """operands: x, target, loss, width. The loss of each row, without the derivative."""
     row = _Row(kind)
-    at, zero, largest, subtract, log = row.at, row.zero, row.largest, row.subtract, row.log
-    exponentials, sum_of, add_logarithms = row.exponentials, row.sum_of, row.add_logarithms
+    at, zero, largest, log, losses = row.at, row.zero, row.largest, row.log, _losses(row)
     sum_of_exponentials = row.sum_of_exponentials
 
     @kernel_function
     def loop(n, x, target, loss, width):
         wide_vectors()
         no_overlap()
-        if width > BLOCK:
+        if width > BLOCK:  # the exponentials of a row are kept nowhere
             for k in range(n):
                 xk = ahead(x, k * width)
                 high = largest(xk, width)
                 loss[k] = log(sum_of_exponentials(xk, high, width)) + (high - xk[target[k]])
             return
-        block, totals, step = block_like(zero), block_like(zero), BLOCK // width
+        exps, sums, step = block_like(zero), block_like(zero), BLOCK // width
         for first in range(0, n, step):
-            last = min(n, first + step)
-            for k in range(first, last):
-                xk = ahead(x, k * width)
-                high = largest(xk, width)
-                subtract(xk, high, ahead(block, (k - first) * width), width)
-                loss[k] = high - xk[target[k]]
-            exponentials(block, (last - first) * width)
-            for k in range(first, last):
-                totals[k - first] = sum_of(ahead(block, (k - first) * width), width)
-            add_logarithms(totals, ahead(loss, first), last - first)
+            begin, count = first * width, min(n - first, step)
+            losses(count, ahead(x, begin), ahead(target, first), ahead(loss, first), exps, sums, width)
 
     def kernel(n, operands):
         wide_vectors()

@@ -239,6 +239,21 @@ def test_a_parameter_is_replaced() -> None:
             assert np.isclose(step().item(), step.step().item(), rtol=1e-14)
 
 
+def cubes(compiled: bool) -> tuple[Any, Any, Any]:
+    """(w, Adam, a step that takes w**3 down)."""
+    w = mt.ones(3, requires_grad=True)
+    o = optim.Adam([w], lr=0.1)
+
+    def step() -> Any:
+        o.zero_grad()
+        loss = (w * w * w).sum()
+        loss.backward()
+        o.step()
+        return loss
+
+    return w, o, mt.compile(step) if compiled else step
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -252,17 +267,7 @@ def test_a_parameter_is_replaced() -> None:
 def test_the_state_of_the_optimizer_is_changed(change: Any) -> None:
     found = []
     for compiled in (False, True):
-        w = mt.ones(3, requires_grad=True)
-        o = optim.Adam([w], lr=0.1)
-
-        def step(w: Any = w, o: Any = o) -> Any:
-            o.zero_grad()
-            loss = (w * w * w).sum()
-            loss.backward()
-            o.step()
-            return loss
-
-        run = mt.compile(step) if compiled else step
+        w, o, run = cubes(compiled)
         losses = [run().item() for _ in range(5)]
         change(o, w)
         found.append(losses + [run().item() for _ in range(8)])
@@ -301,17 +306,7 @@ def test_optimizers_and_schedulers_of_ones_own_may_count_steps() -> None:
 def test_maximize_is_set() -> None:
     found = []
     for compiled in (False, True):
-        w = mt.ones(3, requires_grad=True)
-        o = optim.Adam([w], lr=0.1)
-
-        def step(w: Any = w, o: Any = o) -> Any:
-            o.zero_grad()
-            loss = (w * w * w).sum()
-            loss.backward()
-            o.step()
-            return loss
-
-        run = mt.compile(step) if compiled else step
+        _, o, run = cubes(compiled)
         losses = []
         for k in range(16):
             o.param_groups[0]["maximize"] = k >= 8
