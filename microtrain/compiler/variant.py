@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.node import count_writes, memory_of
 from ..kernels.layout import address
-from ..kernels.loading import SIGNATURE
+from ..kernels.loading import NOTHING, SIGNATURE, bound
 from ..kernels.program import Program as Machine
 from ..tensor import Tensor, wrap
 from . import blas, many
@@ -25,9 +25,6 @@ from .program import Call, Draw, Program, Update
 from .tiles import one_thread_each
 from .tried import Tried
 from .watch import Watch
-
-_nothing = ctypes.create_string_buffer(16)  # where a function would put its result and its exception
-NOTHING = ctypes.c_void_p(ctypes.addressof(_nothing))  # ctypes takes its own objects faster than numbers
 
 
 class Stale(Exception):  # noqa: N818
@@ -51,6 +48,7 @@ class Variant(Pieces):
         self.call = SIGNATURE(self.machine.address)
         super().__init__(program, plan, emitter)
         self.pointer = ctypes.c_void_p(self.place)
+        self.once = bound(self.machine.address, 1, self.place)
         self.alone = emitter.alone or bool(emitter.python)
         self.calls = 0  # steps that were done
         self.taken: list[Any] | None = None  # the arguments of the last step
@@ -123,7 +121,10 @@ class Variant(Pieces):
     def call_native(self, n: int) -> None:
         """The machine code, for n steps. A step with pieces of Python in between is done in pieces."""
         if not self.alone:
-            self.call(NOTHING, NOTHING, n, self.pointer)
+            if n == 1:
+                self.once()
+            else:
+                self.call(NOTHING, NOTHING, n, self.pointer)
             return
         with one_thread_each():
             if self.emitter.python:
@@ -184,9 +185,10 @@ class Variant(Pieces):
 
     def protect(self) -> None:
         """Gradients that somebody else still looks at are left to him; the next step writes elsewhere."""
+        references = sys.getrefcount
         for out in self.grads_out:
             tensor = out.tensor
-            if tensor is not None and (sys.getrefcount(tensor) > 4 or sys.getrefcount(tensor._data) > 2):
+            if tensor is not None and (references(tensor) > 4 or references(tensor._data) > 2):
                 self._let_go(out)
 
     def _let_go(self, out: GradOut) -> None:

@@ -57,9 +57,10 @@ class Watch:
             tests.append(f"{t}._data is {x(watched.data)} and {t}._tracked is {watched.tracked}")
         for update, buckets, rule, group, count in self.rules:
             o = x(update.optimizer)
-            tests.append(f"{o}._buckets.get({update.group}) is {x(buckets)} and len({o}.param_groups) == {count}")
-            tests.append(f"{o}.rule_for({x(group)}) is {x(rule)}")
-            tests.append(f"{x(group)}.get('maximize', False) == {update.negate}")
+            g = x(group)
+            tests.append(f"{o}._buckets[{update.group}] is {x(buckets)} and len({o}.param_groups) == {count}")
+            tests.append(f"{o}.rule_for({g}) is {x(rule)}")
+            tests.append(f"{g}['maximize'] == {update.negate}" if "maximize" in group else f"'maximize' not in {g}")
             states, numbers = x(update.optimizer._state), x(update.bucket.scalars)
             unchanged = [f"{o}._state is {states}"]
             for p, state, pieces in update.bucket.kept:  # has the program put other state there?
@@ -80,7 +81,7 @@ class Watch:
         try:
             if self._glance():
                 return True
-        except (KeyError, ValueError, IndexError):
+        except (AttributeError, IndexError, KeyError, ValueError):
             pass
         return self._looked_at_closely()
 

@@ -13,6 +13,8 @@ from .compiling import Code
 
 # What Numba makes of a function without a result: status = f(result, exception, n, operands). The two first stay empty.
 SIGNATURE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_nothing = ctypes.create_string_buffer(16)  # where they would be
+NOTHING = ctypes.c_void_p(ctypes.addressof(_nothing))  # ctypes takes its own objects faster than numbers
 _engines: list[Any] = []  # the code lives as long as the engine that loaded it: for ever
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_engines))
 
@@ -38,6 +40,23 @@ def load(code: Code) -> int:
         raise KernelError(f"A kernel's code has no '{code.symbol}'.")
     _engines.append(engine)
     return int(address)
+
+
+def bound(address: int, n: int, operands: int) -> Callable[[], None]:
+    """The function at this address as one without arguments: ctypes calls it in 0.08 us, and in 0.39 with all four."""
+    import llvmlite.binding as llvm
+
+    nowhere = f"i8* inttoptr (i64 {ctypes.addressof(_nothing)} to i8*)"
+    text = f"""
+        define void @bound() {{
+            call i32 inttoptr (i64 {address} to i32 (i8*, i8*, i64, i8*)*)(
+                {nowhere}, {nowhere}, i64 {n}, i8* inttoptr (i64 {operands} to i8*))
+            ret void
+        }}"""
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), _target_machine()())
+    engine.finalize_object()
+    _engines.append(engine)
+    return ctypes.CFUNCTYPE(None)(engine.get_function_address("bound"))
 
 
 def _of_libm(name: str) -> bool:

@@ -20,13 +20,12 @@ from typing import Any
 from ..errors import ArgumentError
 from . import program
 from .job import ARGUMENTS, BLOCK, CHUNKS, COUNTER, COUNTERS, NUMBER, PARTS, TEAM_SIZE, TURN
+from .loading import NOTHING
 
 MOST_OPERANDS = 32  # of one kernel
 ROOM = 8 * ARGUMENTS + MOST_OPERANDS * 8 * BLOCK  # bytes of a thread's buffers
 PATIENCE = 1000  # how often a helper without work looks for some before it sleeps (a look takes about 0.3 microseconds)
 
-_room = ctypes.create_string_buffer(16)  # where a kernel would put its result and its exception
-_nothing = ctypes.addressof(_room)
 _team = (ctypes.c_int64 * TEAM_SIZE)()
 _team_address = ctypes.addressof(_team)
 
@@ -68,7 +67,7 @@ class _Helper(threading.Thread):
         immortal(mine.memory)
         immortal(mine.list)
         while True:
-            self.serve(_nothing, _nothing, self.number, mine.address)
+            self.serve(NOTHING, NOTHING, self.number, mine.address)
             self.asleep = True
             if _team[TURN] == mine.list[NUMBER]:  # no job has come in the meantime
                 self.bell.acquire()
@@ -121,7 +120,7 @@ def run(work: Any, job: array[int], together: bool) -> None:
     if helpers < 1 or not _busy.acquire(False):
         _divide(job, 1)
         mine.pair[0] = job.buffer_info()[0]
-        work.call(_nothing, _nothing, 0, mine.pair_address)
+        work.call(NOTHING, NOTHING, 0, mine.pair_address)
         return
     try:
         lead = program.lead().call
@@ -134,7 +133,7 @@ def run(work: Any, job: array[int], together: bool) -> None:
                 helper.bell.release()
         _divide(job, helpers + 1)
         mine.list[NUMBER] = job.buffer_info()[0]
-        lead(_nothing, _nothing, 0, mine.address)
+        lead(NOTHING, NOTHING, 0, mine.address)
     finally:
         _busy.release()
 
