@@ -74,6 +74,9 @@ class Emitter:
         for number, step in enumerate(self.plan.steps, 1):
             self.count(step)
             piece = self._done_from_python(step)
+            if isinstance(piece, shared.Shared) and piece.product is not None:
+                self.python[-1] = piece  # which does the product too
+                continue
             if piece is not None:
                 self.python.append(piece)
                 self.segments.append([])
@@ -86,7 +89,8 @@ class Emitter:
     def _done_from_python(self, step: Step) -> InPython | Assemble | Apply | Product | shared.Shared | None:
         """What stands for a step that is no part of the native function; None if it is."""
         if isinstance(step, Group) and shared.wanted(step):
-            return shared.Shared(self, step, native_hash(), _where(step))
+            before = self.python[-1] if self.python and is_empty(self.segments[-1]) else None
+            return shared.Shared(self, step, native_hash(), _where(step), shared.followed(step, before))
         if isinstance(step, InPython) or (isinstance(step, Apply) and step.p.size >= SHARED):
             return step
         if isinstance(step, Assemble) and np.dtype(step.out.dtype).name not in POINTER:  # int32, float16 ...
@@ -109,8 +113,8 @@ class Emitter:
     def _group(self, number: int, group: Group) -> None:
         self._loop(f"loop_{number}", self.group_loop(group))
 
-    def group_loop(self, group: Group, cut: bool = False) -> Loop:
-        """The loop nest of a group, or of a part of it."""
+    def group_loop(self, group: Group, cut: int | None = None) -> Loop:
+        """The loop nest of a group, or of a part of it, along the axis `cut`."""
         loop = Loop(self, group.shape, np.dtype(group.compute).name, cut)
         for step in group.steps:
             if isinstance(step, Map):

@@ -6,9 +6,10 @@ that loop joins too. What a later loop needs is written to memory, everything el
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from .arrays import Array, Group, Map, Reduce, Step
+from .arrays import Array, Group, Map, Product, Reduce, Step
 
 
 class Fusion:
@@ -124,6 +125,33 @@ class Fusion:
                 table.setdefault(id(a.memory), []).append((*extent(a), place))
 
 
+def soon(steps: list[Step]) -> list[Step]:
+    """The same steps; loops go before the products that they do not need: what they read is still in the cache then.
+
+    (Of the gradients of a layer's input and of its weight, a loop reads the first, and the second is made in between.)
+    """
+    ordered: list[Step] = []
+    for step in steps:
+        place = len(ordered)
+        while isinstance(step, Group) and place and isinstance(ordered[place - 1], Product):
+            if _depends(step, ordered[place - 1]):
+                break
+            place -= 1
+        ordered.insert(place, step)
+    return ordered
+
+
+def _depends(step: Step, before: Step) -> bool:
+    """Must the one come after the other?"""
+    touched = [(a, b) for a in (*step.reads(), *step.writes()) for b in before.writes()]
+    touched += [(a, b) for a in step.writes() for b in before.reads()]
+    return any(a.memory is b.memory and _meet(extent(a), extent(b)) for a, b in touched)
+
+
+def _meet(a: Sequence[int], b: Sequence[int]) -> bool:
+    return a[0] < b[1] and b[0] < a[1]
+
+
 def extent(a: Array) -> tuple[int, int]:
     """The elements of its memory that an array has, from and to."""
     return a.offset, a.offset + 1 + sum((n - 1) * abs(s) for n, s in zip(a.shape, a.strides, strict=True))
@@ -131,8 +159,7 @@ def extent(a: Array) -> tuple[int, int]:
 
 def _latest(table: dict[int, list[tuple[int, int, int]]], a: Array) -> int:
     """The last place where something of this array was touched."""
-    start, end = extent(a)
-    return max((k for low, high, k in table.get(id(a.memory), ()) if low < end and start < high), default=-1)
+    return max((k for *place, k in table.get(id(a.memory), ()) if _meet(place, extent(a))), default=-1)
 
 
 def _can_join(step: Map | Reduce, group: Group, chain: list[Any]) -> bool:

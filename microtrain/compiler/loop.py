@@ -24,14 +24,15 @@ POINTER = {"float64": "f64", "float32": "f32", "bool": "bool", "int64": "int64",
 INITIAL = {"sum": "0.0", "max": "-inf", "min": "inf"}
 MANY = 4096  # numbers from which sums of float32 are added up in float64
 LONG = 64  # an axis that can be cut into parts
+ANY = -1  # whichever axis is best to cut
 
 
 class Loop:
     """One loop nest over a shape: what is read, computed, written and added up at each place."""
 
-    def __init__(self, emitter: Emitter, shape: tuple[int, ...], dtype: str, cut: bool = False) -> None:
+    def __init__(self, emitter: Emitter, shape: tuple[int, ...], dtype: str, cut: int | None = None) -> None:
         self.emitter, self.shape, self.dtype = emitter, shape, dtype
-        self.cut = cut  # is the function to do a part only, from `first` to before `last` of one axis?
+        self.cut = cut  # the axis of which the function is to do a part only, from `first` to before `last`
         self.cut_length = self.cut_row = 0  # of that axis: its length, and the elements of the loop at each place there
         self.partial: dict[int, Memory] = {}  # number of a fold: where each part leaves its own result of it
         self.places: list[tuple[Memory, int]] = []  # the arguments of the function: where each array begins
@@ -113,7 +114,7 @@ class Loop:
         ])  # fmt: skip
 
     def _arguments(self) -> list[str]:
-        return [*(["first", "last"] if self.cut else []), *(self._name(*place) for place in self.places)]
+        return [*(["first", "last"] if self.cut is not None else []), *(self._name(*place) for place in self.places)]
 
     def _head(self, name: str, wide: bool = True) -> list[str]:
         return self.emitter.head(name, self._arguments(), wide)
@@ -126,17 +127,19 @@ class Nest:
         self.loop, self.writer, self.values = loop, writer, values
         accesses = [a for *_, a in loop.loads] + [a for a, _ in loop.stores] + [a for _, a, _ in loop.folds]
         accesses += [loop.spread(a) for a, _ in loop.plain] + [loop.spread(a) for pair in loop.moved for a in pair]
-        self.axes, self.steps = merged(loop.shape, [a.strides for a in accesses])
-        self.cut = self._axis_to_cut() if loop.cut else -1
+        self.axes, self.steps = loop.shape, [a.strides for a in accesses]
+        if loop.cut in (None, ANY):
+            self.axes, self.steps = merged(loop.shape, self.steps)
+        self.cut = -1 if loop.cut is None else self._best_to_cut() if loop.cut == ANY else loop.cut
+        if self.cut >= 0:
+            loop.cut_length, loop.cut_row = self.axes[self.cut], math.prod(self.axes) // self.axes[self.cut]
 
-    def _axis_to_cut(self) -> int:
+    def _best_to_cut(self) -> int:
         """The axis of which each part does some: if possible one that nothing is added up over."""
         loop, axes = self.loop, self.axes
         stored = self.steps[len(loop.loads) :][: len(loop.stores) + len(loop.folds)]
         long = [d for d, n in enumerate(axes) if n >= LONG] or [axes.index(max(axes))]
-        best = min(long, key=lambda d: sum(not steps[d] for steps in stored))
-        loop.cut_length, loop.cut_row = axes[best], math.prod(axes) // axes[best]
-        return best
+        return min(long, key=lambda d: sum(not steps[d] for steps in stored))
 
     def _range(self, d: int) -> str:
         return "range(first, last)" if d == self.cut else f"range({self.axes[d]})"

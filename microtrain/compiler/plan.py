@@ -16,7 +16,7 @@ import numpy as np
 from ..formula import Expr, in_order
 from ..kernels.source import LIMITED, expanded
 from .arrays import Apply, Array, Assemble, Const, Group, Map, Memory, Step, Surprise
-from .fusion import Fusion
+from .fusion import Fusion, soon
 from .lower import Lowering
 from .program import Program, Value
 
@@ -79,7 +79,8 @@ def make_plan(program: Program) -> Plan:
     steps = _alive(steps, needed)
     steps = _scaled(steps)
     fusion = Fusion()
-    plan.steps, plan.fused = fusion.take(steps), fusion.fused
+    plan.steps = soon(fusion.take(steps))
+    plan.fused = fusion.fused
     plan.outputs, plan.gradients = results, gradients
     _place(plan, low, results, gradients)
     return plan

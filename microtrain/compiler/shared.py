@@ -3,6 +3,9 @@
 Each part does a range of one axis. Where possible that is an axis that nothing is added up over; else each part leaves
 a result of its own, and these are put together at the end, in order. The parts depend on the shapes alone, so the bits
 do not depend on the threads.
+
+A loop over the result of a large product does not wait for all of it, if it can be cut as the product is: when a thread
+has done a tile, it does that part of the loop, while the tile is in its core's cache.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..kernels.program import Program
-from .arrays import Array, Group, Memory
-from .loop import POINTER
-from .tiles import Rows
+from .arrays import Array, Group, Memory, Product
+from .loop import ANY, POINTER
+from .plan import ARENA
+from .tiles import Rows, strips, tiles, wanted as is_cut
 
 if TYPE_CHECKING:
     from .emit import Emitter
@@ -52,11 +56,34 @@ def wanted(step: Group) -> bool:
     return math.prod(step.shape) * len(step.steps) >= LEAST
 
 
-class Shared:
-    """One such loop: its source, and what lies where."""
+def followed(step: Group, before: Any) -> Product | None:
+    """The product, done just before, whose tiles a loop can follow; or None."""
+    if not (isinstance(before, Product) and is_cut(before) and strips(before) and step.shape == before.out.shape):
+        return None
+    out = before.out
+    for a in (*step.reads(), *step.writes()):  # of the result only the same element
+        if a.memory is out.memory and (a.shape, a.strides, a.offset) != (out.shape, out.strides, out.offset):
+            return None
+    if any(_overlap(a.memory, b.memory) for a in step.writes() for b in before.reads()):  # needed for other tiles
+        return None
+    return before
 
-    def __init__(self, emitter: Emitter, step: Group, native: str, where: str) -> None:
-        loop = emitter.group_loop(step, cut=True)
+
+def _overlap(a: Memory, b: Memory) -> bool:
+    """Do two arrays share bytes?"""
+    if a is b or a.slot != ARENA or b.slot != ARENA:
+        return a is b
+    first, other = (m.offset * np.dtype(m.dtype).itemsize for m in (a, b))
+    return bool(first < other + b.nbytes and other < first + a.nbytes)
+
+
+class Shared:
+    """One such loop: its source, and what lies where. `product` is the one whose tiles it follows."""
+
+    def __init__(self, emitter: Emitter, step: Group, native: str, where: str, product: Product | None) -> None:
+        self.product, self.native = product, native
+        axis, length = (product and strips(product)) or (ANY, 0)
+        loop = emitter.group_loop(step, cut=axis)
         before, emitter.called = emitter.called, {"ahead", "int64_at", "wide_vectors"}
         text = loop.source("loop")
         arguments = ["part[0]", "part[1]"]
@@ -72,7 +99,7 @@ class Shared:
         )  # fmt: skip
         emitter.called = before
         self.step, self.places = step, loop.places
-        length = max(1, PART // loop.cut_row)
+        length = length or max(1, PART // loop.cut_row)
         starts = range(0, loop.cut_length, length)
         parts = [(i, min(i + length, loop.cut_length), number) for number, i in enumerate(starts)]
         self.table = np.array(parts, np.int64)
@@ -85,7 +112,6 @@ class SharedLoop:
 
     def __init__(self, shared: Shared, operands: Operands) -> None:
         self.shared, self.operands = shared, operands
-        self.rows = Rows(_program(shared.source), shared.table)
         results = [(how, place, memory, _room(len(shared.table), memory)) for how, place, memory in shared.partial]
         rooms = {id(memory): room for _, _, memory, room in results}
         self.places = array("q", [0] * len(shared.places))
@@ -96,6 +122,13 @@ class SharedLoop:
                 self.places[k] = rooms[id(memory)].ctypes.data
             else:
                 self.moving.append((k, memory.slot, (memory.offset + offset) * np.dtype(memory.dtype).itemsize))
+        kernel, parts = _program(shared.source), shared.table
+        if shared.product is None:
+            self.rows, self.start = Rows(kernel, parts), self.place
+        else:
+            self.pairs = np.array([(part.ctypes.data, self.place) for part in parts], np.int64)
+            then = [(kernel.address, pair.ctypes.data) for pair in self.pairs]
+            self.rows, self.start = tiles(shared.product, shared.native, then), operands.place
         self.results = [(COMBINE[how].reduce, _dense(place, memory.size), room) for how, place, memory, room in results]
 
     def run(self) -> None:
@@ -103,7 +136,7 @@ class SharedLoop:
         addresses = self.operands.operands
         for k, slot, offset in self.moving:
             self.places[k] = addresses[slot] + offset
-        self.rows.run(self.place)
+        self.rows.run(self.start)
         for reduce, place, room in self.results:
             reduce(room, axis=0, out=self.operands.view(place))
 

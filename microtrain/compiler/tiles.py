@@ -13,6 +13,7 @@ import ctypes
 import math
 import threading
 from array import array
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -31,7 +32,7 @@ TILE = (256, 256)  # rows and columns of a tile, at most: larger ones leave the 
 ENOUGH = 8  # ... and less, down to SMALL, until there are so many tiles: then it matters little if a core is busy
 SMALL = 64
 NARROW = 16  # columns, or terms of a sum, up to which BLAS is as quick as our own kernel (measured)
-FIELDS = 19  # integers that describe a tile: see `tiles`
+FIELDS = 21  # integers that describe a tile: see `tiles`
 PLACES = HEAD + RECORD + BASE  # where in a job its second operand is
 
 SOURCE = '''"""Tiles of a matrix product (native.py: {native})."""
@@ -39,7 +40,7 @@ SOURCE = '''"""Tiles of a matrix product (native.py: {native})."""
 from microtrain.compiler.native import gemm_{kind}_{width}
 from microtrain.kernels.elementary import ahead, {kind}_at, int64_at
 from microtrain.kernels.gemm import gemm
-from microtrain.kernels.native import {pointer}
+from microtrain.kernels.native import call, integers, {pointer}
 from microtrain.kernels.vecmath import wide_vectors
 
 {own}
@@ -52,7 +53,9 @@ def kernel(n, operands):
     for i in range(n):
         t = ahead(int64_at(operands, 0), {fields} * i)
         a, b, c = {pointer}(places[t[0]] + t[1]), {pointer}(places[t[2]] + t[3]), {pointer}(places[t[4]] + t[5])
-        {call}
+        {multiply}
+        if t[19]:  # what is to be done with the tile while it is in the cache
+            call(t[19], 1, integers(t[20]))
 '''
 OURS = "multiply(t[6], t[7], t[8], a, t[9], t[10], b, t[11], t[12], c, t[13], {kind}_at(operands, 2))"
 BLAS = "gemm_{kind}_{width}(t[18], t[14], t[16], t[6], t[7], t[8], a, t[15], b, t[17], c, t[13])"
@@ -63,6 +66,12 @@ def wanted(step: Any) -> bool:
     if not isinstance(step, Product) or len(step.out.shape) != 2:
         return False
     return step.out.size * step.a.shape[-1] > LEAST
+
+
+def strips(step: Product) -> tuple[int, int] | None:
+    """(axis, length) if the tiles of a product are strips, which lie one after the other along one axis."""
+    (m, n), (down, across) = step.out.shape, tile_of(*step.out.shape)
+    return (1, across) if down >= m else (0, down) if across >= n else None
 
 
 def tile_of(m: int, n: int) -> tuple[int, int]:
@@ -96,8 +105,11 @@ class Rows:
         pool.run(self.loop, job, True)
 
 
-def tiles(step: Product, native: str) -> Rows:
-    """One product, ready to run with the address of the addresses of all arrays."""
+def tiles(step: Product, native: str, then: Sequence[tuple[int, int]] = ()) -> Rows:
+    """One product, ready to run with the address of the addresses of all arrays.
+
+    `then` may name a kernel for each tile, which is called when the tile is done: its address and that of its operands.
+    """
     from .products import leading
 
     a, b, out = step.a, step.b, step.out
@@ -115,7 +127,9 @@ def tiles(step: Product, native: str) -> Rows:
             ]
             places = [number for slot, offset in where for number in (slot, size * offset)]
             sizes = [min(down, m - i), min(across, n - j), k]
-            rows.append([*places, *sizes, *a.strides, *b.strides, n, *leading(a), *leading(b), address])
+            rows.append([*places, *sizes, *a.strides, *b.strides, n, *leading(a), *leading(b), address, 0, 0])
+    for row, what in zip(rows, then, strict=bool(then)):
+        row[-2:] = what
     kernel = _kernel(kind, found.width, native, min(n, k) > NARROW and has_512_bits())
     return Rows(kernel, np.array(rows, np.int64))
 
@@ -135,7 +149,7 @@ def _kernel(kind: str, width: int, native: str, ours: bool) -> Program:
     given = {"kind": kind, "width": width}
     text = SOURCE.format(
         **given, native=native, pointer="doubles" if kind == "f64" else "singles", fields=FIELDS,
-        own=f'multiply = gemm("{kind}")' if ours else "", call=(OURS if ours else BLAS).format(**given),
+        own=f'multiply = gemm("{kind}")' if ours else "", multiply=(OURS if ours else BLAS).format(**given),
     )  # fmt: skip
     return Program(f"tiles of matrix products ({kind})", text)
 

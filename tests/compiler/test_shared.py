@@ -93,3 +93,40 @@ def test_the_source_is_shown() -> None:
     assert "shared" in str(run.explain())
     assert "for i0 in range(300):" in str(run.explain())
     assert "range(first, last)" in str(run.explain())
+
+
+FOLLOWED: dict[str, tuple[tuple[int, ...], tuple[int, ...], Callable[[Any, Any], Any], bool]] = {
+    "strips of columns": ((100, 300), (300, 2000), lambda y, w: mt.tanh(y * w) + y, True),
+    "strips of columns, added up": ((100, 300), (300, 2000), lambda y, w: (mt.tanh(y * w) + y).sum(0), True),
+    "strips of rows": ((2000, 300), (300, 130), lambda y, w: mt.tanh(y * w) + y, True),
+    "strips of rows, added up": ((2000, 300), (300, 130), lambda y, w: (mt.tanh(y * w) + y).sum(0), True),
+    "neither": ((600, 300), (300, 600), lambda y, w: mt.tanh(y * w) + y, False),
+    "another element": ((500, 100), (100, 500), lambda y, w: mt.tanh(y * w) + y.T, False),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_a_loop_follows_the_tiles_of_a_product(name: str) -> None:
+    left, right, what, follows = FOLLOWED[name]
+    a, b = grid(*left), mt.randn(*right) / right[0] ** 0.5
+    run = compiled(a, lambda a, w: what(a @ b, w))
+    pieces = [p for form in run._forms.values() for v, _ in form.variants for p in v.emitter.python]
+    assert any(isinstance(p, Shared) and p.product is not None for p in pieces) == follows
+    for x in (a, mt.randn(*left)):
+        for found, wanted in zip(run(x), run.step(x), strict=True):
+            np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-10, atol=1e-11)
+
+
+def test_what_other_tiles_need_is_not_written_over() -> None:
+    """The loop's result has the shape of the product's factor, which nobody reads afterwards."""
+    b, c = (mt.randn(512, 512) / 512**0.5 for _ in range(2))
+
+    def what(x: Any, w: Any) -> Any:
+        a = mt.tanh(x * w)
+        return mt.tanh(mt.tanh(a @ b + w) @ c + w)
+
+    for rows in (128, 200):
+        x = grid(rows, 512)
+        run = compiled(x, what)
+        for found, wanted in zip(run(x), run.step(x), strict=True):
+            np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-10, atol=1e-11)
