@@ -45,8 +45,9 @@ from .job import (
 )
 from .vecmath_bits import kernel_function
 
-# Numba hands `forceinline` down to what a function calls, unless that says otherwise.
-helper = njit(error_model="numpy", forceinline=False)
+# Numba hands `forceinline` down to what a function calls, unless that says otherwise. Only machine code calls these: to be
+# called from Python they would need two more functions each, which take as long to compile.
+helper = njit(error_model="numpy", forceinline=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @intrinsic
