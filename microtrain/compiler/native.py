@@ -12,8 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..kernels.elementary import subnormals_are_zero, subnormals_as_before
-from ..kernels.native import helper
+from ..kernels.elementary import with_subnormals_as, with_subnormals_as_zero
 
 
 def _gemm(kind, real, width):
@@ -21,7 +20,12 @@ def _gemm(kind, real, width):
     integer = ir.IntType(width)
 
     @intrinsic
-    def call(typing_context, address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc):
+    def gemm(typing_context, address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc):
+        """C = A B for matrices stored row by row, or column by column if `a_turned` or `b_turned`.
+
+        An intrinsic, because a function would be compiled anew for every choice of constants.
+        """
+
         def emit(context, builder, signature, args):
             address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc = args
             byte, number = ir.IntType(8), a.type.pointee
@@ -44,18 +48,13 @@ def _gemm(kind, real, width):
                 zero, c, whole(ldc),
             ]  # fmt: skip
             function = ir.FunctionType(ir.VoidType(), [x.type for x in given])
+            before = with_subnormals_as_zero(builder)
             builder.call(builder.inttoptr(address, function.as_pointer()), given)
+            with_subnormals_as(builder, before)
             return context.get_dummy_value()
 
         pointer, size = types.CPointer(real), types.int64
         return types.none(size, size, size, size, size, size, pointer, size, pointer, size, pointer, size), emit
-
-    @helper
-    def gemm(address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc):
-        """C = A B for matrices stored row by row, or column by column if `a_turned` or `b_turned`."""
-        before = subnormals_are_zero()
-        call(address, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, ldc)
-        subnormals_as_before(before)
 
     return gemm
 

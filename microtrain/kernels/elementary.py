@@ -145,12 +145,7 @@ def subnormals_are_zero(typing_context):
     stand in between: LLVM does not know that single operations must not be moved past either of the two.
     """
 
-    def emit(context, builder, signature, args):
-        before = _control(builder, "st", cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(32), 0)))
-        _control(builder, "ld", cgutils.alloca_once_value(builder, builder.or_(before, before.type(AS_ZERO))))
-        return before
-
-    return CONTROL(), emit
+    return CONTROL(), lambda context, builder, signature, args: with_subnormals_as_zero(builder)
 
 
 @intrinsic
@@ -158,10 +153,22 @@ def subnormals_as_before(typing_context, before):
     """The end of it."""
 
     def emit(context, builder, signature, args):
-        _control(builder, "ld", cgutils.alloca_once_value(builder, args[0]))
+        with_subnormals_as(builder, args[0])
         return context.get_dummy_value()
 
     return types.none(CONTROL), emit
+
+
+def with_subnormals_as_zero(builder: Any) -> Any:
+    """What `subnormals_are_zero` consists of."""
+    before = _control(builder, "st", cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(32), 0)))
+    _control(builder, "ld", cgutils.alloca_once_value(builder, builder.or_(before, before.type(AS_ZERO))))
+    return before
+
+
+def with_subnormals_as(builder: Any, before: Any) -> None:
+    """What `subnormals_as_before` consists of."""
+    _control(builder, "ld", cgutils.alloca_once_value(builder, before))
 
 
 def _control(builder: Any, verb: str, place: Any) -> Any:
