@@ -46,6 +46,7 @@ class Emitter:
         self.python: list[InPython | Assemble | Apply | Product | shared.Shared] = []  # between the segments
         self.extra = plan.slots  # operands after those of the plan
         self.blas: dict[str, int] = {}
+        self.rows: dict[tuple[str, str], int] = {}  # kernels of kernels/rows.py: the slots of their addresses
         self.alone = False  # are there products for which BLAS would wake its threads? It must not
         self.flops = self.bytes = 0
 
@@ -195,6 +196,7 @@ class Emitter:
     def _surprise(self, number: int, step: Surprise) -> None:
         """Cross-entropy, -ln softmax(x)[label], and its derivative if wanted, by a kernel of kernels/rows.py.
 
+        It is called by its address: it is the same for all steps and for ordinary tensors, and most often in the cache.
         It gets a list of addresses, which is put together at the end of the operands.
         """
         kind = np.dtype(step.x.dtype).name
@@ -212,10 +214,10 @@ class Emitter:
             self.constants.append((step.scale, kind))
             self.new_slot()
         self.settings.append((first + len(arrays), self.constants[-(1 if step.slope is None else 2) :]))
-        function = f"{name}_{number}"
-        self.functions.append(f'{function} = helper(rows.{name}("{kind}"))')
-        self.called |= {"rows", "helper", "ahead"}
-        self.line(f"{function}({count}, ahead(operands, {first}))")
+        if (name, kind) not in self.rows:
+            self.rows[name, kind] = self.new_slot()
+        self.called |= {"ahead", "call"}
+        self.line(f"call(operands[{self.rows[name, kind]}], {count}, ahead(operands, {first}))  # {name}")
 
     # ---- the module --------------------------------------------------------------------------------------------------
 
@@ -259,9 +261,8 @@ class Emitter:
         homes = {
             "math": {"sqrt", "inf", "nan"},
             "microtrain.compiler.native": {c for c in self.called if c.startswith("gemm_")},
-            "microtrain.kernels": {"rows"},
             "microtrain.kernels.folding": {"any_order"},
-            "microtrain.kernels.native": {"helper", "separately"},
+            "microtrain.kernels.native": {"call", "helper", "separately"},
             "microtrain.kernels.elementary": {
                 "ahead", "bool_at", "ceil", "f32", "f32_at", "f64", "f64_at", "floor", "int64_at", "logaddexp_f32",
                 "logaddexp_f64", "maximum", "minimum", "no_overlap", "rint", "select", "sign", "trunc",

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..engine.node import Memory, Writer, memory_of
 from ..errors import ArgumentError
+from ..kernels.reductions import row_program
 from ..tensor import Tensor, wrap
 from . import blas
 from .arrays import Array
@@ -60,6 +61,8 @@ class Operands:
         self.set(ARENA, arena[start : start + max(1, self.plan.arena)])
         for kind, slot in self.emitter.blas.items():
             self.operands[slot] = found.dgemm if kind == "f64" else found.sgemm
+        for (name, kind), slot in self.emitter.rows.items():
+            self.operands[slot] = row_program(name, kind).address
         for slot, numbers in self.emitter.settings:
             for k, (value, dtype) in enumerate(numbers):
                 self.set(slot + k, np.array([value], dtype))

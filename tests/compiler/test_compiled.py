@@ -14,6 +14,7 @@ from microtrain import nn, optim
 from microtrain.compiler import Compiled
 from microtrain.data import DataLoader
 from microtrain.errors import ArgumentError, DtypeError, IndexingError, KernelError
+from microtrain.kernels.reductions import row_program
 from microtrain.nn import functional as F
 
 from .twins import apart, closeness, training
@@ -636,6 +637,23 @@ def test_cross_entropy_with_labels_that_vary(settings: Any) -> None:
         return step, list(m.parameters()), lambda k: (mt.tensor((LABELS + k) % 3),)
 
     assert apart(build, 12) < CLOSE
+
+
+def test_cross_entropy_is_done_by_the_machine_code_of_ordinary_tensors() -> None:
+    """It takes longer to compile than the rest of a small step, and would be compiled for every size of batch."""
+    m = mlp()
+
+    @mt.compile
+    def step(x: Any, y: Any) -> Any:
+        loss = F.cross_entropy(m(x), y)
+        loss.backward()
+        return loss
+
+    for count in (7, 8):
+        for _ in range(3):
+            step(mt.tensor(X[:count]), mt.tensor(LABELS[:count]))
+    address = row_program("cross_entropy", "float64").address
+    assert [address in variant.operands for variant in variants(step)] == [True, True]
 
 
 def test_pytorchs_options_change_nothing():
