@@ -29,6 +29,7 @@ from .compiling import Code
 NATIVE = tuple(  # files that end up in machine code
     "elementary native folding rows gemm sharing cores job compiling".split()
 )
+NO_MATTER = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS")  # options of Numba's that change no machine code
 FORMAT = 2  # of these files, and of the interface between kernels and the code that calls them
 
 
@@ -85,7 +86,7 @@ def _surroundings() -> tuple[str, ...]:
         numba = version("numba")
     except PackageNotFoundError:  # importing it will fail, or it comes without its papers
         numba = "unknown"
-    options = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("NUMBA_") and k != "NUMBA_CACHE_DIR"]
+    options = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("NUMBA_") and k not in NO_MATTER]
     python = f"{sys.implementation.name} {sys.version_info[:2]} {sys.maxsize}"
     return (str(FORMAT), digest.hexdigest(), numba, llvmlite.__version__, python, *cpu_of_this_machine(), *options)
 

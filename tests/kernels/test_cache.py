@@ -141,6 +141,14 @@ def test_keys(monkeypatch):
         assert cache.key_of("text") != key  # another Numba, CPU, Python ... is another key
 
 
+def test_of_numbas_options_those_that_change_the_code_change_the_key(monkeypatch):
+    key = cache._surroundings.__wrapped__()
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
+    assert cache._surroundings.__wrapped__() == key
+    monkeypatch.setenv("NUMBA_OPT", "1")
+    assert cache._surroundings.__wrapped__() != key
+
+
 def test_the_key_depends_on_every_file_of_machine_code(monkeypatch, tmp_path):
     files = [
         f for f in Path(cache.__file__).parent.glob("*.py") if f.stem.startswith("vecmath") or f.stem in cache.NATIVE
