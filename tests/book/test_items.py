@@ -19,11 +19,16 @@ def each(items):
     return [pytest.param(e.id, marks=[] if e.id in SAMPLE else [pytest.mark.wide]) for e in items]
 
 
-@pytest.mark.parametrize("id", each(ITEMS))
-def test_claims(id):
+@pytest.fixture(scope="module", params=each(ITEMS))
+def ran(request):
+    """An item's run, one for all tests of the item: (the run, the seconds that it took)."""
     start = time.process_time()  # not the clock on the wall, which counts the machine's other work, too
-    run = book.run(id)
-    assert time.process_time() - start < 20
+    return book.run(request.param), time.process_time() - start
+
+
+def test_claims(ran):
+    run, seconds = ran
+    assert seconds < 20
     assert run.claims, "an item without a number shows nothing"
     assert run.passed, str(run)
     for text in (*run.notes, *(claim.text for claim in run.claims), *(figure.caption for figure in run.figures)):
@@ -31,10 +36,9 @@ def test_claims(id):
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("id", [e.id for e in ITEMS])
-def test_pictures(id):
+def test_pictures(ran):
     """They can be drawn, and are small enough for one page of all."""
-    for figure in book.run(id).figures:
+    for figure in ran[0].figures:
         assert len(picture(figure)) < 400_000
         assert not figure.frames or len(figure.webp()) < 250_000
 
