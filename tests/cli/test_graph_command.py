@@ -98,8 +98,9 @@ def test_pictures(program, tmp_path):
         (["program.py:loss", "--show", "soul"], "show has 'soul'"),
     ],
 )
-def test_mistakes_are_told_in_a_line_or_two(program, tmp_path, arguments, message):
-    done = microtrain("graph", *arguments, cwd=tmp_path)
+def test_mistakes_are_told_in_a_line_or_two(program, monkeypatch, inside, arguments, message):
+    monkeypatch.chdir(program.parent)
+    done = inside("graph", *arguments)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -65,8 +65,8 @@ def test_printed_without_a_terminal(file):
     assert run.returncode == 0 and "Step 4 of 4" in run.stdout and "3 + 3 = 6" in run.stdout
 
 
-def test_a_function_that_makes_the_trace_itself(file):
-    assert step(f"{file}:ready").stdout.startswith("made by hand")
+def test_a_function_that_makes_the_trace_itself(file, inside):
+    assert inside("step", f"{file}:ready").stdout.startswith("made by hand")
 
 
 def test_serving(file):
@@ -93,16 +93,21 @@ def test_serving(file):
         process.wait()
 
 
-def test_mistakes(file, tmp_path):
+def test_a_mistake_ends_the_process_with_a_line(file):
+    run = step(f"{file}:fails")
+    assert run.returncode == 1 and run.stderr.startswith("run\n") and "Traceback" not in run.stderr
+    assert "program.py, line 17: ValueError: the learner's own" in run.stderr
+
+
+def test_mistakes(file, tmp_path, inside):
     for arguments, message in {
         (f"{file}:nothing",): "has no function 'nothing'",
         (f"{tmp_path}/missing.py:loss",): "can't be read",
         (f"{file}:needs",): "without arguments",
         (f"{file}:loss", "-o", f"{tmp_path}/x.png"): "ending does not name a format",
         (f"{file}:loss", "-l", "fr"): "There is no language 'fr'",
-        (f"{file}:fails",): "program.py, line 17: ValueError: the learner's own",
         (f"{file}:misfits",): "program.py, line 20: matmul(f64[2, 3], f64[2, 3])",
         (f"{file}",): "Which function of",
     }.items():
-        run = step(*arguments)
+        run = inside("step", *arguments)
         assert run.returncode == 1 and message in run.stderr and "Traceback" not in run.stderr, run.stderr
