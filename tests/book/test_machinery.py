@@ -234,7 +234,7 @@ def test_other_parameters_are_not_judged():
     assert "as expected" not in str(book.run("gd-parabola-regimes", eta=0.7))
 
 
-def test_notebook_display():
+def test_notebook_display(few_frames):
     text = book.run("gd-parabola-regimes")._repr_html_()
     assert "抛物线" in text and "<math" in text
     assert "prefers-reduced-motion" in text and 'src="data:image/webp' in text and "srcset=" in text
@@ -359,7 +359,7 @@ def test_a_broken_item_is_an_outcome(monkeypatch, tmp_path):
     assert not found["passed"] and found["failed"] == "ValueError: no"
 
 
-def test_the_page(tmp_path):
+def test_the_page(tmp_path, few_frames):
     ids = ["gd-parabola-regimes", "line-model"]
     outcomes = {found["id"]: found for found in several.run_all(ids, tmp_path)}
     text = report.page([book.get(id) for id in ids], outcomes)
@@ -371,7 +371,7 @@ def test_the_page(tmp_path):
     assert "第 6 章，式 (6.4)" in text and 'width="960" height="576"' in text
 
 
-def test_what_does_not_hold_is_shown_with_its_margin(tmp_path):
+def test_what_does_not_hold_is_shown_with_its_margin(tmp_path, few_frames):
     (found,) = several.run_all(["nesterov"], tmp_path)
     assert all(not claim["passed"] for claim in found["printed"]) and found["passed"]
     text = report.page([book.get("nesterov")], {"nesterov": found})
@@ -497,7 +497,7 @@ def test_interrupted(monkeypatch, tmp_path):
     assert re.fullmatch(r"Interrupted\. 1 of \d+ items are safe in .*\. To go on, run the same again\.\n", done.stderr)
 
 
-def test_commands(tmp_path, monkeypatch):
+def test_commands(tmp_path, monkeypatch, few_frames):
     monkeypatch.chdir(tmp_path)
     call = CliRunner().invoke
     assert "nesterov" in call(app, ["book", "list", "--verdict", "does not hold as printed"]).output

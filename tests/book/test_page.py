@@ -15,7 +15,7 @@ IDS = ["gd-parabola-regimes", "line-model", "nesterov"]
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
+def path(tmp_path_factory, few_frames):
     folder = tmp_path_factory.mktemp("book")
     outcomes = {found["id"]: found for found in run_all(IDS, folder)}
     (folder / "book.html").write_text(page([book.get(id) for id in IDS], outcomes), encoding="utf-8")
@@ -72,7 +72,7 @@ def test_what_moves_can_be_stopped(watched, path):  # noqa: F811
     assert calm.evaluate(shown) == [False, True] and calm.is_visible("#gd-parabola-regimes >> text=播放")
 
 
-def test_a_notebook_shows_the_still_picture_to_who_wants_no_motion(watched, tmp_path):  # noqa: F811
+def test_a_notebook_shows_the_still_picture_to_who_wants_no_motion(watched, tmp_path, few_frames):  # noqa: F811
     (tmp_path / "run.html").write_text(book.run("nesterov")._repr_html_(), encoding="utf-8")
     for wish, kind in (("no-preference", "image/webp"), ("reduce", "image/svg+xml")):
         page = watched(tmp_path / "run.html", reduced_motion=wish)
