@@ -43,7 +43,7 @@ FORMAT = {
 
 def kernel_function(function: Callable[..., Any]) -> Any:
     """Compile a function, when first called, so that LLVM inlines it into every loop that calls it."""
-    return numba.njit(error_model="numpy", forceinline=True)(function)
+    return numba.njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)(function)
 
 
 def for_each_float(factory: Callable[[str], Any]) -> dict[str, Any]:

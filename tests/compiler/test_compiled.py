@@ -50,13 +50,17 @@ def linear_step(optimizer: Any, model: Any, loss: Any = F.mse_loss) -> Any:
 @pytest.mark.parametrize(
     "optimizer",
     [
-        sgd,
-        lambda p: optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
-        lambda p: optim.Adam(p, lr=0.01),
-        lambda p: optim.LangevinGD(p, lr=0.01, temperature=0.01, generator=mt.Generator(1)),
-        lambda p: optim.SGD(p, lr=0.05 * optim.schedules.Cosine(100)),
+        pytest.param(sgd, id="sgd"),
+        pytest.param(lambda p: optim.Adam(p, lr=0.01), id="adam"),
+        *(
+            pytest.param(make, id=id, marks=pytest.mark.wide)  # test_optimizers.py has them with other models
+            for id, make in {
+                "nesterov": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+                "langevin": lambda p: optim.LangevinGD(p, lr=0.01, temperature=0.01, generator=mt.Generator(1)),
+                "schedule": lambda p: optim.SGD(p, lr=0.05 * optim.schedules.Cosine(100)),
+            }.items()
+        ),
     ],
-    ids=["sgd", "nesterov", "adam", "langevin", "schedule"],
 )
 def test_200_steps(optimizer: Any) -> None:
     assert apart(training(mlp, F.cross_entropy, optimizer, X, LABELS), 200) < CLOSE

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from microtrain import F
 from microtrain.errors import ArgumentError
 from microtrain.formula import trace
-from microtrain.kernels import pool
+from microtrain.kernels import cache, pool
 from microtrain.kernels.kernel import Kernel
 from microtrain.kernels.layout import common_shape, walk
 from microtrain.kernels.memory import Lent
@@ -176,8 +176,12 @@ def test_callers_in_many_threads():
     assert not wrong
 
 
+HERE = {"MICROTRAIN_CACHE_DIR": str(cache.directory())}  # where such kernels are most often already
+
+
 def test_a_forked_child_has_threads_of_its_own(run):
-    out, _ = run("""
+    out, _ = run(
+        """
 import os, numpy as np, microtrain as mt
 x = mt.tensor(np.linspace(-1, 1, 300_000))
 a = x.tanh().numpy()
@@ -186,12 +190,14 @@ same = np.array_equal(x.tanh().numpy(), a)
 if child == 0:
     os._exit(0 if same else 1)
 print(same, os.waitpid(child, 0)[1])
-""")
+""",
+        **HERE,
+    )
     assert out == "True 0"
 
 
 def test_the_program_ends_although_helpers_wait(run):
-    out, _ = run("import microtrain as mt; mt.ones(500_000).tanh(); print('done')")
+    out, _ = run("import microtrain as mt; mt.ones(500_000).tanh(); print('done')", **HERE)
     assert out == "done"
 
 

@@ -255,6 +255,7 @@ def test_the_system_dot_draws_the_same():
         assert any(clean(node.name) in text for text in shown), node.name
 
 
+@pytest.mark.wide  # test_fold.py draws a hundred thousand
 def test_a_million_operations_are_drawn_folded_without_recursion():
     y = a = mt.tensor(1.0000001, requires_grad=True)
     for _ in range(300_000):  # a million takes three times as long

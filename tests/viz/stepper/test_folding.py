@@ -30,7 +30,9 @@ def test_short_traces_stay_whole():
     assert len(trace) == 1501 and not trace.data["notes"]
 
 
-@pytest.mark.parametrize("n", [1000, existing.MOST // 2 - 3, existing.MOST // 2 + 3, 20_000])
+@pytest.mark.parametrize(
+    "n", [1000, existing.MOST // 2 - 3, existing.MOST // 2 + 3, pytest.param(20_000, marks=pytest.mark.wide)]
+)
 def test_long_ones_fold_and_the_numbers_stay_the_engines(n):
     x, w, y = chain(n)
     trace = mt.trace(y)
