@@ -199,15 +199,16 @@ def feed(job, buffers, start, count):
             arguments[k] = job[record + BASE] + start * job[record + STRIDE]
             continue
         arguments[k] = buffers + 8 * ARGUMENTS + k * job[BUFFER]
-        if mode in (COPIED_IN, COPIED_BOTH):
-            copy(job, record, arguments[k], start, count, True)
+        inwards = mode in (COPIED_IN, COPIED_BOTH)
+        if inwards:  # as a constant it would have `copy` compiled twice
+            copy(job, record, arguments[k], start, count, inwards)
         copied_out |= mode in (COPIED_OUT, COPIED_BOTH)
     call(job[KERNEL], count, arguments)
     if copied_out:
         for k in range(job[OPERANDS]):
             record = HEAD + job[NDIM] + k * stride
             if job[record + MODE] in (COPIED_OUT, COPIED_BOTH):
-                copy(job, record, arguments[k], start, count, False)
+                copy(job, record, arguments[k], start, count, not copied_out)
 
 
 @kernel_function
