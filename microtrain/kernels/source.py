@@ -20,8 +20,8 @@ from ..formula_print import text
 
 # Rows of the table that `vecmath` computes, by its names. Everything else is operators, or a formula made of these.
 VECTOR = frozenset(
-    ["exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "tanh", "sigmoid", "silu", "erf", "sinh", "cosh"]
-    + ["sin", "cos", "tan", "asin", "acos", "atan", "atan2"]
+    ["exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sigmoid", "logsigmoid", "silu", "mish", "erf"]
+    + ["sinh", "cosh", "tanh", "sin", "cos", "tan", "asin", "acos", "atan", "atan2"]
 )
 LIMITED = frozenset(["sin", "cos", "tan"])  # right up to a limit only; beyond, their `_full` versions are needed
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}

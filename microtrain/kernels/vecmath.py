@@ -44,7 +44,7 @@ _FAMILIES = {
     vecmath_exp: ("exp", "exp2", "expm1", "sinh", "cosh"),
     vecmath_log: ("log", "log1p", "log2", "log10"),
     vecmath_pow: ("pow",),
-    vecmath_activations: ("sigmoid", "silu", "softplus", "logsigmoid"),
+    vecmath_activations: ("sigmoid", "silu", "mish", "logsigmoid"),
     vecmath_tanh: ("tanh",),
     vecmath_erf: ("erf",),
     vecmath_trig: ("sin", "cos", "tan"),

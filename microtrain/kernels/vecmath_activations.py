@@ -1,4 +1,4 @@
-"""The functions of neural networks that are made of exponentials: sigmoid, silu, softplus, logsigmoid."""
+"""The functions of neural networks that are made of exponentials: sigmoid, silu, mish, logsigmoid."""
 
 # mypy: allow-untyped-defs
 from __future__ import annotations
@@ -12,9 +12,10 @@ from .vecmath_bits import (
     horner,
     kernel_function,
     power_of_two,
+    quotient_of_sums,
     select,
 )
-from .vecmath_exp import EXP_TAIL, exp, reduce_by_ln2
+from .vecmath_exp import EXP_TAIL, exp, exp_in_parts, reduce_by_ln2
 from .vecmath_log import log_of_sum
 
 # 2**-k may be too small for the format, 2**(LIFT - k) is not.
@@ -75,41 +76,42 @@ def silu(kind: str) -> Any:
 
 
 @for_each_float
-def log1p_exp_of_minus_abs(kind: str) -> Any:
-    """log(1 + e**-|x|), what softplus and logsigmoid share."""
-    (one,) = constants(kind, 1)
-    exp_of, log_of = exp[kind], log_of_sum[kind]
+def mish(kind: str) -> Any:
+    """x tanh(log(1 + e**x)) = x m / (1 + m) with m = e**x + e**2x / 2. At most 2 ulp."""
+    zero, one, half = constants(kind, 0, 1, 0.5)
+    lift, (down,) = LIFT[kind], constants(kind, 2.0 ** -LIFT[kind])
+    # Below the first the result is 0, above the second x.
+    lowest, highest = constants(kind, *{"float64": (-755, 20), "float32": (-110, 10)}[kind])
+    in_parts, quotient = exp_in_parts[kind], quotient_of_sums[kind]
 
     @kernel_function
-    def log1p_exp_of_minus_abs(x):
-        e = exp_of(-abs(x))
-        u = one + e
-        return log_of(u, e - (u - one))
+    def mish(x):
+        inside = select(x > highest, highest, select(x < lowest, lowest, x))
+        k, y = in_parts(inside)
+        e = y * power_of_two(k + lift, y)  # 2**LIFT times e**x: that, and x m, may be too small for the format
+        share = e * down * half
+        m = fma(share, e, e)
+        top, small = inside * m, m * down
+        bottom = one + small
+        right = small > one  # what is lost is known for one order of the terms; on the right that of m hardly matters
+        top_lost = fma(inside, m, -top) + select(right, zero, inside * fma(share, e, e - m))
+        bottom_lost = select(right, one - (bottom - small), small - (bottom - one))
+        y = quotient(top, top_lost, bottom, bottom_lost) * down
+        return select((x > highest) | (x == zero), x, fma(x, zero, y))  # NaN for -inf, as the product is
 
-    return log1p_exp_of_minus_abs
-
-
-@for_each_float
-def softplus(kind: str) -> Any:
-    """log(1 + e**x) = max(x, 0) + log(1 + e**-|x|). At most 2 ulp."""
-    (zero,) = constants(kind, 0)
-    even_part = log1p_exp_of_minus_abs[kind]
-
-    @kernel_function
-    def softplus(x):
-        return select(x < zero, zero, x) + even_part(x)
-
-    return softplus
+    return mish
 
 
 @for_each_float
 def logsigmoid(kind: str) -> Any:
     """log(sigmoid(x)) = min(x, 0) - log(1 + e**-|x|). At most 2 ulp."""
-    (zero,) = constants(kind, 0)
-    even_part = log1p_exp_of_minus_abs[kind]
+    zero, one = constants(kind, 0, 1)
+    exp_of, log_of = exp[kind], log_of_sum[kind]
 
     @kernel_function
     def logsigmoid(x):
-        return select(x > zero, zero, x) - even_part(x)
+        e = exp_of(-abs(x))
+        u = one + e
+        return select(x > zero, zero, x) - log_of(u, e - (u - one))
 
     return logsigmoid

@@ -107,10 +107,11 @@ celu_row = elementwise(
     public=False,
 )
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848, 1.0507009873554804934  # Klambauer et al. 2017, eq. 2 and appendix
+SELU_LEFT = SELU_SCALE * SELU_ALPHA  # in one number: a second product to round would make it more than 2 ulp
 selu = elementwise(
     "selu",
-    lambda x: SELU_SCALE * F.where(x > 0, x, SELU_ALPHA * F.expm1(F.minimum(x, 0))),
-    [lambda g, x: g * (SELU_SCALE * F.where(x > 0, 1, SELU_ALPHA * F.exp(_left(x))))],
+    lambda x: F.where(x > 0, SELU_SCALE * x, SELU_LEFT * F.expm1(F.minimum(x, 0))),
+    [lambda g, x: g * F.where(x > 0, SELU_SCALE, SELU_LEFT * F.exp(_left(x)))],
     tex=r"\operatorname{selu}({x})",
 )
 gelu_row = elementwise(
@@ -133,7 +134,20 @@ silu = elementwise(
     tex=r"{x} \sigma({x})",
     aliases=["swish"],
 )
-mish = elementwise("mish", lambda x: x * F.tanh(F.softplus(x)), tex=r"{x} \tanh(\ln(1 + e^{{x}}))")
+
+
+def _mish_slope(g: Any, x: Any) -> Any:
+    """t + x s (1 - t^2) with s = sigmoid(x), c = 1 - s and t = tanh(softplus(x)) = s (1 + c) / (1 + c^2).
+
+    Where t is almost 1, 1 - t^2 would have lost the digits that 2c / (1 + c^2), its root, still has.
+    """
+    s = F.sigmoid(x)
+    c = 1 - s
+    d = 1 + c * c
+    return g * (s * (1 + c) / d + x * (s * F.square(2 * c / d)))
+
+
+mish = elementwise("mish", lambda x: x * F.tanh(F.softplus(x)), [_mish_slope], tex=r"{x} \tanh(\ln(1 + e^{{x}}))")
 hardtanh_row = elementwise(
     "hardtanh",
     lambda x, low, high: F.minimum(F.maximum(x, low), high),
