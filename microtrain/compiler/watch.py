@@ -1,7 +1,8 @@
 """Does a compiled form still hold? It is asked before every step, so the answer must come fast.
 
 All that can be seen at a glance (is this still the same object?) is one expression, made for the form. If it says no,
-we look closely: the same number in another object does no harm, and a parameter whose memory moved is followed.
+the part of it that must be true is asked again, and we look closely at the rest: the same number in another object does
+no harm, and a parameter whose memory moved is followed.
 """
 
 from __future__ import annotations
@@ -43,38 +44,39 @@ class Watch:
         self._write()
 
     def _write(self) -> None:
-        """The expression."""
+        """The expressions: what must be true, and that with what only a close look may find to be as good."""
         given: list[Any] = []
 
         def x(value: Any) -> str:
             given.append(value)
             return f"x{len(given) - 1}"
 
-        tests = [f"mode().grad is {self.grad_mode}"]
-        tests += [f"{x(leaf)}._grad is {'None' if how == 'none' else 'not None'}" for leaf, how in self.before]
+        must, same = [f"mode().grad is {self.grad_mode}"], []
+        must += [f"{x(leaf)}._grad is {'None' if how == 'none' else 'not None'}" for leaf, how in self.before]
         for watched in self.outside:
             t = x(watched.tensor)
-            tests.append(f"{t}._data is {x(watched.data)} and {t}._tracked is {watched.tracked}")
+            must.append(f"{t}._tracked is {watched.tracked}")
+            same.append(f"{t}._data is {x(watched.data)}")
         for update, buckets, rule, group, count in self.rules:
             o = x(update.optimizer)
-            g = x(group)
-            tests.append(f"{o}._buckets[{update.group}] is {x(buckets)} and len({o}.param_groups) == {count}")
-            tests.append(f"{o}.rule_for({g}) is {x(rule)}")
-            tests.append(f"{g}['maximize'] == {update.negate}" if "maximize" in group else f"'maximize' not in {g}")
+            must.append(f"{o}._buckets.get({update.group}) is {x(buckets)} and len({o}.param_groups) == {count}")
+            must.append(f"{o}.rule_for({x(group)}) is {x(rule)}")
+            must.append(f"{x(group)}.get('maximize', False) == {update.negate}")
+            if buckets.others:
+                must.append(f"not {x(buckets)}.new_gradients()")
             states, numbers = x(update.optimizer._state), x(update.bucket.scalars)
             unchanged = [f"{o}._state is {states}"]
             for p, state, pieces in update.bucket.kept:  # has the program put other state there?
                 s = x(state)
                 unchanged.append(f"{states}.get({x(p)}) is {s} and {s}['step'] == {numbers}['step']")
                 unchanged += [f"{s}[{name!r}] is {x(value)}" for name, value in pieces]
-            tests.append(f"(not {o}._seen or {' and '.join(unchanged)})")
-            if buckets.others:
-                tests.append(f"not {x(buckets)}.new_gradients()")
-        tests += self.guards.tests(x)
+            same.append(f"(not {o}._seen or {' and '.join(unchanged)})")
+        same += self.guards.tests(x)
         names = ", ".join(["mode", *(f"x{k}" for k in range(len(given)))])
+        source = f"def made({names}):\n    return lambda: {' and '.join(must)}, lambda: {' and '.join(must + same)}"
         namespace: dict[str, Any] = {}
-        exec(f"def glance({names}):\n    return lambda: " + " and ".join(tests), namespace)
-        self._glance = namespace["glance"](MODE.get, *given)
+        exec(source, namespace)
+        self._may_hold, self._glance = namespace["made"](MODE.get, *given)
 
     def holds(self) -> bool:
         """Is everything still as it was captured?"""
@@ -83,7 +85,7 @@ class Watch:
                 return True
         except (AttributeError, IndexError, KeyError, ValueError):
             pass
-        return self._looked_at_closely()
+        return self._may_hold() and self._looked_at_closely()
 
     @property
     def obsolete(self) -> bool:
@@ -91,33 +93,20 @@ class Watch:
         return any(u.optimizer._buckets.get(u.group) is not buckets for u, buckets, *_ in self.rules)
 
     def _looked_at_closely(self) -> bool:
-        if MODE.get().grad != self.grad_mode:
-            return False
-        for leaf, how in self.before:
-            if (leaf._grad is None) != (how == "none"):
-                return False
-        for update, buckets, rule, group, count in self.rules:
-            optimizer = update.optimizer
-            if optimizer._buckets.get(update.group) is not buckets:
-                return False
-            if optimizer.rule_for(group) is not rule or (optimizer._seen and buckets.new_state(optimizer._state)):
-                return False
-            if group.get("maximize", False) != update.negate or len(optimizer.param_groups) != count:
-                return False
-            if buckets.new_gradients():
+        """Is what is not the same as good? Then that is what the glance asks for from now on."""
+        for update, buckets, *_ in self.rules:
+            if update.optimizer._seen and buckets.new_state(update.optimizer._state):
                 return False
         self.changed = self.guards.changed()
         if self.changed:
             return False
         for watched in self.outside:
-            tensor = watched.tensor
-            if tensor._tracked != watched.tracked:
-                return False
-            if tensor._data is not watched.data:
-                now = tensor._array()
-                if watched.slot < 0 or (now.shape, now.dtype, now.strides) != watched.kind:
+            data = watched.tensor._data
+            if data is not watched.data:
+                data = watched.tensor._array()
+                if watched.slot < 0 or (data.shape, data.dtype, data.strides) != watched.kind:
                     return False
-                self.operands[watched.slot] = now.ctypes.data
-                watched.data = now
+                self.operands[watched.slot] = data.ctypes.data
+                watched.data = data
         self._write()
         return True
