@@ -21,24 +21,18 @@ def emit_product(em: Any, number: int, step: Product) -> None:
         return
     kind = POINTER[np.dtype(out.dtype).name]
     gemm = f"gemm_{kind}_{em.width}"
-    em.called.add(gemm)
+    em.called |= {gemm, "ahead"}
     slot = em.blas.setdefault(kind, em.new_slot() if kind not in em.blas else -1)
     places, indent = [], ""
-    axes = out.shape[:-2]
-    for axis, length in enumerate(axes):
-        em.line(f"{indent}for b{axis} in range({length}):")
+    batch = [f"b{axis}" for axis in range(len(out.shape) - 2)]
+    for i, length in zip(batch, out.shape[:-2], strict=True):
+        em.line(f"{indent}for {i} in range({length}):")
         indent += "    "
     for x in (a, b, out):
-        strides = (0,) * (len(axes) - len(x.shape) + 2) + tuple(
-            0 if n == 1 else s for n, s in zip(x.shape[:-2], x.strides[:-2], strict=True)
-        )
-        where = [str(x.offset)] if x.offset else []
-        where += [f"b{axis} * {s}" for axis, s in enumerate(strides) if s]
-        em.called.add("ahead")
-        pointer = em.pointer(x.memory)
-        places.append(f"ahead({pointer}, {' + '.join(where)})" if where else pointer)
+        pointer, where = em.pointer(x.memory), _index(x, [*batch, "", ""])
+        places.append(f"ahead({pointer}, {where})" if where else pointer)
     (a_turned, lda), (b_turned, ldb) = leading(a), leading(b)
-    em.alone = em.alone or m * n * k > tiles.ALONE
+    em.alone = em.alone or m * n * k > tiles.BLAS_ALONE
     em.line(
         f"{indent}{gemm}(operands[{slot}], {a_turned}, {b_turned}, {m}, {n}, {k}, {places[0]}, {lda}, "
         f"{places[1]}, {ldb}, {places[2]}, {n})"
@@ -47,36 +41,39 @@ def emit_product(em: Any, number: int, step: Product) -> None:
 
 def _small(em: Any, number: int, step: Product) -> None:
     a, b, out = step.a, step.b, step.out
-    axes = out.shape[:-2]
-    (m, k), n = a.shape[-2:], b.shape[-1]
     cast = POINTER[np.dtype(out.dtype).name]
     em.called |= {cast, "any_order"}
-    indices = [f"i{d}" for d in range(len(axes))]
-
-    def index(x: Array, last: tuple[str, str]) -> str:
-        batch = ("",) * (len(axes) - len(x.shape) + 2)
-        names = [*indices[len(batch) :], *last]
-        parts = [str(x.offset)] if x.offset else []
-        parts += [f"{i} * {s}" for i, s, length in zip(names, x.strides, x.shape, strict=True) if s and length > 1]
-        return " + ".join(parts) or "0"
-
-    names = {id(x.memory): f"m{k}" for k, x in enumerate((a, b, out))}
+    batch = [f"i{axis}" for axis in range(len(out.shape) - 2)]
+    names = {id(x.memory): f"m{at}" for at, x in enumerate((a, b, out))}
     memories = list({id(x.memory): x.memory for x in (a, b, out)}.values())
     lines = em.head("NAME", [names[id(x)] for x in memories])
     indent = "    "
-    for i, length in zip([*indices, "i", "j"], (*axes, m, n), strict=True):
+    for i, length in zip([*batch, "i", "j"], out.shape, strict=True):
         lines.append(f"{indent}for {i} in range({length}):")
         indent += "    "
-    left = f"{names[id(a.memory)]}[{index(a, ('i', 'k'))}]"
-    right = f"{names[id(b.memory)]}[{index(b, ('k', 'j'))}]"
+
+    def element(x: Array, *last: str) -> str:
+        return f"{names[id(x.memory)]}[{_index(x, [*batch, *last]) or '0'}]"
+
     lines += [
         f"{indent}total = {cast}(0.0)",
-        f"{indent}for k in range({k}):",
-        f"{indent}    total = any_order(total, {left} * {right})",
-        f"{indent}{names[id(out.memory)]}[{index(out, ('i', 'j'))}] = total",
-    ]  # fmt: skip
+        f"{indent}for k in range({a.shape[-1]}):",
+        f"{indent}    total = any_order(total, {element(a, 'i', 'k')} * {element(b, 'k', 'j')})",
+        f"{indent}{element(out, 'i', 'j')} = total",
+    ]
     name = em.function(f"product_{number}", "\n".join(lines))
     em.line(f"{name}({', '.join(em.pointer(x) for x in memories)})")
+
+
+def _index(x: Array, names: list[str]) -> str:
+    """Where in its memory the element of these indices is, as source; a matrix has no use for those of the batch.
+
+    An index without a name is 0.
+    """
+    names = names[len(names) - len(x.shape) :]
+    parts = [str(x.offset)] if x.offset else []
+    parts += [f"{i} * {s}" for i, s, n in zip(names, x.strides, x.shape, strict=True) if i and s and n > 1]
+    return " + ".join(parts)
 
 
 def leading(x: Array) -> tuple[int, int]:

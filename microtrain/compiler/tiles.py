@@ -26,12 +26,12 @@ from ..kernels.program import Program
 from . import blas
 from .arrays import Array, Product
 
-ALONE = 1 << 18  # multiplications up to which OpenBLAS does not wake its own threads
-LEAST = 1 << 21  # and from which it pays to share them (measured)
-TILE = (256, 256)  # rows and columns of a tile, at most: larger ones leave the second-level cache ...
-ENOUGH = 8  # ... and less, down to SMALL, until there are so many tiles: then it matters little if a core is busy
-SMALL = 64
-NARROW = 16  # columns, or terms of a sum, up to which BLAS is as quick as our own kernel (measured)
+BLAS_ALONE = 1 << 18  # multiplications up to which OpenBLAS does not wake its own threads ...
+WORTH_SHARING = 1 << 21  # ... and from which it pays to share a product among ours (measured)
+LARGEST = 256  # rows and columns of a tile: more would leave the second-level cache ...
+SMALLEST = 64  # ... and they are halved, down to this, ...
+MANY = 8  # ... until there are so many tiles: then it matters little if a core is busy
+BLAS_IS_AS_QUICK = 16  # columns, or terms of a sum, up to which it is as quick as our own kernel (measured)
 FIELDS = 21  # integers that describe a tile: see `tiles`
 PLACES = HEAD + RECORD + BASE  # where in a job its second operand is
 
@@ -65,7 +65,7 @@ def wanted(step: Any) -> bool:
     """Is this a product that is worth sharing?"""
     if not isinstance(step, Product) or len(step.out.shape) != 2:
         return False
-    return step.out.size * step.a.shape[-1] > LEAST
+    return step.out.size * step.a.shape[-1] > WORTH_SHARING
 
 
 def strips(step: Product) -> tuple[int, int] | None:
@@ -76,14 +76,12 @@ def strips(step: Product) -> tuple[int, int] | None:
 
 def tile_of(m: int, n: int) -> tuple[int, int]:
     """Rows and columns of the tiles that a matrix of this shape is cut into."""
-    down, across = TILE
-    while math.ceil(m / down) * math.ceil(n / across) < ENOUGH and max(down, across) > SMALL:
-        if min(m, down) > min(n, across) and down > SMALL:
+    down = across = LARGEST
+    while math.ceil(m / down) * math.ceil(n / across) < MANY and max(down, across) > SMALLEST:
+        if across == SMALLEST or (down > SMALLEST and min(m, down) > min(n, across)):
             down //= 2
-        elif across > SMALL:
-            across //= 2
         else:
-            down //= 2
+            across //= 2
     return down, across
 
 
@@ -130,7 +128,7 @@ def tiles(step: Product, native: str, then: Sequence[tuple[int, int]] = ()) -> R
             rows.append([*places, *sizes, *a.strides, *b.strides, n, *leading(a), *leading(b), address, 0, 0])
     for row, what in zip(rows, then, strict=bool(then)):
         row[-2:] = what
-    kernel = _kernel(kind, found.width, native, min(n, k) > NARROW and has_512_bits())
+    kernel = _kernel(kind, found.width, native, min(n, k) > BLAS_IS_AS_QUICK and has_512_bits())
     return Rows(kernel, np.array(rows, np.int64))
 
 

@@ -19,9 +19,9 @@ def test_there_are_enough_tiles_and_none_is_very_small(shape: tuple[int, int]) -
     m, n = shape
     down, across = tiles.tile_of(m, n)
     count = math.ceil(m / down) * math.ceil(n / across)
-    assert count >= tiles.ENOUGH or (min(m, down), min(n, across)) <= (tiles.SMALL, tiles.SMALL) or count >= 4
-    assert down >= tiles.SMALL and across >= tiles.SMALL
-    assert down <= tiles.TILE[0] and across <= tiles.TILE[1]
+    assert count >= tiles.MANY or (min(m, down), min(n, across)) <= (tiles.SMALLEST, tiles.SMALLEST) or count >= 4
+    assert down >= tiles.SMALLEST and across >= tiles.SMALLEST
+    assert max(down, across) <= tiles.LARGEST
 
 
 @pytest.mark.parametrize("ours", [True, False])

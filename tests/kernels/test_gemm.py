@@ -97,4 +97,4 @@ def test_nan_and_infinity_go_through_and_no_further() -> None:
 
 def test_a_threads_memory_is_large_enough() -> None:
     assert max(sizes.room for sizes in SIZES.values()) <= pool.ROOM - 8 * ARGUMENTS
-    assert tiles.TILE[0] <= TALLEST
+    assert tiles.LARGEST <= TALLEST
