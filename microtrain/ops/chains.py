@@ -25,8 +25,6 @@ from .reductions import count, mean_row, restore, spread, sum_row
 from .shapes import broadcast_to, normalise_dims
 
 REDUCTIONS = {"sum": sum_row, "mean": mean_row, "max": amax_row, "logsumexp": logsumexp_row}
-
-
 PARTS: dict[Primitive, tuple[Primitive, str]] = {}  # of the operations that `reduced` made: (row, how)
 
 
@@ -43,8 +41,10 @@ def reduced(row: Primitive, how: str) -> Primitive:
         return reduction(_values(row, xs), dim=dim, keepdim=keepdim)
 
     def vjp(g: Any, y: Any, xs: Any, i: int, dim: tuple[int, ...], keepdim: bool) -> Any:
+        shape = np.broadcast_shapes(*(np.shape(x) for x in xs))
+        if row.vjp_of(i) is None:  # no gradient flows to that input
+            return spread(g * 0, shape, dim, keepdim)
         values = _values(row, xs)
-        shape = values.shape
         if how in ("sum", "mean"):
             upstream = spread(g if how == "sum" else g / count(shape, dim), shape, dim, keepdim)
         elif how == "max":  # of the values as they are now: another tier's may differ in the last bit
@@ -55,15 +55,10 @@ def reduced(row: Primitive, how: str) -> Primitive:
             y = restore(y, shape, dim, keepdim)
             upstream = restore(g, shape, dim, keepdim) * exp(values - where_row(y == -np.inf, 0, y))
         named = {"y": values, **dict(zip(row.inputs, xs, strict=True))}
-        slope = row.vjps[i]
-        assert slope is not None
-        arguments = [named[name] for name in parameter_names(slope)]
-        if isinstance(upstream, Operand):
-            gradient = slope(upstream, *arguments)
-        elif np.size(upstream) >= tier.large:
-            gradient = row.vjp_kernel(i).value(upstream, *arguments)
-        else:
-            gradient = slope(upstream, *arguments)
+        slope = row.vjp_kernel(i)
+        arguments = [named[name] for name in parameter_names(slope.formula)]
+        small = isinstance(upstream, Operand) or np.size(upstream) < tier.large
+        gradient = (slope.formula if small else slope.value)(upstream, *arguments)
         return gradient if gradient.shape == shape else broadcast_to(gradient, shape=shape)
 
     made = Primitive(f"{how} of {row.name}", forward, [vjp], tex=reduction.tex.replace("{x}", f"({row.tex})"))

@@ -57,6 +57,16 @@ def test_ties_share():
     np.testing.assert_array_equal(x.grad.numpy(), [1, -1, 0])
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_an_input_without_a_derivative(how):
+    """No gradient flows to it; to the other one it does."""
+    scaled = mt.elementwise("scaled", lambda x, scale: x * scale, [lambda g, scale: g * scale, None])
+    x, scale = (mt.tensor(np.ones(shape), requires_grad=True) for shape in ((3, 4), (4,)))
+    getattr(scaled, how)(x, scale, dim=1).sum().backward()
+    assert x.grad.abs().sum() > 0
+    assert (scale.grad == 0).all()
+
+
 def test_large_values_are_not_stored():
     """One pass: the values take no memory."""
     import tracemalloc
