@@ -32,8 +32,8 @@ from .arrays import (
 from .elementwise import BOOL, COMPARISONS, computed_in, fits, is_one, key_of, kind_of, translatable
 from .program import Program, Update, Value
 
-SMALL = (1 << 14, 1 << 20)  # multiplications of products for which a transposed matrix is copied first ...
-TALL = 16  # ... if that is used for so many rows
+COPIED_FIRST = (1 << 14, 1 << 20)  # multiplications (from, to) of products that want a transposed matrix in order ...
+TALL = 16  # ... if it is used for so many rows
 
 
 class Building:
@@ -222,7 +222,7 @@ class Building:
     def _product(self, a: Array, b: Array) -> Array:
         (m, k), n = a.shape[-2:], b.shape[-1]
         turned = len(b.shape) == 2 and b.strides[0] == 1 != b.strides[1]
-        if turned and m >= TALL and SMALL[0] < m * n * k <= SMALL[1]:
+        if turned and m >= TALL and COPIED_FIRST[0] < m * n * k <= COPIED_FIRST[1]:
             b = self.copied(b, b.shape, b.dtype)  # OpenBLAS has fast code for small A B, and none for A B^T (measured)
         key = ("product", key_of(a), key_of(b))
         if key not in self.known:

@@ -46,13 +46,12 @@ class Recorder(Derivatives):
         self.literal: set[int] = set()  # ids of arrays that were written as lists
         self.looked: set[int] = set()  # floats among the arguments that have to be constants
         self.numbers = {k: argument(k, x, self.looked) for k, x in enumerate(arguments) if type(x) is float}
-        self.fresh: dict[
-            tuple[int, str], float
-        ] = {}  # (id of an optimizer's group, key): its value, an object of its own
+        # (id of an optimizer's group, key): a copy of its value, by which we see whether the step sets it
+        self.fresh: dict[tuple[int, str], Any] = {}
         for optimizer in [] if before is None else before.optimizers():
             for group in optimizer.param_groups:
                 for key in [key for key, value in group.items() if type(value) in (float, tuple)]:
-                    value: Any = group[key]  # a copy, by which we see whether the step sets it
+                    value = group[key]
                     value = value + 0.0 if isinstance(value, float) else (*value,)
                     group[key] = self.fresh[id(group), key] = value
         self.program.floats = [x if type(x) is float else None for x in arguments]

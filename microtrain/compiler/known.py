@@ -16,7 +16,7 @@ from ..errors import CompileError
 from ..tensor import Tensor, wrap
 from .program import Op, Program, Value
 
-SMALL = 1 << 20  # elements up to which a capture copies what a tensor held when it was met (`Known.first`)
+REMEMBERED = 1 << 20  # elements up to which a capture copies what a tensor held when it was met (`Known.first`)
 EAGERLY = "Leave it out of the compiled step: return the tensor, and look at it where compiled(...) is called."
 
 
@@ -90,35 +90,47 @@ class Known:
 
     def _find(self, x: Any) -> Value:
         """The value of a tensor that was not met before, or whose memory was written through another one since."""
+        stale = id(x) in self.stale
         found = self.by_data.get(id(x._data))
-        if found is not None and id(x) not in self.stale:
+        if found is not None and not stale:
             return found
-        if id(x) in self.stale and self.home.get(id(x), found) in self.program.arguments:
+        if stale and self.home.get(id(x), found) in self.program.arguments:
             raise self.overlap(x.shape)
+
+        # A view is taken again: best from a whole whose value is known, ...
         base = base_of(x)
-        if base is not None and id(base) not in self.stale and id(base) in self.current:
+        if base is not None and id(base) in self.current and id(base) not in self.stale:
             return self._part(x, base)
-        data = x._array()  # from now on its memory stays the same
-        for other in list(self.alive):  # detach() and data share memory; a number may have become an array
-            if isinstance(other, Tensor) and id(other) in self.current and other is not x:
-                shares = x._memory is not None and other._memory is x._memory and same_place(other._data, data)
-                if (shares or other._data is data) and (id(other) not in self.stale or base_of(other) is not None):
-                    return self.value_of(other)  # type: ignore[no-any-return]
-        if base is not None:
+        twin = self._twin_of(x)
+        if twin is not None:
+            return self.value_of(twin)  # type: ignore[no-any-return]
+        if base is not None:  # ... else from one whose value has to be found in turn
             return self._part(x, base)
-        if id(x) in self.stale:
+        if stale:
             raise self.refusal(
                 f"A tensor is read whose memory was written by '{self.stale[id(x)]}' through another one.",
                 "The step does not know how it was taken from that other one.",
                 "Take it again after the write, or make a copy before: x.clone().",
             )
+
+        # It comes from outside.
         owner = self._owner_of(x)
         if owner is not None:
             return self.value_of(owner)  # type: ignore[no-any-return]
         value = self.new("tensor", x.shape, x.dtype, x, x._name)
-        if not x._tracked and x._data.size <= SMALL:
+        if not x._tracked and x._data.size <= REMEMBERED:
             self.first[value] = x._data.copy()
         return value
+
+    def _twin_of(self, x: Any) -> Any:
+        """A tensor that was met and shows the same elements of the same memory: of `detach()`, `data`, or None."""
+        data = x._array()  # a number becomes an array: from now on its memory stays the same
+        for other in self.alive:
+            if isinstance(other, Tensor) and id(other) in self.current and other is not x:
+                shared = x._memory is not None and other._memory is x._memory and same_place(other._data, data)
+                if (shared or other._data is data) and (id(other) not in self.stale or base_of(other) is not None):
+                    return other
+        return None
 
     def _owner_of(self, x: Any) -> Any:
         """w, where x is w.detach() or w.data and w itself was not met before: x goes after the step, and w stays."""

@@ -28,9 +28,7 @@ class Plan:
     """What is to be emitted."""
 
     steps: list[Step] = field(default_factory=list)  # groups and single steps, in order
-    sources: list[tuple[Any, Memory]] = field(
-        default_factory=list
-    )  # (value or ("p", update) ..., memory), in the order of slots
+    sources: list[tuple[Any, Memory]] = field(default_factory=list)  # (value or ("p", update) ..., memory), by slot
     outputs: list[Any] = field(default_factory=list)  # arrays, constants
     gradients: list[tuple[Any, Array | None]] = field(default_factory=list)
     stores: list[tuple[Value, Any]] = field(default_factory=list)
@@ -52,11 +50,8 @@ def make_plan(program: Program) -> Plan:
     plan = Plan(checks=list(low.checks))
 
     # What the step leaves behind: results, gradients, writes to memory outside.
-    results = []
     taken: set[int] = set()
-    for value in program.outputs:
-        x = low.get(value)
-        results.append(_own(low, x, value, taken))
+    results = [_own(low, low.get(value), value, taken) for value in program.outputs]
     gradients: list[tuple[Any, Array | None]] = []
     settled = {id(g) for _, _, _, g, _ in low.updates} | {id(m) for v, m in low.outside if v.kind == "grad"}
     for leaf, value, _ in program.gradients:
@@ -68,16 +63,12 @@ def make_plan(program: Program) -> Plan:
             gradients.append((leaf, x))
         else:
             gradients.append((leaf, _own(low, x, value, taken)))
-    stores = []
-    for home, value in program.stores:
-        stores.append((low.get(home), low.get(value)))
-    steps = low.steps
-    steps = steps + _stored(steps, stores)
+    stores = [(low.get(home), low.get(value)) for home, value in program.stores]
+    steps = [*low.steps, *_stored(low.steps, stores)]
 
     needed = {id(x.memory) for x in results} | {id(g.memory) for _, g in gradients if g is not None}
     needed |= {id(home.memory) for home, _ in stores}
-    steps = _alive(steps, needed)
-    steps = _scaled(steps)
+    steps = _scaled(_alive(steps, needed))
     fusion = Fusion()
     plan.steps = soon(fusion.take(steps))
     plan.fused = fusion.fused

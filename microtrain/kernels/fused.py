@@ -21,20 +21,7 @@ from .compiling import NoNumbaError
 # What an operand is to a kernel, by the number of its dtype.
 _ARRAYS = {np.dtype(np.float64).num: "d", np.dtype(np.float32).num: "f", np.dtype(bool).num: "?"}
 _NAMES = {"d": "float64", "f": "float32"}
-SHARP = {
-    "sqrt",
-    "rsqrt",
-    "reciprocal",
-    "log",
-    "pow",
-    "sign",
-    "gt",
-    "lt",
-    "ge",
-    "le",
-    "eq",
-    "ne",
-}  # 0 or almost 0 matters
+SHARP = frozenset("sqrt rsqrt reciprocal log pow sign gt lt ge le eq ne".split())  # to these 0 and almost 0 differ
 
 
 class _Kernels:
