@@ -31,7 +31,7 @@ class _Form:
 
     def __init__(self) -> None:
         self.variants: list[tuple[Variant, Any]] = []
-        self.last: tuple[Program, Any] | None = None
+        self.runs: list[tuple[Program, Any]] = []  # the last eager runs, since it was last compiled
         self.differed = 0
         self.captures = 0  # since it last ran in machine code
 
@@ -128,7 +128,7 @@ class Compiled(Repeating):
         result, template, program, looked = capture(step, arguments, trees.template_of, before)
         if not looked <= self._constant:
             self._constants(looked)
-            form.last = None  # this program is of no use; the next run is another form's first one
+            form.runs = []  # this program is of no use; the next run is another form's first one
             return trees.detached(result), None, None
         return trees.detached(result), template, program  # the graph goes, and with it the views of parameters
 
@@ -152,17 +152,18 @@ class Compiled(Repeating):
                 "Every change asks for another native function.",
                 "Pass what changes as a tensor, and count steps outside of the step.",
             )
-        before = form.last
-        result, template, program = self._listen(form, before[0] if before else None, arguments, args, kwargs)
+        before = form.runs
+        result, template, program = self._listen(form, before[-1][0] if before else None, arguments, args, kwargs)
         if program is None:
             return result
-        form.last = (program, template)
-        if before is not None:
-            different = difference(before[0], program)
-            if different is None and not trees.same(before[1], template):
-                different = f"it returns {template!r}, and before {before[1]!r}", None
+        form.runs = [*before[-1:], (program, template)]
+        if before:
+            different = _difference(before[-1], (program, template))
+            if different and len(before) > 1 and before[-1][0].adds_to() != program.adds_to():
+                # They take turns: the first backward() after zero_grad(), and one that adds to what is there.
+                different = _difference(before[0], (program, template)) and different
             if different is None:
-                form.last, form.differed = None, 0
+                form.runs, form.differed = [], 0
                 try:
                     variant = Variant(program, self.name, (self.step, args, kwargs), arguments)
                 except KernelError as error:  # no Numba: the step stays eager
@@ -171,7 +172,7 @@ class Compiled(Repeating):
                     return result
                 form.variants = [(variant, template), *form.variants[:3]]
             else:
-                self._differs(form, before[0], program, different)
+                self._differs(form, before[-1][0], program, different)
         return result
 
     def _differs(self, form: _Form, before: Program, program: Program, different: tuple[str, Any]) -> None:
@@ -181,7 +182,7 @@ class Compiled(Repeating):
         if moved and form.differed > 1:  # the first run may always differ: there were no gradients before it
             self._constants(moved)
         elif form.differed >= PATIENCE:
-            form.last, form.differed = None, 0
+            form.runs, form.differed = [], 0
             what, site = different
             raise CompileError(
                 f"mt.compile: two runs of the step were not the same: {what}.\n  at: {site}",
@@ -232,6 +233,13 @@ class Compiled(Repeating):
     def __repr__(self) -> str:
         forms = sum(len(form.variants) for form in self._forms.values())
         return f"<compiled {self.name}: {forms} native functions>"
+
+
+def _difference(a: tuple[Program, Any], b: tuple[Program, Any]) -> tuple[str, Any] | None:
+    """What is different in two runs of a step and in what they return; None if they are the same."""
+    if found := difference(a[0], b[0]):
+        return found
+    return None if trees.same(a[1], b[1]) else (f"it returns {b[1]!r}, and before {a[1]!r}", None)
 
 
 @overload

@@ -65,12 +65,29 @@ class Derivatives(Writes):
         super().__init__(outside)
         self.had = {id(leaf) for leaf in leaves if leaf._grad is not None}  # those that begin with a gradient
         self.op_of: dict[Node, Op] = {}
+        self.noted: set[Node] = set()  # those of which it is noted what they keep as copies
         self.arrived: dict[Any, Any] = {}  # during a backward pass: node or leaf -> the gradient so far, a tensor
         self.totals: dict[Any, Any] = {}  # and those to which nothing will be added
         self.node: Any = None
         self.reading = self.walking = False  # inside a vjp; inside a backward pass
         self.leaves: dict[int, tuple[Any, str]] = {}
         self.went_backward = False
+
+    def write(self, tensor: Any, new: Any, what: str) -> None:
+        """A tensor was overwritten. What the graph kept of its old values has been copied: the copies have them too."""
+        super().write(tensor, new, what)
+        nodes = {new._node}
+        while nodes:
+            node = nodes.pop()
+            op = self.op_of.get(node)
+            if op is None or not node._copied or node in self.noted:
+                continue
+            self.noted.add(node)
+            for x, (kind, index, _) in zip(node.kept, node.plan.keep, strict=True):
+                if kind == "input" and isinstance(op.args[index], Value) and id(x) not in self.by_data:
+                    self.alive.append(x)
+                    self.by_data[id(x)] = op.args[index]
+            nodes.update(parent for parent in node.parents if type(parent) is Node)
 
     def begin(self, outputs: Any, seeds: Any) -> None:
         """A backward pass begins with these gradients of the outputs."""

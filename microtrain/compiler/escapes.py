@@ -30,13 +30,14 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
         if t is not None and id(t) not in known and id(t) not in grads and id(t) not in recorder.met
     ]
     _forget_bases(outputs, {id(t()) for t, _ in made})
+    _forget_graphs(outputs, {id(t) for t, _ in recorder.results})
     outside = [(v, weakref.ref(v.source)) for v in recorder.program.values if v.kind in ("tensor", "array")]
     data = {v: (v.source._data if isinstance(v.source, Tensor) else v.source) for v, _ in outside}
     for value, _ in outside:
         value.source = None
     recorder.known, recorder.seen, recorder.heard, recorder.home = [], {}, {}, {}
     recorder.results, recorder.alive, recorder.current, recorder.by_data, recorder.holders = [], [], {}, {}, {}
-    recorder.op_of, recorder.arrived, recorder.totals, recorder.node = {}, {}, {}, None
+    recorder.op_of, recorder.arrived, recorder.totals, recorder.node, recorder.noted = {}, {}, {}, None, set()
     for value, reference in outside:
         source = reference()
         returned = sum(y is source for y in outputs)
@@ -73,6 +74,13 @@ def _forget_bases(outputs: list[Any], made: set[int]) -> None:
     for y in outputs:
         if y._view is not None and id(y._view.base) in made:
             y._view = None
+
+
+def _forget_graphs(outputs: list[Any], made: set[int]) -> None:
+    """What was made in the step is returned without its graph, which may be the last to have a leaf made in it."""
+    for y in outputs:
+        if y._view is None and id(y) in made:
+            y._node, y._tracked = None, False
 
 
 def _kept(x: Any) -> Any:

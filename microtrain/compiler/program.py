@@ -116,6 +116,10 @@ class Program:
         """Those that the step updates parameters with, in order."""
         return [item for item in self.prelude if not isinstance(item, (Draw, Call))]
 
+    def adds_to(self) -> set[int]:
+        """Ids of the leaves whose gradients are added to those that were there before the step."""
+        return {id(leaf) for leaf, _, before in self.gradients if before == "tensor"}
+
     def used(self) -> set[Value]:
         """The values that what the step leaves behind depends on."""
         found = {v for v in self.outputs if isinstance(v, Value)} | {v for _, v in self.stores}

@@ -67,6 +67,31 @@ def gradient_penalty(m: Any, o: Any, x: Any, y: Any) -> Any:
 
 
 @of_model
+def slopes_of_a_layer_with_corners(m: Any, o: Any, x: Any, y: Any) -> Any:
+    """The loss depends on the leaf by the side of the corner that it is on, so its graph is not gone after backward."""
+    o.zero_grad()
+    leaf = (2 * x).requires_grad_()
+    (slope,) = mt.grad(m[2](F.relu(m[0](leaf))).sum(), leaf, create_graph=True)
+    loss = (slope.norm(dim=1) - 1).square().mean()
+    loss.backward()
+    o.step()
+    return loss
+
+
+@of_model
+def slopes_of_what_was_written_over(m: Any, o: Any, x: Any, y: Any) -> Any:
+    o.zero_grad()
+    leaf = x.clone().requires_grad_()
+    h = F.leaky_relu(m[0](leaf), 0.2, inplace=True)
+    h.mul_(h)
+    (slope,) = mt.grad(m[2](h).sum(), leaf, create_graph=True)
+    loss = (slope.norm(dim=1) - 1).square().mean()
+    loss.backward()
+    o.step()
+    return loss
+
+
+@of_model
 def adversarial(m: Any, o: Any, x: Any, y: Any) -> Any:
     o.zero_grad()
     leaf = x.detach().clone().requires_grad_()
@@ -291,7 +316,8 @@ QUICK = [
     an_empty_batch,
 ]
 SLOW = [
-    gradients_set_to_zero, gradient_penalty, adversarial, micro_batches, the_loss_after_the_update, grad_and_copy, running_statistics, averaged_weights,
+    gradients_set_to_zero, gradient_penalty, slopes_of_a_layer_with_corners, slopes_of_what_was_written_over,
+    adversarial, micro_batches, the_loss_after_the_update, grad_and_copy, running_statistics, averaged_weights,
     unrolled_in_time, groups_with_their_own_rates, arguments_of_any_layout, attention_on_labels,
 ]  # fmt: skip
 
@@ -391,3 +417,30 @@ def test_labels_that_are_all_the_same(label: int) -> None:
         for found, wanted in zip(compiled(x), step(x), strict=True):
             assert np.allclose(found.numpy(), wanted.numpy(), rtol=1e-13, atol=0)
     assert "1 native" in repr(compiled)
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_gradients_added_up_over_calls(parts: int) -> None:
+    """The first call after zero_grad() makes gradients and the others add to them: two steps that take turns."""
+
+    def run(compiles: bool) -> Any:
+        m = mt.nn.Linear(4, 3, generator=mt.Generator(0))
+        o = optim.SGD(m.parameters(), lr=0.1)
+
+        def add(x: Any, y: Any) -> Any:
+            loss = F.mse_loss(m(x), y) / parts
+            loss.backward()
+            return loss
+
+        step = mt.compile(add) if compiles else add
+        losses = []
+        for _ in range(6):
+            losses += [step(x, y).item() for x, y in zip(*(mt.tensor(z).chunk(parts) for z in (X, Y)), strict=True)]
+            o.step()
+            o.zero_grad()
+        calls = sum(v.calls for form in step._forms.values() for v, _ in form.variants) if compiles else 0
+        return losses, calls
+
+    (expected, _), (found, calls) = run(False), run(True)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    assert calls >= 6 * parts - 8
