@@ -58,7 +58,9 @@ class Repeating:
                 batches = (batch if isinstance(batch, (list, tuple)) else [batch] for batch in loader)
                 results += [trees.stacked([self(*batch)]) for batch in batches]
             else:
-                results += self._epoch(whole, loader.batch_size, loader.drop_last)
+                results += self._epoch(
+                    [whole] if isinstance(whole, Tensor) else whole, loader.batch_size, loader.drop_last
+                )
         return trees.chained(results)
 
     def _epoch(self, data: Sequence[Tensor], size: int, drop_last: bool) -> list[Any]:

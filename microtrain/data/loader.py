@@ -22,8 +22,9 @@ class DataLoader:
     """Batches of a data set, each sample once an epoch, in the order of the data or shuffled.
 
     Args:
-        dataset: a `TensorDataset`, one tensor, a tuple of tensors, anything with a length and samples by number (and
-            perhaps `__getitems__`, which gives a list of them for a list of numbers), or an `IterableDataset`.
+        dataset: a `TensorDataset`, a tuple of tensors, which is made into one, or one tensor, whose batches are
+            tensors; anything with a length and samples by number (and perhaps `__getitems__`, which gives a list of
+            them for a list of numbers), or an `IterableDataset`.
         batch_size: samples in a batch; the last one may be smaller, unless `drop_last`. None: samples one by one.
         shuffle: a new random order each epoch, drawn from `generator` (or the default one).
         sampler: the numbers of the samples, instead of all in order; gone through once an epoch.
@@ -43,9 +44,7 @@ class DataLoader:
         generator: Generator | None = None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
         pin_memory_device: str = "", in_order: bool = True,
     ) -> None:  # fmt: skip
-        if isinstance(dataset, Tensor):
-            dataset = TensorDataset(dataset)
-        elif isinstance(dataset, tuple) and all(isinstance(part, Tensor) for part in dataset):
+        if isinstance(dataset, tuple) and dataset and all(isinstance(part, Tensor) for part in dataset):
             dataset = TensorDataset(*dataset)
         self._streamed = isinstance(dataset, IterableDataset)
         if not self._streamed and not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
@@ -130,7 +129,7 @@ class DataLoader:
         if self.batch_size is None and self.batch_sampler is None:
             return (self.collate_fn or converted)(self.dataset[_number(numbers[0])])
         if self.collate_fn is None and _takes_arrays(self.dataset):
-            return self.dataset[np.asarray(numbers)]
+            return _as_batch(self.dataset[np.asarray(numbers)])
         return (self.collate_fn or collate)(samples(self.dataset, [_number(i) for i in numbers]))
 
     def _from_stream(self) -> Iterator[Any]:
@@ -144,11 +143,11 @@ class DataLoader:
             yield (self.collate_fn or collate)(batch)
 
     def epoch(self) -> Any:
-        """The tensors of the epoch that comes now, in its order; None where batches have to be made one by one."""
+        """The tensor or tensors of the epoch that comes now, in its order; None where batches are made one by one."""
         one_by_one = self.batch_size is None or self.collate_fn is not None or self._streamed
         if one_by_one or self._next is not None or not hasattr(self.sampler, "__len__"):
             return None
-        return self.dataset[self._order()] if _takes_arrays(self.dataset) else None
+        return _as_batch(self.dataset[self._order()]) if _takes_arrays(self.dataset) else None
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch under way stands: the order of its samples, and how many batches have been given out.
@@ -223,7 +222,12 @@ def _takes_arrays(dataset: Any) -> bool:
     """Can a whole batch be read at once?"""
     while type(dataset) is Subset:
         dataset = dataset.dataset
-    return type(dataset) is TensorDataset
+    return isinstance(dataset, Tensor) or type(dataset) is TensorDataset
+
+
+def _as_batch(samples: Any) -> Any:
+    """As PyTorch gives it: a tensor for the rows of one, a list for several parts."""
+    return samples if isinstance(samples, Tensor) else list(samples)
 
 
 def collate(samples: list[Any]) -> Any:
@@ -264,5 +268,5 @@ def converted(sample: Any) -> Any:
         return {key: converted(part) for key, part in sample.items()}
     if isinstance(sample, (tuple, list)):
         parts = [converted(part) for part in sample]
-        return type(sample)(*parts) if hasattr(sample, "_fields") else type(sample)(parts)
+        return type(sample)(*parts) if hasattr(sample, "_fields") else parts
     return sample

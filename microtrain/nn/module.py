@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -84,6 +83,10 @@ class Module:
                     else f"Give the other thing another name, or delete this one first: del self.{name}.",
                 )
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        vars(self).get("_saved_buffers", {}).pop(name, None)
 
     # ---- what is inside --------------------------------------------------------------------------------------------
 
@@ -383,7 +386,7 @@ class Module:
         if name.startswith("__"):
             raise AttributeError(name)
         if name in ("_parameters", "_modules", "_buffers"):  # where PyTorch keeps them; here they are attributes
-            return MappingProxyType(state.own(self, name))
+            return state.Own(self, name)
         known = [key for key in vars(self) if not key.startswith("_")]
         raise ModuleAttributeError(
             f"{type(self).__name__} has no attribute '{name}'.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -86,13 +86,46 @@ def named(module: Module, prefix: str = "", *, unsaved: bool = False) -> Iterato
                 yield joined(path, name), attributes[name]
 
 
-def own(module: Module, kind: str) -> dict[str, Any]:
-    """The module's own "_parameters", "_modules" or "_buffers", by name."""
-    if kind == "_modules":
-        return dict(module._parts())
-    if kind == "_parameters":
-        return {name: value for name, value in vars(module).items() if isinstance(value, Parameter)}
-    return {name: vars(module)[name] for name in vars(module).get("_saved_buffers", ())}
+class Own(MutableMapping[str, Any]):
+    """A module's own parameters, modules or buffers, by name: what PyTorch's programs know as `module._modules`.
+
+    They are the module's attributes; what is put in or taken out here is set there.
+    """
+
+    def __init__(self, module: Module, kind: str) -> None:
+        self._module, self._kind = module, kind
+
+    def _now(self) -> dict[str, Any]:
+        if self._kind == "_modules":
+            return dict(self._module._parts())
+        attributes = vars(self._module)
+        if self._kind == "_parameters":
+            return {name: value for name, value in attributes.items() if isinstance(value, Parameter)}
+        return {name: attributes[name] for name in attributes.get("_saved_buffers", ())}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._now()[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if self._kind == "_modules":
+            self._module.add_module(name, value)
+        elif self._kind == "_parameters":
+            self._module.register_parameter(name, value)
+        else:
+            self._module.register_buffer(name, value, self._module._saved_buffers.get(name, True))
+
+    def __delitem__(self, name: str) -> None:
+        self._now()[name]  # a KeyError, if there is none
+        delattr(self._module, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    def __repr__(self) -> str:
+        return repr(self._now())
 
 
 def _with_extra_state(module: Module, prefix: str = "") -> dict[str, Module]:

@@ -34,10 +34,40 @@ def test_loader_shows_every_sample_once_an_epoch_in_seeded_order():
 
 def test_loader_sizes():
     x = mt.arange(10)
-    assert [len(b[0]) for b in DataLoader(x, 4)] == [4, 4, 2]
-    assert [len(b[0]) for b in DataLoader(x, 4, drop_last=True)] == [4, 4]
+    assert [len(b) for b in DataLoader(x, 4)] == [4, 4, 2]
+    assert [len(b) for b in DataLoader(x, 4, drop_last=True)] == [4, 4]
     assert len(DataLoader(x, 4)) == 3 and len(DataLoader(x, 4, drop_last=True)) == 2
-    assert [int(v) for (b,) in DataLoader(x, 4) for v in b] == list(range(10))
+    assert [int(v) for b in DataLoader(x, 4) for v in b] == list(range(10))
+
+
+@pytest.mark.oracle
+def test_the_kinds_of_batches_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    x, y = np.arange(12.0).reshape(6, 2), np.arange(6)
+
+    def kinds(lib, data):
+        x_, y_ = lib.tensor(x), lib.tensor(y)
+        pairs = data.TensorDataset(x_, y_)
+        sets = [x_, data.Subset(x_, [5, 0, 2, 1]), pairs, data.Subset(pairs, [1, 0, 4]), data.TensorDataset(x_)]
+        sets += [x, list(x_), [(a, int(b)) for a, b in zip(x_, y_, strict=True)]]
+        options = [{"batch_size": 4}, {"batch_size": None}, {"batch_size": 3, "drop_last": True}]
+        return [[described(b) for b in data.DataLoader(s, **o)] for s in sets for o in options]
+
+    def described(batch):
+        return [*map(described, batch)] if type(batch) is list else (type(batch).__name__, np.asarray(batch).tolist())
+
+    assert kinds(mt, mt.utils.data) == kinds(torch, torch.utils.data)
+
+
+def test_batches_of_one_tensor_go_through_compiled_steps():
+    x, total = mt.arange(10.0), mt.zeros(1)
+
+    def step(part):
+        total.add_(part.sum())
+        return part.sum()
+
+    sums = mt.compile(step).minibatches(DataLoader(x, 4), epochs=3)
+    assert sums.tolist() == [6, 22, 17] * 3 and total.item() == 135
 
 
 def test_mistakes_are_explained():

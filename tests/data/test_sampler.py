@@ -49,7 +49,7 @@ def test_orders():
     assert all(type(i) is int for i in order)
     assert order == list(RandomSampler(data, generator=generator()))
     same = DataLoader(mt.arange(7), 7, shuffle=True, generator=generator())
-    assert next(iter(same))[0].tolist() == order, "shuffle=True is this sampler"
+    assert next(iter(same)).tolist() == order, "shuffle=True is this sampler"
     rounds = RandomSampler(data, num_samples=16, generator=generator())
     drawn = list(rounds)
     assert len(rounds) == 16 and sorted(drawn[:7]) == sorted(drawn[7:14]) == list(range(7))
@@ -91,10 +91,10 @@ def test_the_rest_of_an_epoch_of_chosen_batches():
     batches = iter(loader)
     next(batches)
     state = loader.state_dict()
-    rest = [x.tolist() for (x,) in batches]
+    rest = [x.tolist() for x in batches]
     other = DataLoader(data, batch_sampler=BatchSampler(RandomSampler(data), 3))
     other.load_state_dict(state)
-    assert [x.tolist() for (x,) in other] == rest and other.state_dict() == {}
+    assert [x.tolist() for x in other] == rest and other.state_dict() == {}
     for wrong in (DataLoader(data, 3), DataLoader(Numbers(10), 3)):
         with pytest.raises(mt.MicrotrainError, match="not the state of a loader"):
             wrong.load_state_dict(state)
@@ -115,7 +115,7 @@ def test_streams():
 
 def test_samplers_without_an_end():
     loader = DataLoader(mt.arange(3) * 5, 3, sampler=Forever())
-    assert [x.tolist() for (x,) in itertools.islice(loader, 2)] == [[10, 0, 10], [0, 10, 0]]
+    assert [x.tolist() for x in itertools.islice(loader, 2)] == [[10, 0, 10], [0, 10, 0]]
     assert loader.state_dict() == {} and loader.epoch() is None
     with pytest.raises(NotImplementedError, match="__iter__"):
         list(Sampler())
@@ -160,7 +160,7 @@ def test_pytorchs_order_of_arguments_and_places():
 def test_samples_one_by_one_under_any_keys():
     x = mt.arange(10)
     batches = DataLoader(x, batch_size=None, sampler=BatchSampler(SequentialSampler(x), 4, False))
-    assert [batch[0].tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert [batch.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert list(DataLoader({"a": 1, "b": 2}, batch_size=None, sampler=["b", "a"])) == [2, 1]
 
 

@@ -423,8 +423,26 @@ def test_where_pytorch_keeps_the_parts():
     assert list(model._modules) == ["0", "1"] and model._modules["0"] is model[0]
     assert dict(model._parameters) == {"scale": model.scale} and model[0]._parameters["weight"] is model[0].weight
     assert list(model._buffers) == ["mean", "none"] and model._buffers["mean"] is model.mean
-    with pytest.raises(TypeError, match="item assignment"):
-        model._modules["2"] = nn.ReLU()
+    model._modules["2"] = nn.Linear(3, 1)
+    model._parameters["shift"] = nn.Parameter(mt.zeros(1))
+    model._buffers["mean"], model._buffers["counts"] = mt.zeros(3), mt.zeros(1)
+    assert len(model) == 3 and model(mt.ones(2)).shape == (1,) and repr(model._buffers) == repr(dict(model._buffers))
+    assert list(model.state_dict()) == ["scale", "shift", "mean", "counts", "0.weight", "2.weight", "2.bias"]
+    del model._modules["2"], model._parameters["scale"], model._buffers["mean"]
+    assert list(model.state_dict()) == ["shift", "counts", "0.weight"] and "none" in model._buffers
+    with pytest.raises(KeyError):
+        del model._modules["shift"]
+    with pytest.raises(mt.errors.DtypeError, match="is to be a Module, not a int"):
+        model._modules["3"] = 3
+
+
+def test_a_buffer_may_be_deleted():
+    model = nn.Linear(2, 3, bias=False)
+    model.register_buffer("mean", mt.ones(3))
+    del model.mean
+    assert list(model.state_dict()) == ["weight"] and not list(model.buffers()) and not hasattr(model, "mean")
+    model.mean = 3
+    assert not list(model.buffers())
 
 
 class Counting(nn.Module):
