@@ -43,9 +43,11 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opti
     return tuple(map(wrap, result)) if isinstance(result, tuple) else wrap(result)
 
 
+SHAPES = frozenset([np.shape, np.ndim, np.size])  # functions that look at nothing else
+
 # Functions that look at shapes, or answer yes or no: no gradient can be lost.
-HARMLESS = frozenset(
-    [np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shares_memory]
+HARMLESS = SHAPES.union(
+    [np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shares_memory]
     + [np.may_share_memory, np.result_type, np.array_equal, np.allclose, np.isclose, np.array2string]
 )
 
@@ -58,6 +60,8 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
 
     def plain(x: Any) -> Any:
         if isinstance(x, Tensor):
+            if function in SHAPES:
+                return np.broadcast_to(np.False_, x.shape)  # the values stay where they are
             if x.requires_grad and function not in HARMLESS:
                 known = function.__name__ in FUNCTIONS
                 raise NotDifferentiableError(

@@ -26,11 +26,14 @@ def check(recorder: Any) -> None:
 
 
 def is_pattern(x: Any) -> bool:
-    """Is this made of the shape alone: one value everywhere, 0 1 2 ..., all but an end, the identity or a triangle?"""
+    """Is this made of the shape alone: one value everywhere, 0 1 2 ..., all but an end, the identity or a triangle?
+
+    Windows, as `unfold` makes them, are evenly spaced along each axis: [[0, 1, 2], [1, 2, 3]].
+    """
     if x.size <= 1 or not any(x.strides):
         return True
     if x.dtype.kind in "iu":
-        return is_ramp(x)
+        return is_evenly_spaced(x)
     if x.ndim < 2 or x.shape[-1] < 2:
         flat = x.reshape(-1)
         return bool((flat[1:] == flat[1]).all() or (flat[:-1] == flat[0]).all())
@@ -40,7 +43,7 @@ def is_pattern(x: Any) -> bool:
     )
 
 
-def is_ramp(x: Any) -> bool:
-    """Evenly spaced integers, as np.arange makes them: a place, not a choice made by values."""
-    flat = x.reshape(-1)
-    return x.dtype.kind in "iu" and bool((np.diff(flat) == (flat[1] - flat[0] if flat.size > 1 else 0)).all())
+def is_evenly_spaced(x: Any) -> bool:
+    """Integers as np.arange makes them, or sums of such along several axes: places, not a choice made by values."""
+    steps = (np.diff(x, axis=axis) for axis in range(x.ndim))
+    return all(bool((step == step.flat[0]).all()) for step in steps if step.size)

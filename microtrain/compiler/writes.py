@@ -47,6 +47,16 @@ class Writes(Known):
             self.current[id(tensor)] = value
             self.holders.setdefault(value, tensor)
 
+    def reshaped(self, tensor: Any, new: Any, what: str) -> None:
+        """A tensor was given the shape of `new`, which is a view of what it was."""
+        if id(tensor) in self.home or id(tensor) not in self.current:
+            raise self.refusal(
+                f"'{what}' changes the shape of a tensor from outside of the step, or of one detached.",
+                "The compiled step works on its memory, and its shape would stay what it is now.",
+                f"Make a new tensor: x = x.{what.removesuffix('_')}(...).",
+            )
+        self.bind(tensor, self.value_of(new))
+
     def rebind(self, tensor: Any, value: Value, what: str) -> None:
         """Something that is no part of another has a new value."""
         self.spread(tensor, value, what)

@@ -142,6 +142,7 @@ def listen(listener: Any) -> Iterator[Any]:
     forward(primitive, inputs, params, output, node)    after an operation; `node` is None if it is not recorded
     backward(node, slot, upstream, gradient)            after one vjp: `gradient` goes to `node.parents[slot]`
     write(tensor, new, what)                            after `tensor` got the values and the history of `new` in place
+    reshaped(tensor, new, what)                         after `tensor` became `new`, another view of its memory
     begin(outputs, seeds)                               before a backward pass
     end()                                               after a backward pass
     read(tensor)                                        before the program sees values (`item()`, `if`)

@@ -191,4 +191,7 @@ def reshape_in_place(tensor: Tensor, view: Callable[[Tensor], Tensor], what: str
     tensor._data, tensor._memory, tensor._view, tensor._view_version = (
         new._data, new._memory, new._view, new._view_version,
     )  # fmt: skip
+    for listener in MODE.get().listeners:
+        if hasattr(listener, "reshaped"):
+            listener.reshaped(tensor, new, what)
     return tensor

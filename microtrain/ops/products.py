@@ -99,7 +99,7 @@ def matmul_of(input: Any, other: Any) -> Any:
 
 def _only(what: str, ranks: tuple[int, int], input: Any, other: Any) -> Any:
     """The product of tensors with as many axes as the name says."""
-    if (input.ndim, np.ndim(other)) != ranks:
+    if (input.ndim, np.ndim(getattr(other, "_data", other))) != ranks:
         kinds = {1: "a vector", 2: "a matrix", 3: "a batch of matrices"}
         raise ShapeError(
             f"{what}() takes {kinds[ranks[0]]} and {kinds[ranks[1]]}, not shapes {input.shape} and {np.shape(other)}.",

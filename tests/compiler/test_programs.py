@@ -444,3 +444,29 @@ def test_gradients_added_up_over_calls(parts: int) -> None:
     (expected, _), (found, calls) = run(False), run(True)
     np.testing.assert_allclose(found, expected, rtol=1e-13)
     assert calls >= 6 * parts - 8
+
+
+def test_products_and_windows_are_known_by_their_shapes() -> None:
+    """What NumPy says of the number of axes is no value; windows are places that depend on the shape alone."""
+
+    def step(x: Any) -> Any:
+        x = x.detach().requires_grad_()
+        rows, columns = np.shape(x)
+        parts = (
+            x.mm(x.T) * np.ndim(x),
+            x * np.size(x) / rows + columns,
+            x.mv(x[0]),
+            mt.bmm(x[None], x.T[None]),
+            x.unfold(1, 3, 1),
+            x.unfold(1, 2, 2).unfold(0, 2, 1),
+        )
+        loss = sum((part**2).sum() for part in parts)
+        loss.backward()
+        return loss.detach(), x.grad
+
+    compiled, rng = mt.compile(step), np.random.default_rng(2)
+    for _ in range(4):
+        x = mt.tensor(rng.normal(size=(4, 6)))
+        for found, wanted in zip(compiled(x), step(x), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert "1 native" in repr(compiled)

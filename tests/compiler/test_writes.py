@@ -10,6 +10,7 @@ import pytest
 
 import microtrain as mt
 from microtrain import nn, optim
+from microtrain.errors import CompileError
 
 from .twins import apart
 
@@ -87,6 +88,36 @@ def with_gradients(x: Any) -> Any:
 )  # fmt: skip
 def test_parts(body: Any) -> None:
     assert apart(on_a_matrix(body, body is with_gradients), 10) < 1e-13
+
+
+@pytest.mark.parametrize("kind", ["turned", "turned back", "written", "a row", "refused", "an argument"])
+def test_shapes_that_are_changed_in_place(kind: str) -> None:
+    outside = mt.ones(3, 3)
+
+    def step(x: Any) -> Any:
+        y = x * 2
+        if kind == "turned":
+            y.t_()
+        elif kind == "turned back":
+            y.transpose_(0, 1).unsqueeze_(0).squeeze_(0).swapaxes_(0, 1)
+        elif kind == "written":
+            y.t_().mul_(mt.arange(3.0))
+        elif kind == "a row":
+            y[0].unsqueeze_(1).add_(1.0)
+        else:
+            (x if kind == "an argument" else outside).t_()
+        return y * mt.arange(3.0) + outside, y.sum(0)
+
+    compiled, rng = mt.compile(step), np.random.default_rng(1)
+    if kind in ("refused", "an argument"):
+        with pytest.raises(CompileError, match=r"'t_' changes the shape[\s\S]*x = x\.t\("):
+            compiled(mt.ones(3, 3))
+        return
+    for _ in range(4):
+        x = mt.tensor(rng.normal(size=(3, 3)))
+        for found, wanted in zip(compiled(x), step(x), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    assert "1 native" in repr(compiled)
 
 
 def test_views_from_before_the_step() -> None:
