@@ -74,6 +74,8 @@ def bound_of(expression, symbols, arrays):
             x, largest = long(args[0]), long(np.finfo(y.dtype).max)
             size = np.abs(x) if e.name == "silu" else 1
             error[e] = error[e] + np.where(x < -np.log(largest), size / largest, 0)
+        if e.name == "mish":  # NumPy's formula multiplies x by what was rounded to a subnormal number
+            error[e] = error[e] + np.abs(long(args[0])) * np.finfo(y.dtype).smallest_subnormal
         if e.name == "logaddexp":  # max(a, b) + log1p(...), which may cancel
             error[e] = ULPS * long(np.spacing(np.maximum.reduce([np.abs(x) for x in args])))
         known = {"y": long(y), **dict(zip(e.row.inputs, map(long, args), strict=True))}
