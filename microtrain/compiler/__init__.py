@@ -12,7 +12,7 @@ plan.py  fusion.py         which steps share a loop, and where each array lies
 emit.py                    the source of the native function:
     loop.py  products.py       loops, and matrix products by BLAS (native.py, blas.py)
 variant.py  operands.py    its call: addresses, the numbers of the optimizers (numbers.py), results
-    watch.py  guards.py        whether it still holds,
+    watch.py  guards.py        whether it still holds (places.py: where that is looked up),
     aliases.py  tried.py       and for these arguments
     repeating.py  many.py      many steps in one call
     pieces.py                  what is done between pieces of the native function:

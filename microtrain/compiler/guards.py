@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import array
 import collections
+import contextvars
 import copy
 import enum
 import functools
+import math
+import operator
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -20,36 +23,24 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..tensor import Tensor
+from .places import ABSENT, Attributes, Variable, same_there
 
 SIMPLE = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, range, slice, enum.Enum)
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+NAMING = (operator.attrgetter, operator.itemgetter, operator.methodcaller)
 WRAPPERS = (property, staticmethod, classmethod, functools.cached_property, type(functools.cache(len)))
 COPIED = (set, frozenset, collections.deque, bytearray, array.array, np.ndarray)  # compared with a copy, as a whole
+SAMPLE = 4096  # elements of a larger one that are compared
 DEEPEST = 5  # objects in objects
 LONGEST = 100  # elements of a list that are looked at one by one
-LARGEST = 1 << 20  # bytes of an array that is compared; an eighth of that in elements of a list
+LARGEST = 1 << 20  # bytes of an array that is compared as a whole; an eighth of that in elements of a list
 DYNAMIC = {"getattr", "hasattr", "vars", "__dict__"}  # who uses these may mean any attribute
 BESIDES = {"__init__", "__new__", "__repr__", "__str__", "__del__"}  # methods that no step calls
-ABSENT = "(nothing)"  # an object has no attribute of this name of its own; its class may have
+SPOKEN = {"attrgetter", "itemgetter", "methodcaller", "globals"}  # who uses these may mean what his texts say
 _PACKAGE = __name__.partition(".")[0]
 _OURS = {_PACKAGE, "numpy", "builtins"}
-
-
-class Attributes:
-    """What has its attributes in no dictionary (functions, objects with `__slots__`), read like one."""
-
-    def __init__(self, owner: Any) -> None:
-        self.owner = owner
-
-    def __contains__(self, name: str) -> bool:
-        return hasattr(self.owner, name)
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self.owner, name)
-
-    def get(self, name: str, default: Any) -> Any:
-        return getattr(self.owner, name, default)
 
 
 class Guards:
@@ -68,6 +59,7 @@ class Guards:
         self._whole: set[int] = set()  # ids of dictionaries
         self._seen: set[int] = set()
         self._alive: list[Any] = []
+        self.names.append((vars(dtypes), "_default", dtypes.get_default_dtype()))
         self._visit(step, 0)
         while any(self._attributes(*owner) for owner in self._owners):  # code that was found may name others
             pass
@@ -105,19 +97,9 @@ class Guards:
         for d, length, entries in self.dicts:
             here = name(d)
             found.append(f"len({here}) == {length}")
-            found += [
-                f"{here}[{repr(key) if isinstance(key, str) else name(key)}] is {name(value)}" for key, value in entries
-            ]
+            found += [same_there(d, key, value, name) for key, value in entries]
         found += [f"{name(cell)}.cell_contents is {name(value)}" for cell, _, value in self.cells]
-        for d, key, value in self.names:
-            if isinstance(d, Attributes) and value is ABSENT:
-                found.append(f"not hasattr({name(d.owner)}, {key!r})")
-            elif isinstance(d, Attributes):
-                found.append(f"{name(d.owner)}.{key} is {name(value)}")  # in a quarter of the time of getattr
-            elif value is ABSENT:
-                found.append(f"{key!r} not in {name(d)}")
-            else:
-                found.append(f"{name(d)}[{key!r}] is {name(value)}")
+        found += [same_there(d, key, value, name) for d, key, value in self.names]
         for items, _, before in self.lists:
             here = name(items)
             found.append(f"len({here}) == {len(before)}")
@@ -142,6 +124,11 @@ class Guards:
         elif isinstance(x, types.MethodType):
             self._visit(x.__func__, depth)
             self._visit(x.__self__, depth + 1)
+        elif isinstance(x, NAMING):
+            self._named |= _words(x.__reduce__()[1])
+        elif isinstance(x, contextvars.ContextVar):
+            self.names.append((Variable(x), called, x.get(ABSENT)))
+            self._visit(x.get(ABSENT), depth + 1, called)
         elif isinstance(x, WRAPPERS):
             for inner in ("fget", "func", "__wrapped__"):
                 self._visit(getattr(x, inner, None), depth)
@@ -171,7 +158,11 @@ class Guards:
                 self._classes(module, depth)
         elif _module_of(type(x)) not in _OURS:
             ours = self._classes(x, depth) and not _counts_steps(x)
+            if _is_learners(type(x)):
+                self.names.append((Attributes(x), "__class__", type(x)))
             if hasattr(x, "__dict__"):
+                if _is_pythons(type(x)) and hasattr(x, "__getitem__"):  # os.environ: what its code reads is not named
+                    self._entries(vars(x), depth, vars(x))
                 if ours:  # whose code may read any attribute
                     self._entries(vars(x), depth, [key for key, value in vars(x).items() if _watched(value)])
                 self._owners.append((vars(x), depth, not ours, set()))
@@ -235,8 +226,11 @@ class Guards:
     def _copy(self, x: Any, called: str) -> None:
         """To be compared as a whole, if that does not take too long."""
         if isinstance(x, np.ndarray):
-            if id(x) not in self._read and x.nbytes <= LARGEST and not x.dtype.hasobject:
-                self.copies.append((x, called, x.tobytes()))
+            if id(x) not in self._read and not x.dtype.hasobject:
+                apart = math.ceil((x.size / SAMPLE) ** (1 / x.ndim)) if x.nbytes > LARGEST else 1
+                grid: Any = (..., *[slice(None, None, apart)] * x.ndim)
+                seen = x[grid]  # a view, also of a single number
+                self.copies.append((seen, called, seen.tobytes()))
         elif len(x) <= LARGEST // 8 and all(isinstance(value, SIMPLE) for value in x):
             self.copies.append((x, called, copy.copy(x)))
 
@@ -274,6 +268,11 @@ def _is_learners(kind: type) -> bool:
     return home not in _OURS | sys.stdlib_module_names and "-packages" not in file
 
 
+def _is_pythons(kind: type) -> bool:
+    """Is this class from Python's library?"""
+    return _module_of(kind) in sys.stdlib_module_names
+
+
 def _counts_steps(x: Any) -> bool:
     """Is this an optimizer or a scheduler? Each step changes them, and `watch.py` and `numbers.py` know how."""
     return any(kind.__module__.startswith(f"{_PACKAGE}.optim") for kind in type(x).__mro__)
@@ -282,7 +281,14 @@ def _counts_steps(x: Any) -> bool:
 def _names(code: types.CodeType) -> set[str]:
     """The global names in a function, and in those inside it."""
     found = set(code.co_names)
+    if found & SPOKEN:
+        found |= _words(code.co_consts)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             found |= _names(constant)
     return found
+
+
+def _words(texts: Iterable[Any]) -> set[str]:
+    """The names in texts such as "inner.scale"."""
+    return {word for text in texts if isinstance(text, str) for word in text.split(".")}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import collections
+import contextvars
+import operator
+import os
 import types
 from typing import Any
 
@@ -383,3 +386,60 @@ def test_an_argument_is_written_between_two_calls(view: Any) -> None:
     for k in range(6):
         base.fill_(float(k))
         assert step(x).item() == x.numel() * k**2
+
+
+class Settings:
+    """Something of the learner's, in which numbers stand."""
+
+    def __init__(self) -> None:
+        self.scale, self.inner = 2.0, types.SimpleNamespace(scale=2.0)
+
+    def twice(self) -> float:
+        return 2.0
+
+
+class OtherSettings(Settings):
+    def twice(self) -> float:
+        return 5.0
+
+
+SETTINGS, SCALE, TABLE = Settings(), 2.0, np.full((600, 500), 2.0)
+CURRENT: contextvars.ContextVar[float] = contextvars.ContextVar("current", default=2.0)
+SCALE_OF = operator.attrgetter("inner.scale")
+WAYS: dict[str, Any] = {
+    "attrgetter": lambda: operator.attrgetter("scale")(SETTINGS),
+    "an attrgetter from before": lambda: SCALE_OF(SETTINGS),
+    "methodcaller": lambda: operator.methodcaller("twice")(SETTINGS),
+    "a changed class": lambda: SETTINGS.twice(),
+    "globals": lambda: globals()["SCALE"],
+    "a context variable": lambda: CURRENT.get(),
+    "the environment": lambda: float(os.environ["MICROTRAIN_TEST_SCALE"]),
+    "an array of more than a megabyte": lambda: float(TABLE.mean()),
+    "the default dtype": lambda: mt.zeros(3).sum() + (2.0 if mt.get_default_dtype() == mt.float64 else 3.0),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_number_that_code_finds_in_a_roundabout_way_changes(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = WAYS[way]
+    monkeypatch.setenv("MICROTRAIN_TEST_SCALE", "2.0")
+    run = mt.compile(lambda x: (x * number()).sum())
+    x = mt.ones(3, dtype=mt.float64)
+    for _ in range(3):
+        assert run(x).item() == 6
+    before = CURRENT.set(3.0)
+    monkeypatch.setenv("MICROTRAIN_TEST_SCALE", "3.0")
+    monkeypatch.setattr(SETTINGS, "scale", 3.0)
+    monkeypatch.setattr(SETTINGS.inner, "scale", 3.0)
+    monkeypatch.setattr(SETTINGS, "__class__", OtherSettings)
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    monkeypatch.setitem(globals(), "TABLE", TABLE)
+    TABLE[:] = 3.0
+    if way == "the default dtype":
+        mt.set_default_dtype(mt.float32)
+    try:
+        assert run(x).item() == run.step(x).item() > 6
+    finally:
+        CURRENT.reset(before)
+        TABLE[:] = 2.0
+        mt.set_default_dtype(mt.float64)
