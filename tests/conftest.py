@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,12 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--no-skips"):
         config.pluginmanager.register(_NoSkips(), "no-skips")
+
+
+def pytest_collection_finish(session):
+    """PyTorch is here for small tensors, where threads of its own wait for each other and for those of other workers."""
+    if "torch" in sys.modules and hasattr(sys.modules["torch"], "set_num_threads"):
+        sys.modules["torch"].set_num_threads(1)
 
 
 class _NoSkips:
