@@ -27,7 +27,14 @@ from microtrain.kernels import (  # noqa: E402
 from microtrain.ops.activations import SELU_ALPHA, SELU_SCALE  # noqa: E402
 from microtrain.ops.primitive import TABLE  # noqa: E402
 
-mp.prec = 160
+BITS = mp.prec = 160
+
+
+@pytest.fixture(autouse=True)
+def enough_bits(monkeypatch):
+    """Other files of tests want others."""
+    monkeypatch.setattr(mp, "prec", BITS)
+
 
 KINDS = ["float64", "float32"]
 TWO_ARGUMENTS = ["pow", "atan2"]
