@@ -31,7 +31,7 @@ from .job import (
     STRIDE,
 )  # fmt: skip
 from .native import doubles, feed, integers, next_chunk, prepare, singles
-from .vecmath_bits import kernel_function, wide_vectors
+from .vecmath_bits import inner_function, kernel_function, wide_vectors
 
 INFINITY = float("inf")
 LOWEST = -(2**63)
@@ -93,11 +93,11 @@ def largest_of(x, n, flip):
 def _sum(kind: str) -> tuple[Any, Any, Any]:
     zero = TYPES[kind][0](0)
 
-    @kernel_function
+    @inner_function
     def start():
         return zero, zero
 
-    @kernel_function
+    @inner_function
     def block(total, lost, x, n):
         part = zero
         for i in range(n):
@@ -107,7 +107,7 @@ def _sum(kind: str) -> tuple[Any, Any, Any]:
         added = after - total
         return after, lost + ((total - (after - added)) + (part - added))
 
-    @kernel_function
+    @inner_function
     def finish(total, lost):
         return total + lost if abs(total) < INFINITY else total
 
@@ -117,17 +117,17 @@ def _sum(kind: str) -> tuple[Any, Any, Any]:
 def _extreme(kind: str, flip: int) -> tuple[Any, Any, Any]:
     lowest = TYPES[kind][0](INFINITY if flip else -INFINITY)
 
-    @kernel_function
+    @inner_function
     def start():
         return lowest, lowest
 
-    @kernel_function
+    @inner_function
     def block(found, unused, x, n):
         y = largest_of(x, n, flip)
         better = (y < found) if flip else (y > found)
         return (y if better or y != y else found) if found == found else found, unused
 
-    @kernel_function
+    @inner_function
     def finish(found, unused):
         return found
 
@@ -140,11 +140,11 @@ def _logsumexp(kind: str) -> tuple[Any, Any, Any]:
     zero, lowest = real(0), real(-INFINITY)
     exp, log = vecmath.TABLE["exp"][kind], vecmath.TABLE["log"][kind]
 
-    @kernel_function
+    @inner_function
     def start():
         return zero, lowest
 
-    @kernel_function
+    @inner_function
     def block(total, highest, x, n):
         high = largest_of(x, n, 0)
         if high > highest:  # never for NaN, which finds its way into the total
@@ -156,7 +156,7 @@ def _logsumexp(kind: str) -> tuple[Any, Any, Any]:
             part = any_order(part, exp(x[i] - base))
         return total + part, highest
 
-    @kernel_function
+    @inner_function
     def finish(total, highest):
         return log(total) + (highest if abs(highest) < INFINITY else zero)
 

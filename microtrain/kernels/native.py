@@ -43,7 +43,7 @@ from .job import (
     STEP,
     STRIDE,
 )
-from .vecmath_bits import kernel_function
+from .vecmath_bits import inner_function
 
 # Numba hands `forceinline` down to what a function calls, unless that says otherwise. Only machine code calls these: to be
 # called from Python they would need two more functions each, which take as long to compile.
@@ -211,7 +211,7 @@ def feed(job, buffers, start, count):
                 copy(job, record, arguments[k], start, count, not copied_out)
 
 
-@kernel_function
+@inner_function
 def prepare(job, buffers):
     """Fill the buffers of operands that have the same value for all elements."""
     for k in range(job[OPERANDS]):

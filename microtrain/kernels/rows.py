@@ -17,7 +17,7 @@ from . import vecmath
 from .elementary import ahead, int64_at, no_overlap
 from .folding import LOWEST, TYPES, any_order, float_of, order_of
 from .job import BLOCK
-from .vecmath_bits import kernel_function, wide_vectors
+from .vecmath_bits import inner_function, wide_vectors
 
 
 @intrinsic
@@ -41,7 +41,7 @@ class _Row:
         self.exp = exp = vecmath.TABLE["exp"][kind]
         self.log = vecmath.TABLE["log"][kind]
 
-        @kernel_function
+        @inner_function
         def largest(x, n):
             """The largest. NaN may be overlooked here: it spoils the sum that comes later."""
             wide_vectors()
@@ -50,19 +50,19 @@ class _Row:
                 highest = max(highest, order_of(x[j]))
             return float_of(highest, x[0])
 
-        @kernel_function
+        @inner_function
         def subtract(x, amount, y, n):
             wide_vectors()
             for j in range(n):
                 y[j] = x[j] - amount
 
-        @kernel_function
+        @inner_function
         def exponentials(y, n):
             wide_vectors()
             for j in range(n):
                 y[j] = exp(y[j])
 
-        @kernel_function
+        @inner_function
         def sum_of(y, n):
             wide_vectors()
             total = zero
@@ -70,7 +70,7 @@ class _Row:
                 total = any_order(total, y[j])
             return total
 
-        @kernel_function
+        @inner_function
         def sum_of_exponentials(x, high, n):
             wide_vectors()
             total = zero
@@ -87,13 +87,13 @@ def softmax(kind: str) -> Any:
     row = _Row(kind)
     at, largest, subtract, exponentials, sum_of = row.at, row.largest, row.subtract, row.exponentials, row.sum_of
 
-    @kernel_function
+    @inner_function
     def divide(y, by, n):
         wide_vectors()
         for j in range(n):
             y[j] /= by
 
-    @kernel_function
+    @inner_function
     def loop(n, x, y, width):
         wide_vectors()
         no_overlap()
@@ -127,7 +127,7 @@ def log_softmax(kind: str) -> Any:
     )
     zero = row.zero
 
-    @kernel_function
+    @inner_function
     def loop(n, x, y, width):
         wide_vectors()
         no_overlap()
@@ -148,7 +148,7 @@ def softmax_vjp(kind: str) -> Any:
     row = _Row(kind)
     at, zero = row.at, row.zero
 
-    @kernel_function
+    @inner_function
     def one_row(g, y, result, n):
         wide_vectors()
         no_overlap()
@@ -172,7 +172,7 @@ def log_softmax_vjp(kind: str) -> Any:
     row = _Row(kind)
     at, sum_of, exp = row.at, row.sum_of, row.exp
 
-    @kernel_function
+    @inner_function
     def one_row(g, y, result, n):
         wide_vectors()
         no_overlap()
@@ -193,7 +193,7 @@ def _losses(row: _Row) -> Any:
     """The function for the loss of a block of rows, which leaves what the derivative needs."""
     largest, subtract, exponentials, sum_of, log = row.largest, row.subtract, row.exponentials, row.sum_of, row.log
 
-    @kernel_function
+    @inner_function
     def losses(n, x, target, loss, exps, sums, width):
         """exps = exp(x - the largest of its row), sums those of its rows, loss = log(sums) - (x[target] - the largest)."""
         wide_vectors()
@@ -219,13 +219,13 @@ def cross_entropy(kind: str) -> Any:
     row = _Row(kind)
     at, zero, one, losses = row.at, row.zero, row.one, _losses(row)
 
-    @kernel_function
+    @inner_function
     def multiply(y, by, times, n):
         wide_vectors()
         for j in range(n):
             y[j] = y[j] / by * times
 
-    @kernel_function
+    @inner_function
     def loop(n, x, target, loss, slope, width, scale):
         wide_vectors()
         no_overlap()
@@ -261,7 +261,7 @@ def surprise(kind: str) -> Any:
     at, zero, largest, log, losses = row.at, row.zero, row.largest, row.log, _losses(row)
     sum_of_exponentials = row.sum_of_exponentials
 
-    @kernel_function
+    @inner_function
     def loop(n, x, target, loss, width):
         wide_vectors()
         no_overlap()

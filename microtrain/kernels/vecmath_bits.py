@@ -46,6 +46,12 @@ def kernel_function(function: Callable[..., Any]) -> Any:
     return numba.njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)(function)
 
 
+def inner_function(function: Callable[..., Any]) -> Any:
+    """The same without what Python would call: for functions that take pointers, or that nobody outside can name."""
+    options = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+    return numba.njit(error_model="numpy", forceinline=True, **options)(function)
+
+
 def for_each_float(factory: Callable[[str], Any]) -> dict[str, Any]:
     """Both precisions of one algorithm: {"float64": function, "float32": function}.
 
