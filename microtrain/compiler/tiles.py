@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
-from array import array
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import pool, program
-from ..kernels.job import BASE, HEAD, RECORD, SCRATCH, SIDE_BY_SIDE
+from ..kernels.job import BASE, HEAD, RECORD, SCRATCH, SIDE_BY_SIDE, new_job
 from ..kernels.loading import cpu_of_this_machine
 from ..kernels.program import Program
 from . import blas
@@ -91,10 +90,9 @@ class Rows:
     def __init__(self, kernel: Program, table: np.ndarray[Any, Any]) -> None:
         self.kernel, self.table, (count, fields) = kernel, table, table.shape
         self.loop = program.loop()
-        self.job = array("q", (
-            0, 0, count, 1, count, 0, 0, 1, kernel.address, 3, 0, 0, 0, self.loop.address, 0, 0,
-            table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0, 0, 0, SIDE_BY_SIDE, 0, 0, 0, SCRATCH, 0,
-        ))  # fmt: skip
+        records = [(table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0), (0, 0, SIDE_BY_SIDE, 0), (0, 0, SCRATCH, 0)]
+        # Without room for buffers, so that all memory of a thread is for its kernel.
+        self.job = new_job(kernel.address, records, count, 1, count, step=1, buffer=0, work=self.loop.address)
 
     def run(self, places: int) -> None:
         """Do it all. The kernel's second operand points to `places`, the third to the buffers of the thread."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
+from itertools import chain
+
 # The head.
 COUNTERS = 0  # where the counters are: the only integers that are written
 PARTS = 1  # how many: each thread begins with a part of its own
@@ -42,3 +46,14 @@ JOB = 8  # the address of the job that is open to helpers, or 0
 ACTIVE = 16  # how many helpers may be working on it
 CORES = 24  # a bit for each core that a thread of the team is on
 TEAM_SIZE = 32
+
+
+def new_job(
+    kernel: int, records: Sequence[Sequence[int]], chunks: int, chunk: int, size: int, *, length: int = 0, last: int = 0,
+    step: int = BLOCK, axes: Sequence[int] = (), result: int = 0, buffer: int = 8 * BLOCK, work: int = 0,
+) -> array[int]:  # fmt: skip
+    """The list; `pool.run` adds the counters."""
+    return array("q", (
+        0, 0, chunks, chunk, size, length, last, step, kernel, len(records), len(axes), result, buffer, work, 0, 0,
+        *axes, *chain.from_iterable(records),
+    ))  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import memory, pool, program
-from .job import BASE, BLOCK, CHUNKS, HEAD, RECORD, RESULT, SCRATCH, SIDE_BY_SIDE, SIZE, WORK
+from .job import BASE, CHUNKS, HEAD, RECORD, SCRATCH, SIDE_BY_SIDE, SIZE, WORK, new_job
 from .layout import address, common_shape, dense, walk
 from .source import Operand, Source
 
@@ -70,7 +70,7 @@ class Kernel:
             job = self._flat()[:]
         else:
             axes, strides = walk(shape, arrays)
-            job = self._job(axes, self._records(arrays, axes, strides), BLOCK)
+            job = new_job(self.program.address, self._records(arrays, axes, strides), 0, CHUNK, 0, axes=axes)
         bases = [address(x) for x in arrays]
         numbers = self._put(job, operands, bases, RECORD + len(axes), HEAD + len(axes))
         job[CHUNKS], job[SIZE] = -(-size // CHUNK), size
@@ -91,9 +91,11 @@ class Kernel:
         axes, strides = walk(shape, arrays)
         records = self._records(arrays, axes, strides)
         records.append([0, 0, SCRATCH, 0, *[0] * len(axes)])
-        job = self._job(axes, records, BLOCK, chunk, length, last)
+        job = new_job(
+            self.program.address, records, -(-count // chunk), chunk, count, length=length, last=last, axes=axes,
+            result=address(folded),
+        )  # fmt: skip
         numbers = self._put(job, operands, [address(x) for x in arrays], RECORD + len(axes), HEAD + len(axes))
-        job[CHUNKS], job[SIZE], job[RESULT] = -(-count // chunk), count, address(folded)
         self._run(program.folding(how, self.source.dtype), job, size)
         del numbers
         return folded
@@ -121,21 +123,9 @@ class Kernel:
         """The job for arrays whose elements lie side by side, without addresses and sizes."""
         if self._flat_job is None:
             sizes = [o.itemsize(self.source.dtype) for o in self.source.operands]
-            self._flat_job = self._job((), [[0, size, SIDE_BY_SIDE, size] for size in sizes], STEP)
+            records = [[0, size, SIDE_BY_SIDE, size] for size in sizes]
+            self._flat_job = new_job(self.program.address, records, 0, CHUNK, 0, step=STEP)
         return self._flat_job
-
-    def _job(
-        self,
-        axes: tuple[int, ...],
-        records: list[list[int]],
-        step: int,
-        chunk: int = CHUNK,
-        length: int = 0,
-        last: int = 0,
-    ) -> array[int]:
-        head = [0, 0, 0, chunk, 0, length, last, step, self.program.address, len(self.source.operands), len(axes)]
-        head += [0, 8 * BLOCK, 0, 0, 0, *axes]
-        return array("q", head + [integer for record in records for integer in record])
 
     def _put(self, job: array[int], operands: Arrays, bases: list[int], record: int, place: int) -> Any:
         """Put the addresses into a job; what has to stay alive meanwhile (the numbers)."""
@@ -174,10 +164,10 @@ def fold_array(x: np.ndarray[Any, Any], how: str, rows: int | None = None) -> np
     work = program.folding(how, x.dtype.name)
     count, chunk, length, last = cut(x.size, rows)
     folded = np.empty(count, x.dtype)
-    job = array("q", (
-        0, 0, -(-count // chunk), chunk, count, length, last, BLOCK, 0, 1, 0, address(folded), 8 * BLOCK, work.address, 0, 0,
-        address(x), x.itemsize, SIDE_BY_SIDE, x.itemsize,
-    ))  # fmt: skip
+    job = new_job(
+        0, [(address(x), x.itemsize, SIDE_BY_SIDE, x.itemsize)], -(-count // chunk), chunk, count, length=length,
+        last=last, result=address(folded), work=work.address,
+    )  # fmt: skip
     pool.run(work, job, x.size >= TOGETHER_PLAIN)
     return folded
 

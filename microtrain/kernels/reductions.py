@@ -7,7 +7,6 @@ do it: other dtypes, axes that are not the last ones, arrays below the size from
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any, TypeVar
@@ -91,8 +90,6 @@ def reduction(x: Any, how: str, dim: tuple[int, ...], keepdim: bool) -> Any:
 
 # ---- softmax and cross-entropy ---------------------------------------------------------------------------------------
 
-CHUNK = 1 << 14  # elements, as for other kernels
-
 
 @cache
 def row_program(name: str, kind: str) -> Any:
@@ -106,21 +103,15 @@ def row_program(name: str, kind: str) -> Any:
 def _rows(name: str, kind: str, count: int, width: int, arrays: list[Any], *more: Any) -> None:
     """Run a kernel of rows.py. An array has `count` rows or numbers; then come numbers."""
     from . import pool, program
-    from .job import BLOCK, CHUNKS, COUNTERS, SIDE_BY_SIDE
-    from .kernel import TOGETHER
+    from .job import SIDE_BY_SIDE, new_job
+    from .kernel import CHUNK, TOGETHER
     from .layout import address
 
     numbers = [np.array([width], np.int64), *more]
-    chunk = max(1, CHUNK // width)
-    job = array("q", (
-        0, 0, -(-count // chunk), chunk, count, 0, 0, chunk, row_program(name, kind).address,
-        len(arrays) + len(numbers), 0, 0, 8 * BLOCK, program.loop().address, 0, 0,
-    ))  # fmt: skip
-    for x in arrays:
-        job.extend((address(x), x.nbytes // count, SIDE_BY_SIDE, 0))
-    for x in numbers:
-        job.extend((address(x), 0, SIDE_BY_SIDE, 0))
-    assert job[CHUNKS] and not job[COUNTERS]
+    records = [(address(x), x.nbytes // count, SIDE_BY_SIDE, 0) for x in arrays]
+    records += [(address(x), 0, SIDE_BY_SIDE, 0) for x in numbers]
+    chunk, kernel = max(1, CHUNK // width), row_program(name, kind).address
+    job = new_job(kernel, records, -(-count // chunk), chunk, count, step=chunk, work=program.loop().address)
     pool.run(program.loop(), job, count * width >= TOGETHER)
 
 
