@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..formula import Expr
-from ..kernels.source import _Writer, expanded
+from ..kernels.writer import Writer, expanded
 from .arrays import Array, Const, Shape
 from .loop import POINTER
 
@@ -67,7 +67,7 @@ def translatable(row: Any, kinds: tuple[str, ...], dtype: str, boolean: bool) ->
         try:
             (e,) = expanded([row(*args)])
             inputs = [(s, k) for s, k in zip(symbols, kinds, strict=True) if k in ("array", "booleans")]
-            writer = _Writer(dtype, inputs, [e])
+            writer = Writer(dtype, inputs, [e])
             (writer.as_boolean if boolean else writer.as_number)(e)
             _translatable[key] = writer.is_boolean(e) == boolean
         except Exception:  # formulas that symbols can't read raise whatever they like

@@ -1,6 +1,6 @@
 """One loop nest, as source: what is read, computed, written and added up at each place.
 
-The formulas are printed by `kernels.source`, like the kernels of single operations; here they get their loop: as few
+The formulas are printed by `kernels.writer`, like the kernels of single operations; here they get their loop: as few
 axes as possible, every array read once, sums kept in a register.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..formula import Expr
 from ..kernels.layout import merged
-from ..kernels.source import LIMITED, _with_full, _Writer, expanded
+from ..kernels.writer import LIMITED, Writer, expanded, with_full
 from .arrays import Array, Memory
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Loop:
         values = _expanded(values)
         inputs = [(s, kind) for s, kind, _ in self.loads] + [(s, "number") for s, _, _ in self.numbers]
         computed = self.dtype if self.dtype in ("float32", "float64") else "float64"  # others are only copied or filled
-        writer = _Writer(computed, inputs, [e for e in values if isinstance(e, Expr)])
+        writer = Writer(computed, inputs, [e for e in values if isinstance(e, Expr)])
         nest = Nest(self, writer, values)
         lines = nest.lines()
         cast, em = POINTER[self.dtype], self.emitter
@@ -98,7 +98,7 @@ class Loop:
             return "\n".join([*self._head(name), *lines])
         full = {f"{c}_full" for c in writer.called & slow}
         em.called |= full
-        slowly = [_with_full(line, cast) for line in lines]
+        slowly = [with_full(line, cast) for line in lines]
         read = {id(a.memory) for *_, a in self.loads}
         if any(id(place.memory) in read for place, *_ in [*self.stores, *((a,) for _, a, _ in self.folds)]):
             return "\n".join([*self._head(name, wide=False), *slowly])
@@ -123,7 +123,7 @@ class Loop:
 class Nest:
     """The lines of a loop nest: as few axes as possible, and every line in the outermost loop that it can be in."""
 
-    def __init__(self, loop: Loop, writer: _Writer, values: list[Any]) -> None:
+    def __init__(self, loop: Loop, writer: Writer, values: list[Any]) -> None:
         self.loop, self.writer, self.values = loop, writer, values
         accesses = [a for *_, a in loop.loads] + [a for a, _ in loop.stores] + [a for _, a, _ in loop.folds]
         accesses += [loop.spread(a) for a, _ in loop.plain] + [loop.spread(a) for pair in loop.moved for a in pair]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..formula import Expr, in_order
-from ..kernels.source import LIMITED, expanded
+from ..kernels.writer import LIMITED, expanded
 from .arrays import Apply, Array, Assemble, Const, Group, Map, Memory, Step, Surprise
 from .fusion import Fusion, soon
 from .lower import Lowering

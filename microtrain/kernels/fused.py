@@ -96,7 +96,7 @@ class Fused(_Kernels):
         """(symbols, expression) of the formula."""
         if not hasattr(self.formula, "inputs"):
             return trace(self.formula)
-        from .source import is_basic
+        from .writer import is_basic
 
         row = self.formula
         symbols = [Expr(name) for name in row.inputs]

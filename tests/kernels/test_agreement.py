@@ -14,7 +14,7 @@ import pytest
 
 from microtrain.engine.quiet import quiet, restore
 from microtrain.formula import Expr, in_order, trace
-from microtrain.kernels.source import VECTOR, expanded
+from microtrain.kernels.writer import VECTOR, expanded
 from microtrain.ops.primitive import TABLE
 
 ULPS = 4  # of one function

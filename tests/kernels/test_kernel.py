@@ -15,7 +15,8 @@ from microtrain.kernels import cache, pool
 from microtrain.kernels.kernel import Kernel
 from microtrain.kernels.layout import common_shape, walk
 from microtrain.kernels.memory import Lent
-from microtrain.kernels.source import Untranslatable, kernel_source
+from microtrain.kernels.source import kernel_source
+from microtrain.kernels.writer import Untranslatable
 
 
 def kernel_of(formula, kinds=None, dtype="float64", in_place=False):

@@ -8,7 +8,8 @@ import pytest
 import microtrain as mt
 from microtrain import F
 from microtrain.errors import ArgumentError
-from microtrain.kernels.source import Untranslatable, kernel_source
+from microtrain.kernels.source import kernel_source
+from microtrain.kernels.writer import Untranslatable
 
 
 def test_a_tensor():
