@@ -17,20 +17,27 @@ COMPARISONS = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "isfinite", "isnan"
 
 
 def is_one(x: Any) -> bool:
+    """Is this the constant 1?"""
     return isinstance(x, Const) and x.value == 1 and not isinstance(x.value, bool)
 
 
 def fits(x: Any, shape: Shape, dtype: Any) -> bool:
+    """Is this an array of that form already?"""
     return isinstance(x, Array) and x.shape == tuple(shape) and x.dtype == dtype
 
 
-def kind_of(x: Any) -> str:
+def kind_of(x: Any) -> Any:
+    """What `translatable` has to know of an operand: "array", "booleans", "truth", "number", or which number.
+
+    The last where formulas and powers are written otherwise for that one.
+    """
     if isinstance(x, Const):
-        return "bool" if isinstance(x.value, bool) else repr(x.value) if x.value in (-2, -1, 0.5, 1, 2, 3) else "number"
+        return "truth" if isinstance(x.value, bool) else x.value if x.value in (-2, -1, 0.5, 1, 2, 3) else "number"
     return "booleans" if x.dtype == BOOL else "array"
 
 
 def key_of(x: Any) -> Any:
+    """Equal for operands that have the same values."""
     return (repr(x.value), x.dtype) if isinstance(x, Const) else (id(x.memory), x.offset, x.shape, x.strides)
 
 
@@ -52,20 +59,19 @@ def computed_in(args: list[Any], dtype: Any) -> Any:
 _translatable: dict[Any, bool] = {}
 
 
-def translatable(row: Any, kinds: tuple[str, ...], dtype: str, boolean: bool) -> bool:
+def translatable(row: Any, kinds: tuple[Any, ...], dtype: str, boolean: bool) -> bool:
     """Can this row be part of a kernel, on operands of these kinds?"""
     key = (row, kinds, dtype, boolean)
     if key not in _translatable:
         if len(_translatable) > 10_000:
             _translatable.clear()
         symbols = [Expr(f"v{k}") for k in range(len(kinds))]
-        args = [
-            s if k in ("array", "booleans") else {"bool": True, "number": 0.37}.get(k, k)
+        stand_ins = [
+            {"array": s, "booleans": s, "truth": True, "number": 0.37}.get(k, k)
             for s, k in zip(symbols, kinds, strict=True)
         ]
-        args = [eval(a) if isinstance(a, str) else a for a in args]
         try:
-            (e,) = expanded([row(*args)])
+            (e,) = expanded([row(*stand_ins)])
             inputs = [(s, k) for s, k in zip(symbols, kinds, strict=True) if k in ("array", "booleans")]
             writer = Writer(dtype, inputs, [e])
             (writer.as_boolean if boolean else writer.as_number)(e)

@@ -65,7 +65,6 @@ class Lowering(Building):
 
     def _in_python(self, op: Op, args: list[Any]) -> Array:
         out = self.new(op.out.shape, op.out.dtype)
-
         args = [a.value if isinstance(a, Const) and a.dtype is None else self.filled(a) for a in args]
         if op.row.name == "index" and isinstance(op.params["index"], (tuple, np.ndarray, Value)):
             index = op.params["index"]

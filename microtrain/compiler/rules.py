@@ -87,13 +87,11 @@ def _surprised(low: Lowering, x: Any, target: Any) -> Surprise | None:
     """The step of these logits and labels; the derivative comes with it if it is asked for later."""
     if not (isinstance(x, Array) and isinstance(target, Array) and target.dtype == np.int64 and x.dtype in FLOATS):
         return None
-    if x.shape[:-1] != target.shape or not x.shape[-1]:
+    if x.shape[:-1] != target.shape or not x.shape[-1] or not target.memory.outside:  # labels are checked beforehand
         return None
     key = (id(x), id(target))
     if key not in low.slopes:
         x_, t_ = (a if a.strides == dense_strides(a.shape) else low.copied(a, a.shape, a.dtype) for a in (x, target))
-        if target.dtype == np.int64 and not target.memory.outside:
-            return None
         low.slopes[key] = step = Surprise(low.site, low.phase, x_, t_, low.new(target.shape, x.dtype))
         low.checks.append((t_, x.shape[-1]))
         low.add(step)

@@ -118,14 +118,8 @@ def softmax(kind: str) -> Any:
 def log_softmax(kind: str) -> Any:
     """operands: x, y, width."""
     row = _Row(kind)
-    at, largest, subtract, log, sum_of_exponentials = (
-        row.at,
-        row.largest,
-        row.subtract,
-        row.log,
-        row.sum_of_exponentials,
-    )
-    zero = row.zero
+    at, zero, largest, subtract, log = row.at, row.zero, row.largest, row.subtract, row.log
+    sum_of_exponentials = row.sum_of_exponentials
 
     @inner_function
     def loop(n, x, y, width):

@@ -184,6 +184,7 @@ def _module(
 
 
 def _imports(writer: Writer, casts: set[str]) -> list[str]:
+    """The lines that import what is called."""
     called = writer.called | casts | {"kernel_function", "no_overlap"}
     of_math = sorted(called & {"sqrt", "inf", "nan"})
     elementary = sorted(
@@ -196,11 +197,7 @@ def _imports(writer: Writer, casts: set[str]) -> list[str]:
     )
     vector = sorted((called | {"wide_vectors"}) - set(of_math) - set(elementary))
     lines = [f"from math import {', '.join(of_math)}", ""] if of_math else []
-    return [
-        *lines,
-        *_import("elementary", elementary),
-        *_import("vecmath", vector),
-    ]
+    return [*lines, *_import("elementary", elementary), *_import("vecmath", vector)]
 
 
 def _statements(lines: Sequence[str], indent: int) -> list[str]:
