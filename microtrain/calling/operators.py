@@ -26,7 +26,7 @@ from .failures import explain_failure
 from .numpy_protocol import array_function, array_ufunc
 from .signatures import FOREIGN, explained, first_name, inputs_of, refuse_call
 
-NUMBERS = (Tensor, int, float, np.ndarray, np.generic)
+OPERANDS = (Tensor, int, float, np.ndarray, np.generic)
 
 BINARY = {
     "add": arithmetic.add,
@@ -63,7 +63,7 @@ def _binary(row: Primitive) -> Callable[[Tensor, Any], Any]:
     apply = Tensor.apply
 
     def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, NUMBERS):
+        if not isinstance(other, OPERANDS):
             return NotImplemented
         return apply(row, self, other)
 
@@ -72,7 +72,7 @@ def _binary(row: Primitive) -> Callable[[Tensor, Any], Any]:
 
 def _reflected(row: Primitive) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, NUMBERS):
+        if not isinstance(other, OPERANDS):
             return NotImplemented
         return Tensor.apply(row, other, self)
 
@@ -81,7 +81,7 @@ def _reflected(row: Primitive) -> Callable[[Tensor, Any], Any]:
 
 def _inplace(row: Primitive, symbol: str) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, NUMBERS):
+        if not isinstance(other, OPERANDS):
             return NotImplemented
         return self.overwrite(Tensor.apply(row, self, other), symbol)
 

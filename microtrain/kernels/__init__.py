@@ -4,7 +4,8 @@ How F.sin(z) * F.exp(-z * z / 32) of a million numbers is computed:
 
     tier.py        is the array large enough? The size decides alone, never what happens to be compiled already
     fused.py       the formula's kernel for operands of these kinds (float64 array, number ...), or None: NumPy does it
-    source.py      the formula, read with symbols, printed as one Numba loop without an array in between: writer.py
+    source.py      the formula, read with symbols, printed as one Numba loop without an array in between ...
+    writer.py      ... whose statements come from here
     vecmath*.py    exp, sin, tanh ... as plain arithmetic, so that LLVM vectorises the loop; elementary.py: min, sign ...
     program.py     its machine code: from the disk (cache.py, loading.py, without Numba), else compiled (compiling.py)
     kernel.py      the call: layout.py says how the arrays lie, memory.py has room for the result, job.py is the order

@@ -45,9 +45,7 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     """
     tensors = _several(tensors, "cat")
     shapes = [x.shape for x in tensors]
-    if (
-        (0,) in shapes and len(set(shapes)) > 1 and () not in shapes
-    ):  # `all = tensor([])`, to begin with, goes with any shape
+    if (0,) in shapes and len(set(shapes)) > 1 and () not in shapes:  # `all = tensor([])` is how some begin
         tensors = _with_axes(tensors, next(s for s in shapes if s != (0,)), dim)
         shapes = [x.shape for x in tensors]
     axis = normalise_dim(dim, len(shapes[0]))
