@@ -17,6 +17,7 @@ second run of the step must do exactly what the first did.
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -238,22 +239,28 @@ class Recorder(Derivatives):
                 "that differentiate the loss themselves (Newton, GaussNewton) need the graph: they stay eager.",
             )
         program.outputs = [self.value_of(y) for y in outputs]  # no name for one of them, as they will be counted
-        for key, (leaf, before) in list(self.leaves.items()):
-            if key not in self.home:  # made in the step: x.clone().requires_grad_()
-                self.results += [(leaf._grad, site) for made, site in self.results if made is leaf]
-                del self.leaves[key]  # which is gone after the step, with its gradient
-                continue
-            now = leaf._grad
-            program.gradients.append((leaf, None if now is None else self.value_of(now), before))
-        leaf = now = None  # if nothing else refers to them they are gone
+        self._sort_leaves()
         program.stores = [(home, value) for home, value in self.stores.items() if home is not value]
         self.check_writes()
         check_escapes(self, outputs)
+        found = [(leaf(), value, before) for leaf, value, before in program.gradients]
+        program.gradients = [(leaf, value, before) for leaf, value, before in found if leaf is not None]
         program.stores = [(home, value) for home, value in program.stores if home.kind != "made"]
         constants.check(self)
         used = program.used()
         program.ops = [op for op in program.ops if isinstance(op, Update) or op.out in used]
         return program
+
+    def _sort_leaves(self) -> None:
+        """Note which gradients the leaves have at the end. Those made in the step will be gone in a moment."""
+        for key, (leaf, before) in self.leaves.items():
+            now = leaf._grad
+            if key not in self.home:  # made in the step: x.clone().requires_grad_()
+                self.results += [(now, site) for made, site in self.results if made is leaf]
+            else:
+                value = None if now is None else self.value_of(now)
+                self.program.gradients.append((weakref.ref(leaf), value, before))
+        self.leaves.clear()  # if nothing else refers to them they are gone
 
     def settle(self) -> None:
         """Floats in the optimizers' groups become plain ones again."""

@@ -185,7 +185,7 @@ class Compiled(Repeating):
             form.runs, form.differed = [], 0
             what, site = different
             raise CompileError(
-                f"mt.compile: two runs of the step were not the same: {what}.\n  at: {site}",
+                f"mt.compile: two runs of the step were not the same: {what}." + (f"\n  at: {site}" if site else ""),
                 "A compiled step does the same operations each time. A number that Python computes (a counter, "
                 "NumPy's random numbers, a branch) would stay for ever what it was.",
                 "Pass it as an argument that is a tensor, set it in the optimizer (lr), or use a schedule; "
@@ -239,7 +239,11 @@ def _difference(a: tuple[Program, Any], b: tuple[Program, Any]) -> tuple[str, An
     """What is different in two runs of a step and in what they return; None if they are the same."""
     if found := difference(a[0], b[0]):
         return found
-    return None if trees.same(a[1], b[1]) else (f"it returns {b[1]!r}, and before {a[1]!r}", None)
+    if trees.same(a[1], b[1]):
+        return None
+    if [*map(id, trees.leaves(a[1]))] != [*map(id, trees.leaves(b[1]))]:
+        return "it returns a leaf that is made in the step (return x.detach() instead)", None
+    return f"it returns {b[1]!r}, and before {a[1]!r}", None
 
 
 @overload

@@ -23,7 +23,10 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
     """Raise if the step keeps a tensor that it made. The recorder forgets everything but the program."""
     known = {id(y) for y in outputs}
     known |= {x for x, home in recorder.home.items() if home.kind == "argument"}  # written in place: it is the caller's
-    grads = {id(leaf._grad) for leaf, _ in recorder.leaves.values()}
+    leaves = [(leaf, leaf()._grad) for leaf, _, _ in recorder.program.gradients]
+    grads = {id(g) for _, g in leaves}
+    gradients = [(leaf, weakref.ref(g)) for leaf, g in leaves if g is not None]
+    del leaves
     made = [
         (weakref.ref(t), site)
         for t, site in recorder.results
@@ -49,8 +52,8 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
             if value in recorder.stores:
                 if value not in recorder.first:
                     raise CompileError(
-                        f"mt.compile: a large tensor of shape {value.shape} is made in the step and written in place.",
-                        "What it was before is not known any more.",
+                        f"mt.compile: a tensor of shape {value.shape} is made in the step and written in place.",
+                        "It is large, or requires grad, and what it was before is not known any more.",
                         "Write x = x + y instead of x += y.",
                     )
                 data[value] = recorder.first[value]
@@ -59,6 +62,7 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
             value.source = source
         del source
     data.clear()
+    made += [(g, "backward()") for leaf, g in gradients if leaf() is None and id(g()) not in known]
     for reference, site in made:
         kept = reference()
         if kept is not None and not any(kept is v.source for v, _ in outside):

@@ -140,7 +140,18 @@ def same(a: Any, b: Any) -> bool:
         return all(same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return all(same(a[name], b[name]) for name in a)
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return a is b  # a parameter
     return a is b or (type(a) is type(b) and bool(a == b))
+
+
+def leaves(template: Any) -> list[Any]:
+    """The leaves that a step returns, themselves."""
+    if isinstance(template, dict):
+        return leaves(list(template.values()))
+    if isinstance(template, (list, tuple)):
+        return [leaf for part in template for leaf in leaves(part)]
+    return [template] if isinstance(template, Tensor) else []
 
 
 def rebuilt(template: Any, results: list[Any], arguments: list[Any]) -> Any:

@@ -93,6 +93,34 @@ def test_a_tensor_of_the_graph_that_is_kept(keep: Any) -> None:
     assert "test_capture.py" in text
 
 
+@pytest.mark.parametrize("make", [
+    lambda: mt.tensor([1.0, 2.0, 3.0], requires_grad=True), lambda: mt.full((3,), 2.0).requires_grad_(),
+    lambda: mt.nn.Parameter(mt.ones(3)), lambda: mt.from_numpy(np.ones(3)).requires_grad_(),
+    lambda: mt.tensor(2.0, requires_grad=True),
+])  # fmt: skip
+def test_leaves_made_in_the_step(make: Any) -> None:
+    kept: list[Any] = []
+
+    def step(x: Any, keep: bool = False) -> Any:
+        w = make()
+        loss = (x * w).exp().sum()
+        loss.backward()
+        if keep:
+            kept.append(w.grad)
+        return loss, w.grad
+
+    compiled = mt.compile(step)
+    for k in range(4):
+        x = mt.arange(3.0) / (1 + k)
+        for found, wanted in zip(compiled(x), step(x), strict=True):
+            np.testing.assert_allclose(found, wanted.detach(), rtol=1e-14)
+    assert "1 native" in repr(compiled)
+    refused(lambda x: step(x, keep=True)[0], mt.ones(3), match="keeps a tensor")
+    refused(
+        lambda x: (make() * x).detach().requires_grad_(), mt.ones(3), match=r"return x\.detach\(\) instead\)\.\n  why"
+    )
+
+
 def test_hooks() -> None:
     w = mt.ones(3, requires_grad=True)
 
