@@ -149,7 +149,7 @@ def show(title: str, times: dict[str, float], many: int) -> None:
     print(title)
     for name, t in times.items():
         t = t / many if name in ("repeat", "Numba by hand") else t
-        print(f"  {name:18} {1e6 * t:12,.1f} us   {t / times['microtrain']:6.2f}x", flush=True)
+        print(f"  {name:18} {1e6 * t:12,.{1 if t > 1e-5 else 2}f} us   {t / times['microtrain']:6.2f}x", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 LR = 1e-3
-MANY = 500  # steps of a repeated loop
+MANY = 5000  # steps of a repeated loop (an experiment of the book has 10,000 to a million)
 Contestants = dict[str, Callable[[], Any]]
 
 
