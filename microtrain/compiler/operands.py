@@ -15,7 +15,7 @@ from ..engine.node import Memory, Writer, memory_of
 from ..errors import ArgumentError
 from ..kernels.reductions import row_program
 from ..tensor import Tensor, wrap
-from . import blas
+from . import arrays, blas
 from .arrays import Array
 from .emit import Emitter
 from .numbers import Numbers
@@ -52,7 +52,22 @@ class Operands:
         self.operands = array("q", [0] * (2 * self.count))
         self.place = self.operands.buffer_info()[0]
         self.arrays: dict[int, np.ndarray[Any, Any]] = {}  # slot: what lies there now
+        self.outside: list[Watched] = []
+        self.inputs: list[tuple[int, int, Any, Any]] = []  # (argument, slot, shape, dtype)
+        self.grads_in: list[tuple[Any, int]] = []  # (leaf, slot): the gradient that is there before
+        self.draws: dict[int, int] = {}  # place in the prelude: slot
+        self.numbers: list[Numbers] = []
+        self.updates: list[Update] = []
+        self.outs: list[tuple[int, Any]] = []
+        self.floats: list[tuple[Any, Any]] = []  # (how to get a number from the arguments, where it goes)
+        self.slots: dict[tuple[Any, Any], int] = {}  # (update, which piece of its state): slot
         self._fill(blas.find())
+        for update in self.updates:  # parameters that nothing but the update reads are watched too
+            self.outside += [Watched(p, -1) for p in update.bucket.params]
+        self._gradients()
+        self._writes()
+        self.optimizers = program.optimizers()
+        self.with_floats = bool(self.floats or program.settings)
 
     def _fill(self, found: blas.Blas) -> None:
         """Everything whose place stays the same from call to call."""
@@ -66,60 +81,55 @@ class Operands:
         for slot, numbers in self.emitter.settings:
             for k, (value, dtype) in enumerate(numbers):
                 self.set(slot + k, np.array([value], dtype))
-        self.outside: list[Watched] = []
-        self.inputs: list[tuple[int, int, Any, Any]] = []  # (argument, slot, shape, dtype)
-        self.grads_in: list[tuple[Any, int]] = []  # (leaf, slot): the gradient that is there before
-        self.draws: dict[int, int] = {}  # place in the prelude: slot
-        self.numbers: list[Numbers] = []
-        self.updates: list[Update] = []
-        self.outs: list[tuple[int, Any]] = []
-        self.floats: list[tuple[Any, Any]] = []  # (how to get a number from the arguments, where it goes)
-        self.slots: dict[tuple[Any, Any], int] = {}  # (update, which piece of its state): slot
-        flats: dict[int, Any] = {}
         for source, memory in self.plan.sources:
-            slot = memory.slot
             if isinstance(source, Value):
-                if source.kind == "argument":
-                    self.inputs.append((source.source, slot, source.shape, source.dtype))
-                elif source.kind == "tensor":
-                    self.operands[slot] = source.source._array().ctypes.data
-                    self.arrays[slot] = source.source
-                    self.outside.append(Watched(source.source, slot))
-                elif source.kind == "grad":
-                    self.grads_in.append((source.source, slot))
-                elif source.kind == "number":
-                    buffer = np.array(source.source[1], source.dtype)
-                    self.set(slot, buffer)
-                    self.floats.append((source.source[0], buffer))
-                elif source.kind == "drawn":
-                    self.draws[source.source] = slot
-                else:
-                    self.set(slot, source.source)
-                continue
-            what, which = source
-            if what == "output":
-                buffer = np.zeros(self.plan.outputs[which].shape, memory.dtype)
-                self.set(slot, buffer)
-                self.outs.append((slot, buffer))
-            elif what == "gradient":
-                self.set(slot, np.zeros(memory.size, memory.dtype))
-            elif what == "p":
-                bucket = which.bucket
-                self.set(slot, bucket.p if bucket.views else _dense(bucket.params[0]._array()))
-                self.updates.append(which)
-            elif what == "g":
-                flats[id(which)] = np.zeros(memory.size, memory.dtype)
-                self.set(slot, flats[id(which)])
-            elif what == "numbers":
-                self.numbers.append(Numbers(which, slot, memory.size, self.operands))
-                self.operands[slot] = self.numbers[-1].place
+                self._from_outside(source, memory.slot)
             else:
-                self.set(slot, _dense(which.bucket.state[what]))
-                self.slots[which, what] = slot
-        for update in self.updates:  # parameters that nothing but the update reads are watched too
-            for p in update.bucket.params:
-                self.outside.append(Watched(p, -1))
-        update_where = next((u.where for u in self.updates), (Operands._fill.__code__, 0))
+                what, which = source
+                self._of_the_step(what, which, memory)
+
+    def _from_outside(self, value: Value, slot: int) -> None:
+        """What is there before the step."""
+        source = value.source
+        if value.kind == "argument":
+            self.inputs.append((source, slot, value.shape, value.dtype))
+        elif value.kind == "tensor":
+            self.operands[slot] = source._array().ctypes.data
+            self.arrays[slot] = source
+            self.outside.append(Watched(source, slot))
+        elif value.kind == "grad":
+            self.grads_in.append((source, slot))
+        elif value.kind == "number":
+            buffer = np.array(source[1], value.dtype)
+            self.set(slot, buffer)
+            self.floats.append((source[0], buffer))
+        elif value.kind == "drawn":
+            self.draws[source] = slot
+        else:
+            self.set(slot, source)
+
+    def _of_the_step(self, what: Any, which: Any, memory: arrays.Memory) -> None:
+        """What it leaves behind: an output or gradient (`which` is its number), or what an update works on."""
+        slot = memory.slot
+        if what == "output":
+            buffer = np.zeros(self.plan.outputs[which].shape, memory.dtype)
+            self.set(slot, buffer)
+            self.outs.append((slot, buffer))
+        elif what in ("gradient", "g"):
+            self.set(slot, np.zeros(memory.size, memory.dtype))
+        elif what == "p":
+            bucket = which.bucket
+            self.set(slot, bucket.p if bucket.views else _dense(bucket.params[0]._array()))
+            self.updates.append(which)
+        elif what == "numbers":
+            self.numbers.append(Numbers(which, slot, memory.size, self.operands))
+            self.operands[slot] = self.numbers[-1].place
+        else:
+            self.set(slot, _dense(which.bucket.state[what]))
+            self.slots[which, what] = slot
+
+    def _gradients(self) -> None:
+        """The gradients that the step leaves in `.grad`."""
         self.grads_out: list[GradOut] = []
         for leaf, place in self.plan.gradients:
             if place is None:
@@ -132,17 +142,19 @@ class Operands:
         added = {id(home.source): value for home, value in self.program.stores if home.kind == "grad"}
         adding = {id(leaf) for leaf, value, _ in self.program.gradients if value and value is added.get(id(leaf))}
         self.grads_new = [out for out in self.grads_out if id(out.leaf) not in adding]  # else it is the one before
-        self.writes: list[tuple[list[Memory], Writer]] = []  # what the step writes, and what messages say of it
+
+    def _writes(self) -> None:
+        """What the step writes, and what messages say of it."""
+        self.writes: list[tuple[list[Memory], Writer]] = []
         for update in self.updates:
             writer = (type(update.optimizer).__name__, update.where)
             self.writes.append(([memory_of(p) for p in update.bucket.params], writer))
-        self.backward: Writer = ("backward", update_where)
+        where = next((u.where for u in self.updates), (Operands._fill.__code__, 0))
+        self.backward: Writer = ("backward", where)
         self.writes.append(([memory_of(out.tensor) for out in self.grads_out if out.place], self.backward))
         for home, _ in self.program.stores:
             if isinstance(home.source, Tensor) and home.kind == "tensor":
-                self.writes.append(([memory_of(home.source)], ("a compiled step", update_where)))
-        self.optimizers = self.program.optimizers()
-        self.with_floats = bool(self.floats or self.program.settings)
+                self.writes.append(([memory_of(home.source)], ("a compiled step", where)))
 
     def set(self, slot: int, x: Any) -> None:
         self.arrays[slot] = x
