@@ -181,8 +181,8 @@ class Compiled(Repeating):
         moved = {k for k, (a, b) in enumerate(zip(before.floats, program.floats, strict=True)) if a != b}
         if moved and form.differed > 1:  # the first run may always differ: there were no gradients before it
             self._constants(moved)
-        elif form.differed >= PATIENCE:
-            form.runs, form.differed = [], 0
+        elif form.differed >= PATIENCE and not any(other.variants for other in self._forms.values()):
+            form.runs, form.differed = [], 0  # it was never seen to do the same twice
             what, site = different
             raise CompileError(
                 f"mt.compile: two runs of the step were not the same: {what}." + (f"\n  at: {site}" if site else ""),

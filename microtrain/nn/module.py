@@ -385,6 +385,8 @@ class Module:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in vars(self):  # a subclass asks its base class in a __getattr__ of its own
+            return vars(self)[name]
         if name in ("_parameters", "_modules", "_buffers"):  # where PyTorch keeps them; here they are attributes
             return state.Own(self, name)
         known = [key for key in vars(self) if not key.startswith("_")]

@@ -93,7 +93,7 @@ def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Any:
 def _right_places(target: Any) -> tuple[Any, ...]:
     """Where the logits of the right classes stand: at [i, j ..., target[i, j ...]]."""
     if target.ndim == 1:
-        return np.arange(target.size), target
+        return np.arange(len(target)), target
     return (*np.ogrid[tuple(slice(n) for n in target.shape)], target)
 
 
@@ -202,10 +202,16 @@ cross_entropy_row = primitive(
 )
 
 
+NONE_IGNORED = -(1 << 62)  # no label is this one
+
+
 def _check_labels(
-    input: Any, target: Any, classes: int, ignore_index: Any, who: str = "cross_entropy"
+    input: Any, target: Any, classes: int, who: str = "cross_entropy", *, ignore_index: Any = NONE_IGNORED
 ) -> tuple[Any, Any]:
-    """(labels, which of them count; None if all do). `input` has the classes last."""
+    """(labels, which of them count; None if all do). `input` has the classes last.
+
+    Where some do not, a tensor's are two tensors, made by operations for those who listen.
+    """
     raw = target._data if hasattr(target, "_data") else np.asarray(target)
     if type(ignore_index) is not int and not isinstance(ignore_index, np.integer):  # True: PyTorch's old size_average
         raise DtypeError(
@@ -232,6 +238,9 @@ def _check_labels(
         raise IndexingError(
             f"{who}(): label {raw[wrong].flat[0]} with {classes} classes.", f"Labels are 0 ... {classes - 1}."
         )
+    if hasattr(target, "_data"):
+        counted = target != ignore_index
+        return where_row(counted, target, 0), counted
     return np.where(counted, raw, 0), counted
 
 
@@ -280,15 +289,12 @@ def cross_entropy(
             raise ArgumentError(f"cross_entropy(): ignore_index={ignore_index} is for labels; these are probabilities.")
         return reduce(_soft_targets(input, target, weight, label_smoothing), reduction)
 
-    labels, counted = _check_labels(input, target, classes, ignore_index)
+    labels, counted = _check_labels(input, target, classes, ignore_index=ignore_index)
     if counted is None and weight is None and label_smoothing == 0:
         saved = Saved() if getattr(input, "requires_grad", False) else None
         if reduction == "mean":
             return cross_entropy_row(input, labels, saved=saved)
         return reduce(surprise(input, labels, saved=saved), reduction)
-    if counted is not None and hasattr(target, "_data"):  # the same of operations, for those who listen
-        counted = target != ignore_index
-        labels = where_row(counted, target, 0)
     losses, shares = _shared_losses(input, labels, counted, weight, label_smoothing)
     return reduce(losses, reduction, shares)
 

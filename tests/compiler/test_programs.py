@@ -470,3 +470,48 @@ def test_products_and_windows_are_known_by_their_shapes() -> None:
         for found, wanted in zip(compiled(x), step(x), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-12)
     assert "1 native" in repr(compiled)
+
+
+@pytest.mark.parametrize("options", [{}, {"weight": mt.tensor([1.0, 2.0, 3.0])}, {"reduction": "none"}], ids=str)
+@pytest.mark.parametrize("loss", [F.nll_loss, F.cross_entropy])
+def test_labels_that_are_ignored(loss: Any, options: dict[str, Any]) -> None:
+    """Which ones do not count is asked anew in each step."""
+
+    def step(x: Any, labels: Any) -> Any:
+        x = x.detach().requires_grad_()
+        value = loss(x, labels, **options)
+        value.sum().backward()
+        return value.detach(), x.grad
+
+    compiled, rng = mt.compile(step), np.random.default_rng(3)
+    for labels in [[0, 1, 2, -100]] * 3 + [[-100, 1, 2, 0], [0, 1, 2, 1], [0, -100, -100, 2]]:
+        x = mt.tensor(rng.normal(size=(4, 3)))
+        for found, wanted in zip(compiled(x, mt.tensor(labels)), step(x, mt.tensor(labels)), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert "1 native" in repr(compiled)
+
+
+def test_a_form_that_is_rarely_seen_may_change_each_time() -> None:
+    """The last batch of an epoch: whenever it comes, another layer is frozen."""
+    m = mlp()
+    o = optim.SGD(m.parameters(), lr=0.05)
+
+    def step(x: Any, y: Any) -> Any:
+        o.zero_grad()
+        loss = F.mse_loss(m(x), y)
+        loss.backward()
+        o.step()
+        return loss
+
+    compiled, x, y = mt.compile(step), mt.tensor(X), mt.tensor(Y)
+    for k in range(8):
+        for p in m.parameters():
+            p.requires_grad_(True)
+        list(m.parameters())[k % 4].requires_grad_(False)
+        for rows in (slice(4), slice(4), slice(4), slice(4, 7)):
+            state = {name: value.clone() for name, value in m.state_dict().items()}
+            found = compiled(x[rows], y[rows])
+            after = {name: value.clone() for name, value in m.state_dict().items()}
+            m.load_state_dict(state)
+            np.testing.assert_allclose(found, step(x[rows], y[rows]).detach(), rtol=1e-13)
+            assert all(np.allclose(after[name], value, rtol=1e-12) for name, value in m.state_dict().items())

@@ -476,3 +476,9 @@ def test_labels_alone_can_be_ignored():
     with pytest.raises(mt.MicrotrainError, match="ignore_index=1"):
         F.cross_entropy(scores, mt.ones(2, 3) / 3, ignore_index=1)
     assert F.cross_entropy(scores, mt.tensor([0, 1]), ignore_index=1).item() == pytest.approx(np.log(3))
+
+
+@pytest.mark.parametrize("loss", ["multi_margin_loss", "focal_loss"])
+def test_losses_that_ignore_no_label_refuse_what_others_ignore(loss):
+    with pytest.raises(mt.errors.IndexingError, match=rf"{loss}\(\): label -100 with 3 classes"):
+        getattr(mt.nn.functional, loss)(mt.zeros(2, 3), mt.tensor([1, -100]))

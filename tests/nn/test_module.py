@@ -507,3 +507,21 @@ def test_modules_are_made_before_they_are_called(kind):
     with pytest.raises(mt.errors.ArgumentError, match="made with data"):
         nn.CrossEntropyLoss(mt.ones(2, 3), mt.tensor([0, 1]))
     assert nn.CrossEntropyLoss(mt.ones(3)).weight.shape == (3,) and nn.LeakyReLU(mt.tensor(0.5)).negative_slope == 0.5
+
+
+def test_a_getattr_of_a_subclass_may_ask_the_base_class():
+    class Wrapped(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def __getattr__(self, name):
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                return getattr(super().__getattr__("inner"), name)
+
+    wrapped = Wrapped(nn.Linear(2, 3))
+    assert wrapped.in_features == 2 and wrapped.weight is wrapped.inner.weight
+    with pytest.raises(AttributeError, match="Linear has no attribute 'width'"):
+        _ = wrapped.width

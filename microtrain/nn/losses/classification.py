@@ -19,7 +19,7 @@ from ...ops.probability import (
     log_softmax_row,
 )
 from ...ops.shapes import movedim
-from ...tensor import Tensor, wrap
+from ...tensor import Tensor
 from .reduction import as_tensor, loss_formula, pair, reduce, weighted
 
 # ---- two classes -----------------------------------------------------------------------------------------------------
@@ -122,26 +122,24 @@ def soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor
 # ---- many classes ----------------------------------------------------------------------------------------------------
 
 
-def _by_class(input: Any, target: Any, ignore_index: int, who: str) -> tuple[Tensor, Any, Any]:
-    """(scores with the classes last, labels as an array, which of them count)."""
+def _by_class(input: Any, target: Any, who: str, **ignored: int) -> tuple[Tensor, Tensor, Any]:
+    """(scores with the classes last, labels, which of them count; None if all do)."""
     input, target = as_tensor(input), as_tensor(target)
     if input.ndim == 0:
         raise ShapeError("A loss of classes needs a class axis; the scores have shape ().")
     if input.ndim > 2:
         input = movedim(input, 1, -1)
-    labels, counted = _check_labels(input, target, input.shape[-1], ignore_index, who)
-    raw = labels._data if isinstance(labels, Tensor) else labels
-    return input, np.asarray(raw), np.broadcast_to(np.True_, np.shape(raw)) if counted is None else counted
+    return input, *_check_labels(input, target, input.shape[-1], who, **ignored)
 
 
-def _picked(scores: Tensor, labels: Any) -> Tensor:
+def _picked(scores: Tensor, labels: Tensor) -> Tensor:
     """The score of the right class of each sample."""
     return scores[int(labels)] if labels.ndim == 0 else scores[_right_places(labels)]
 
 
-def _shares(input: Tensor, labels: Any, counted: Any, weight: Any) -> Any:
+def _shares(input: Tensor, labels: Tensor, counted: Any, weight: Any) -> Any:
     """The weight of each sample: that of its class, 0 if it is ignored."""
-    shares = counted.astype(input.dtype)
+    shares = np.ones(labels.shape, input.dtype) if counted is None else counted.to(input.dtype)
     if weight is not None:
         weight = as_tensor(weight)
         if weight.shape != (input.shape[-1],):
@@ -163,9 +161,10 @@ def nll_loss(
 
     Raises `ShapeError`, `DtypeError` or `IndexingError` (a label outside 0 ... C - 1).
     """
-    scores, labels, counted = _by_class(input, target, ignore_index, "nll_loss")
+    scores, labels, counted = _by_class(input, target, "nll_loss", ignore_index=ignore_index)
     shares = _shares(scores, labels, counted, weight)
-    losses = where_row(counted, -_picked(scores, labels), 0) * shares
+    losses = -_picked(scores, labels)
+    losses = (losses if counted is None else where_row(counted, losses, 0)) * shares
     return reduce(losses, reduction, shares)
 
 
@@ -183,8 +182,8 @@ def multi_margin_loss(
     """
     if p not in (1, 2):
         raise ArgumentError(f"multi_margin_loss(): p is 1 or 2, not {p}.")
-    scores, labels, counted = _by_class(input, target, -100, "multi_margin_loss")
-    right = wrap(labels).unsqueeze(-1) == np.arange(scores.shape[-1])
+    scores, labels, counted = _by_class(input, target, "multi_margin_loss")
+    right = labels.unsqueeze(-1) == np.arange(scores.shape[-1])
     over = where_row(right, 0, relu(margin - _picked(scores, labels).unsqueeze(-1) + scores))
     losses = (over if p == 1 else over.square()).mean(-1)
     return reduce(losses if weight is None else losses * _shares(scores, labels, counted, weight), reduction)
@@ -215,12 +214,12 @@ def focal_loss(input: Any, target: Any, gamma: float = 2.0, alpha: Any = None, r
         if alpha is not None:
             losses = losses * (alpha * target + (1 - alpha) * (1 - target))
         return reduce(losses, reduction)
-    scores, labels, counted = _by_class(input, target, -100, "focal_loss")
+    scores, labels, counted = _by_class(input, target, "focal_loss")
     log_all = log_softmax_row(scores, dim=scores.ndim - 1)
     log_p = _picked(log_all, labels)
     losses = -log_p
     if gamma:
-        right = wrap(labels).unsqueeze(-1) == np.arange(scores.shape[-1])
+        right = labels.unsqueeze(-1) == np.arange(scores.shape[-1])
         log_rest = logsumexp_row(where_row(right, -np.inf, log_all), dim=(scores.ndim - 1,), keepdim=False)
         losses = losses * exp(gamma * log_rest)  # (1 - p_t)^gamma
     if alpha is not None:
