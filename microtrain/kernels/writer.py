@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -268,7 +269,5 @@ class Writer:
 
 
 def with_full(line: str, cast: str) -> str:
-    """The statement with the versions of functions that are right everywhere."""
-    for name in LIMITED:
-        line = line.replace(f"{name}_{cast}(", f"{name}_{cast}_full(")
-    return line
+    """The statement with the functions that are right everywhere. (`acos` has "cos" in its name, and no limit.)"""
+    return re.sub(rf"\b({'|'.join(sorted(LIMITED))})_{cast}\(", rf"\1_{cast}_full(", line)
