@@ -11,8 +11,6 @@ from __future__ import annotations
 import array
 import collections
 import contextvars
-import copy
-import enum
 import functools
 import math
 import operator
@@ -25,9 +23,8 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import Tensor
-from .places import ABSENT, Attributes, Variable, same_there
+from .places import ABSENT, SIMPLE, Attribute, Current, Entry, Length, Whole
 
-SIMPLE = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, range, slice, enum.Enum)
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 NAMING = (operator.attrgetter, operator.itemgetter, operator.methodcaller)
 WRAPPERS = (property, staticmethod, classmethod, functools.cached_property, type(functools.cache(len)))
@@ -47,19 +44,14 @@ class Guards:
     """The places, and what stood there. `read` are the ids of arrays that operations read: those may change."""
 
     def __init__(self, step: Any, read: frozenset[int] = frozenset()) -> None:
-        self.dicts: list[tuple[dict[Any, Any], int, tuple[tuple[Any, Any], ...]]] = []
-        self.cells: list[tuple[Any, str, Any]] = []
-        self.names: list[tuple[Any, str, Any]] = []
-        self.lists: list[tuple[Any, str, tuple[Any, ...]]] = []
-        self.copies: list[tuple[Any, str, Any]] = []
+        self.places: list[Entry] = [Entry(vars(dtypes), "_default", "the default dtype")]
         self.tensors: list[Any] = []  # each as often as something refers to it
         self._read = read
         self._named: set[str] = set()  # the names in the code that was looked at
-        self._owners: list[tuple[Any, int, bool, set[str]]] = []  # see `_attributes`
+        self._owners: list[tuple[type[Entry], Any, int, bool, set[str]]] = []  # see `_attributes`
         self._whole: set[int] = set()  # ids of dictionaries
         self._seen: set[int] = set()
         self._alive: list[Any] = []
-        self.names.append((vars(dtypes), "_default", dtypes.get_default_dtype()))
         self._visit(step, 0)
         while any(self._attributes(*owner) for owner in self._owners):  # code that was found may name others
             pass
@@ -67,46 +59,11 @@ class Guards:
 
     def changed(self) -> str:
         """The name of something that is no longer what it was; "" if all is."""
-        for d, length, entries in self.dicts:
-            if len(d) != length:
-                return ", ".join(map(str, d.keys() ^ {key for key, _ in entries})) or "an attribute"
-            for key, value in entries:
-                if not _same(d.get(key, self), value):
-                    return str(key)
-        for cell, name, value in self.cells:
-            try:
-                now = cell.cell_contents
-            except ValueError:
-                now = self
-            if not _same(now, value):
-                return name
-        for d, name, value in self.names:
-            if not _same(d.get(name, ABSENT), value):
-                return name
-        for items, name, before in self.lists:
-            if len(items) != len(before) or not all(map(_same, items, before)):
-                return name
-        for x, name, before in self.copies:
-            if (x.tobytes() if isinstance(x, np.ndarray) else x) != before:
-                return name
-        return ""
+        return next(filter(None, (place.change() for place in self.places)), "")
 
     def tests(self, name: Callable[[Any], str]) -> list[str]:
         """The same as expressions, for objects that are still the very same ones; `name` gives an object a name."""
-        found = []
-        for d, length, entries in self.dicts:
-            here = name(d)
-            found.append(f"len({here}) == {length}")
-            found += [same_there(d, key, value, name) for key, value in entries]
-        found += [f"{name(cell)}.cell_contents is {name(value)}" for cell, _, value in self.cells]
-        found += [same_there(d, key, value, name) for d, key, value in self.names]
-        for items, _, before in self.lists:
-            here = name(items)
-            found.append(f"len({here}) == {len(before)}")
-            found += [f"{here}[{k}] is {name(value)}" for k, value in enumerate(before)]
-        for x, _, before in self.copies:
-            found.append(f"{name(x)}{'.tobytes()' if isinstance(x, np.ndarray) else ''} == {name(before)}")
-        return found
+        return [place.test(name) for place in self.places]
 
     # ---- collecting --------------------------------------------------------------------------------------------------
 
@@ -127,8 +84,8 @@ class Guards:
         elif isinstance(x, NAMING):
             self._named |= _words(x.__reduce__()[1])
         elif isinstance(x, contextvars.ContextVar):
-            self.names.append((Variable(x), called, x.get(ABSENT)))
-            self._visit(x.get(ABSENT), depth + 1, called)
+            self.places.append(Current(x, "", called))
+            self._visit(self.places[-1].value, depth + 1, called)
         elif isinstance(x, WRAPPERS):
             for inner in ("fget", "func", "__wrapped__"):
                 self._visit(getattr(x, inner, None), depth)
@@ -139,14 +96,15 @@ class Guards:
             self._entries(x, depth, x)
         elif isinstance(x, (list, tuple)) and len(x) <= LONGEST:
             if isinstance(x, list):
-                self.lists.append((x, called, tuple(x)))
+                self.places.append(Length(x, called))
+                self.places += [Entry(x, k, called) for k in range(len(x))]
             for part in x:
                 self._visit(part, depth + 1, called)
         elif isinstance(x, (list, *COPIED)):
             self._copy(x, called)
         elif isinstance(x, (type, types.ModuleType)):
             if _module_of(x) not in _OURS:
-                self._owners.append((vars(x), depth, False, set()))
+                self._owners.append((Entry, vars(x), depth, False, set()))
         elif callable(getattr(x, "modules", None)) and hasattr(x, "training"):  # nn.Module
             self._named.add("forward")
             for module in x.modules():
@@ -154,20 +112,20 @@ class Guards:
                 d = vars(module)
                 watched = [key for key, value in d.items() if _watched(value)]
                 self._entries(d, depth, watched, also=("_saved_buffers",))
-                self._owners.append((d, depth, False, set(watched)))
+                self._owners.append((Entry, d, depth, False, set(watched)))
                 self._classes(module, depth)
         elif _module_of(type(x)) not in _OURS:
             ours = self._classes(x, depth) and not _counts_steps(x)
             if _is_learners(type(x)):
-                self.names.append((Attributes(x), "__class__", type(x)))
+                self.places.append(Attribute(x, "__class__"))
             if hasattr(x, "__dict__"):
                 if _is_pythons(type(x)) and hasattr(x, "__getitem__"):  # os.environ: what its code reads is not named
                     self._entries(vars(x), depth, vars(x))
                 if ours:  # whose code may read any attribute
                     self._entries(vars(x), depth, [key for key, value in vars(x).items() if _watched(value)])
-                self._owners.append((vars(x), depth, not ours, set()))
+                self._owners.append((Entry, vars(x), depth, not ours, set()))
             if any("__slots__" in vars(kind) for kind in type(x).__mro__):
-                self._owners.append((Attributes(x), depth, False, set()))
+                self._owners.append((Attribute, x, depth, False, set()))
 
     def _classes(self, x: Any, depth: int) -> bool:
         """Look into the classes that an object is of; is there one of ours among them?"""
@@ -182,35 +140,33 @@ class Guards:
     def _function(self, f: types.FunctionType, depth: int) -> None:
         names = _names(f.__code__)
         self._named |= names
-        self.names.append((Attributes(f), "__code__", f.__code__))  # notebooks replace it when a file has changed
-        self.names.append((Attributes(f), "__defaults__", f.__defaults__))
+        self.places.append(Attribute(f, "__code__"))  # notebooks replace it when a file has changed
+        self.places.append(Attribute(f, "__defaults__"))
         for value in (f.__defaults__, f.__kwdefaults__):
             self._visit(value, depth, f.__name__)
         if vars(f):
-            self._owners.append((vars(f), depth, False, set()))
+            self._owners.append((Entry, vars(f), depth, False, set()))
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-            try:
-                value = cell.cell_contents
-            except ValueError:  # not yet given a value
-                continue
-            self.cells.append((cell, name, value))
-            self._visit(value, depth + 1, name)
+            place = Attribute(cell, "cell_contents", name)
+            if place.value is not ABSENT:
+                self.places.append(place)
+                self._visit(place.value, depth + 1, name)
         for name in names & f.__globals__.keys():
-            self.names.append((f.__globals__, name, f.__globals__[name]))
+            self.places.append(Entry(f.__globals__, name))
             self._visit(f.__globals__[name], depth + 1, name)
 
-    def _attributes(self, d: Any, depth: int, absent: bool, seen: set[str]) -> bool:
+    def _attributes(self, kind: type[Entry], owner: Any, depth: int, absent: bool, seen: set[str]) -> bool:
         """The attributes that occur in the code, and with `absent` those that could come; were there new names?"""
         if absent and self._named & DYNAMIC:
-            self._entries(d, depth, d)
+            self._entries(owner, depth, owner)
             return False
         names = self._named - seen
         seen |= names
         for name in sorted(names):
-            if name in d or (absent and name[:2] != "__"):
-                value = d.get(name, ABSENT)
-                self.names.append((d, name, value))
-                self._visit(value, depth + (not isinstance(value, (types.FunctionType, *WRAPPERS))), name)
+            place = kind(owner, name)
+            if place.value is not ABSENT or (absent and name[:2] != "__"):
+                self.places.append(place)
+                self._visit(place.value, depth + (not isinstance(place.value, (types.FunctionType, *WRAPPERS))), name)
         return bool(names)
 
     def _entries(self, d: dict[Any, Any], depth: int, watched: Iterable[Any], also: tuple[str, ...] = ()) -> None:
@@ -218,7 +174,8 @@ class Guards:
         if id(d) in self._whole:
             return
         self._whole.add(id(d))
-        self.dicts.append((d, len(d), tuple((key, d[key]) for key in watched)))
+        self.places.append(Length(d, "an attribute"))
+        self.places += [Entry(d, key) for key in watched]
         for key, value in d.items():
             if key not in also:
                 self._visit(value, depth + 1, str(key))
@@ -230,9 +187,9 @@ class Guards:
                 apart = math.ceil((x.size / SAMPLE) ** (1 / x.ndim)) if x.nbytes > LARGEST else 1
                 grid: Any = (..., *[slice(None, None, apart)] * x.ndim)
                 seen = x[grid]  # a view, also of a single number
-                self.copies.append((seen, called, seen.tobytes()))
+                self.places.append(Whole(seen, "", called))
         elif len(x) <= LARGEST // 8 and all(isinstance(value, SIMPLE) for value in x):
-            self.copies.append((x, called, copy.copy(x)))
+            self.places.append(Whole(x, "", called))
 
 
 def _watched(value: Any) -> bool:
@@ -240,19 +197,6 @@ def _watched(value: Any) -> bool:
     if isinstance(value, (*SIMPLE, *FUNCTIONS, Tensor, np.ndarray)):
         return True
     return hasattr(value, "training") and hasattr(value, "modules") and not isinstance(value, type)
-
-
-def _same(a: Any, b: Any) -> bool:
-    """The same object, or an equal one that holds nothing but simple values?"""
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(_same, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    return isinstance(a, SIMPLE) and bool(a == b or (a != a and b != b))
 
 
 def _module_of(x: Any) -> str:

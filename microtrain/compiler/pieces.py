@@ -5,6 +5,7 @@ Large products and updates are shared among threads; rows of the table that are 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CompileError
+from ..kernels.loading import NOTHING
 from .arrays import Apply, Array, Assemble, Const, InPython, Product
 from .emit import is_empty, native_hash
 from .operands import Operands
@@ -23,17 +25,21 @@ from .tiles import tiles
 class Pieces(Operands):
     """The operands, with what works on them from Python."""
 
-    def __init__(self, program: Any, plan: Any, emitter: Any) -> None:
+    def __init__(self, program: Any, plan: Any, emitter: Any, call: Callable[..., Any]) -> None:
         super().__init__(program, plan, emitter)
+        self.call, self.pointer = call, ctypes.c_void_p(self.place)
+        native = [
+            None if is_empty(segment) else partial(call, NOTHING, NOTHING, -1 - k, self.pointer)
+            for k, segment in enumerate(emitter.segments)
+        ]
         in_python = [*map(self._in_python, emitter.python), _nothing]
-        numbers = [-1 if is_empty(segment) else k for k, segment in enumerate(emitter.segments)]
-        self.pieces = list(zip(numbers, in_python, strict=True))  # number of a piece of machine code, and what follows
+        self.pieces = list(zip(native, in_python, strict=True))
 
-    def run_in_pieces(self, call: Any) -> None:
-        """One step. `call(k)` runs the k-th piece of machine code."""
-        for k, in_python in self.pieces:
-            if k >= 0:
-                call(k)
+    def run_in_pieces(self) -> None:
+        """One step."""
+        for native, in_python in self.pieces:
+            if native is not None:
+                native()
                 if self.operands[STATUS]:
                     return
             in_python()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import time
 from typing import Any
@@ -45,9 +44,7 @@ class Variant(Pieces):
         self.planned_in = time.perf_counter() - start
         code = "\n".join(line for line in self.source.splitlines() if not line.lstrip().startswith("# "))
         self.machine = Machine(title, code + "\n")  # comments name lines, which move without changing anything
-        self.call = SIGNATURE(self.machine.address)
-        super().__init__(program, plan, emitter)
-        self.pointer = ctypes.c_void_p(self.place)
+        super().__init__(program, plan, emitter, SIGNATURE(self.machine.address))
         self.once = bound(self.machine.address, 1, self.place)
         self.alone = emitter.alone or bool(emitter.python)
         self.calls = 0  # steps that were done
@@ -128,7 +125,7 @@ class Variant(Pieces):
             return
         with one_thread_each():
             if self.emitter.python:
-                self.run_in_pieces(lambda k: self.call(NOTHING, NOTHING, -1 - k, self.pointer))
+                self.run_in_pieces()
             else:
                 self.call(NOTHING, NOTHING, n, self.pointer)
 

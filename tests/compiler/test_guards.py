@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import enum
 import operator
 import os
 import types
@@ -443,3 +444,20 @@ def test_a_number_that_code_finds_in_a_roundabout_way_changes(way: str, monkeypa
         CURRENT.reset(before)
         TABLE[:] = 2.0
         mt.set_default_dtype(mt.float64)
+
+
+def test_looking_at_a_dictionary_does_not_change_it() -> None:
+    """A defaultdict would make what it is asked for; keys may be enumerations."""
+
+    class Kind(enum.IntEnum):
+        ONE = 1
+
+    numbers = collections.defaultdict(lambda: 5.0, {"a": 2.0, Kind.ONE: 3.0})
+    run = mt.compile(lambda x: (x * numbers["a"] * numbers[Kind.ONE]).sum())
+    x = mt.ones(3)
+    assert [run(x).item() for _ in range(4)] == [18.0] * 4
+    assert "1 native" in repr(run)
+    del numbers["a"]
+    form = next(iter(run._forms.values()))
+    assert not form.variants[0][0].holds() and "a" not in numbers
+    assert run(x).item() == 45
