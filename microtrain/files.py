@@ -22,6 +22,17 @@ def check_folder(path: str | os.PathLike[str]) -> None:
             return
 
 
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder, and see that files can be written there. Raises `DataFileError`, with the reason, if not."""
+    check_folder(path)
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataFileError(f"Nothing can be written to {path} ({reason}).", fix="Choose another folder.") from error
+
+
 @contextlib.contextmanager
 def atomically(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[Path]:
     """Gives a temporary path to write to; when the block ends well it becomes `path`, else it is removed.

@@ -13,7 +13,7 @@ from rich.console import Console
 from .. import float32, no_grad
 from ..data import DataLoader, Digits, load_digits
 from ..errors import MicrotrainError
-from ..files import atomically, check_folder, write_text
+from ..files import atomically, make_folder, write_text
 from ..nn import MLP
 from ..nn.functional import cross_entropy
 from ..optim import Adam
@@ -59,7 +59,7 @@ def train(
 def run_demo(out: Path, *, seed: int, epochs: int, hidden: list[int], lr: float) -> None:
     """Train, and write curves, confusion matrix, wrong digits, compute graph, weights and report into `out`."""
     console = Console(stderr=True)
-    check_folder(out)
+    make_folder(out)  # before the training: what it finds should not be lost
     digits = load_digits(float32)
     console.print(f"Training on {len(digits.train_images):,} digits, testing on {len(digits.test_images)} others ...")
     trained = train(digits, seed, epochs, hidden, lr)
@@ -70,7 +70,6 @@ def run_demo(out: Path, *, seed: int, epochs: int, hidden: list[int], lr: float)
     score = float((predicted == labels).mean())
     console.print(f"{score:.2%} of the test digits are right, after {trained.seconds:.1f} s of training.")
 
-    out.mkdir(parents=True, exist_ok=True)
     save(trained.model.state_dict(), out / "weights.safetensors")
     trained.history.save(out / "history.json")
     settings = {

@@ -6,6 +6,7 @@ be compiled: machine code from the disk cache runs without it.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -114,7 +115,7 @@ class _Patience:
 
     def _tell(self) -> None:
         self.told = True
-        _say(f"microtrain: compiling {self.what} ...")
+        _say(f"microtrain: compiling {self.what} ...", "" if _redrawn() else "\n")
 
     def __exit__(self, *_: object) -> None:
         self.timer.cancel()
@@ -122,10 +123,20 @@ class _Patience:
         if self.told:
             seconds = time.perf_counter() - self.start
             kept = ", once; it is kept for next time" if self.kept else "; it can't be kept: `microtrain cache info`"
-            _say(" failed\n" if self.failed else f" {seconds:.1f} s{kept}\n")
+            end = "failed" if self.failed else f"{seconds:.1f} s{kept}"
+            # The whole line once more: other processes may have written to the terminal meanwhile.
+            _say(f"{CLEARED if _redrawn() else ''}microtrain: compiling {self.what} ... {end}")
 
 
-def _say(text: str) -> None:
+CLEARED = "\r\x1b[K"  # go to the beginning of the line, and empty it
+
+
+def _redrawn() -> bool:
+    """Is it a terminal on which a line can be written again?"""
+    return os.name == "posix" and sys.stderr is not None and sys.stderr.isatty()
+
+
+def _say(text: str, end: str = "\n") -> None:
     if sys.stderr is not None:  # there is none in a program without a console
-        sys.stderr.write(text)
+        sys.stderr.write(text + end)
         sys.stderr.flush()

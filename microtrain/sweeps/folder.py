@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ArgumentError
-from ..files import check_folder, locked, remove_leftovers, write_text
+from ..files import locked, make_folder, remove_leftovers, write_text
 from .space import Trial
 from .target import Target
 from .trial import Outcome, file_text
@@ -25,8 +25,7 @@ class Folder:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """For this process alone. Raises `ArgumentError` if another one has it, `DataFileError` if it is a file."""
-        check_folder(self.path)
-        (self.path / "trials").mkdir(parents=True, exist_ok=True)
+        make_folder(self.path / "trials")
         with locked(self.path) as ours:
             if not ours:
                 raise ArgumentError(f"Another process is writing to {self.path}.", fix="Choose another folder.")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DataFileError
-from ..files import check_folder, locked, remove_leftovers, write_text
+from ..files import locked, make_folder, remove_leftovers, write_text
 from ..nn.module import Module
 from ..optim.line_search import LineSearch
 from ..optim.momentum import Nesterov
@@ -92,8 +92,7 @@ class Run:
                 raise ArgumentError("fit(): resume=True needs to know where the run is.", fix='fit(..., out="run").')
             yield
             return
-        check_folder(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with locked(self.folder) as ours:
             if not ours:
                 raise ArgumentError(f"Another process is writing to {self.folder}.", fix="Choose another folder.")

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +68,8 @@ def test_mistakes_end_with_one_clear_line(tmp_path):
     done = run("demo", "--out", "taken", cwd=tmp_path)
     assert done.returncode == 1 and "is a file, not a folder" in done.stderr and "Traceback" not in done.stderr
     assert (tmp_path / "taken").read_text() == "mine"
+    done = run("demo", "--out", "/proc/none" if Path("/proc").is_dir() else "NUL/none", cwd=tmp_path)
+    assert done.returncode == 1 and "Nothing can be written to" in done.stderr and "Training" not in done.stderr
     done = run("dmeo", cwd=tmp_path)
     assert done.returncode == 2 and "demo" in done.stderr
 

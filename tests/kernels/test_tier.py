@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import microtrain as mt
 from microtrain import F, kernels
 from microtrain.errors import ArgumentError
-from microtrain.kernels import tier
+from microtrain.kernels import compiling, kernel, tier
 from microtrain.ops.primitive import TABLE
 
 LARGE = "x = mt.tensor(np.linspace(-3, 3, 50_000), requires_grad=True); mt.tanh(x).sum().backward()\n"
@@ -56,7 +58,7 @@ def test_use():
 def test_the_size_decides_and_nothing_else():
     """What was compiled before makes no difference to small arrays: resuming a run must not change its bits."""
     runs = []
-    original = kernels.kernel.Kernel.__call__
+    original = kernel.Kernel.__call__
 
     def counted(self, operands, out=None):
         runs.append(operands[0].size)
@@ -64,7 +66,7 @@ def test_the_size_decides_and_nothing_else():
 
     x = mt.tensor(np.linspace(-1, 1, tier.LARGE))
     with pytest.MonkeyPatch.context() as patch, kernels.use("auto"):
-        patch.setattr(kernels.kernel.Kernel, "__call__", counted)
+        patch.setattr(kernel.Kernel, "__call__", counted)
         mt.tanh(x)
         mt.tanh(x[1:])
         mt.tanh(x)
@@ -167,3 +169,20 @@ def test_what_can_not_be_kept_is_not_said_to_be(run):
     out, messages = run(code, MICROTRAIN_CACHE_DIR="/dev/null/cache")
     assert "could not keep it" in out and "kept in the cache" not in out
     assert "it can't be kept" in messages and "kept for next time" not in messages
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_announcements_are_whole_lines(terminal, monkeypatch):
+    """Two programs on one terminal write in between each other."""
+    screen = io.StringIO()
+    screen.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", screen)
+    one, two = compiling._Patience("one"), compiling._Patience("two")
+    with one:
+        one._tell()
+        with two:
+            two._tell()
+    lines = [line.rpartition(compiling.CLEARED)[2].split() for line in screen.getvalue().split("\n")]
+    said = [line[:3] for line in lines if line]
+    expected = [["microtrain:", "compiling", name] for name in ("one", "two", "two", "one")]
+    assert said == (expected[2:] if terminal and os.name == "posix" else expected)
