@@ -36,6 +36,7 @@ class Known:
         self.first: dict[Value, Any] = {}  # a copy of what was in memory outside, in case it was made in the step
         self.stale: dict[int, str] = {}  # id of a tensor whose memory was written through another: by what
         self.heard: dict[int, int] = {}  # id of a Memory: the writes to it that were heard
+        self.sought: set[int] = set()  # ids of stale tensors whose value is being looked for
         self.asked: set[int] = set()  # ids of tensors whose owner was looked for
         self.met: set[int] = set()  # ids of parts of something outside, which were there before the step
         self.seen: dict[int, tuple[Any, int, int]] = {}  # id of a tensor: its Memory, version and writes heard by then
@@ -75,7 +76,9 @@ class Known:
             if found is None or id(x) in self.stale:
                 if found is None:
                     self.met.add(id(x))
+                self.sought.add(id(x))
                 found = self._find(x)
+                self.sought.discard(id(x))
                 self.bind(x, found, outside=found.source is x)
             return found
         if isinstance(x, np.ndarray):
@@ -126,7 +129,7 @@ class Known:
         """A tensor that was met and shows the same elements of the same memory: of `detach()`, `data`, or None."""
         data = x._array()  # a number becomes an array: from now on its memory stays the same
         for other in self.alive:
-            if isinstance(other, Tensor) and id(other) in self.current and other is not x:
+            if isinstance(other, Tensor) and id(other) in self.current and id(other) not in self.sought:
                 shared = x._memory is not None and other._memory is x._memory and same_place(other._data, data)
                 if (shared or other._data is data) and (id(other) not in self.stale or base_of(other) is not None):
                     return other

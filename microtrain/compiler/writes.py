@@ -30,6 +30,7 @@ class Writes(Known):
     def write(self, tensor: Any, new: Any, what: str) -> None:
         """A tensor was overwritten with the result of an operation."""
         self.hear(tensor)
+        self._hear_late(tensor._memory)
         self.value_of(tensor)  # what it was, if it was not met before
         value = self.value_of(new)
         if new.dtype != tensor.dtype or new.shape != tensor.shape:
@@ -97,6 +98,13 @@ class Writes(Known):
         memory = memory_of(tensor)
         self.alive.append(memory)
         self.heard[id(memory)] = self.heard.get(id(memory), 0) + 1
+
+    def _hear_late(self, memory: Any) -> None:
+        """What was met since the write happened was met with the new values: it need not hear of it."""
+        now = self.heard[id(memory)]
+        for key, (watched, version, heard) in self.seen.items():
+            if watched is memory and version == memory.version and heard == now - 1:
+                self.seen[key] = (watched, version, now)
 
     def check_writes(self) -> None:
         """Raise if memory was written by something that did not say so, or if arguments overlap what is written."""
