@@ -139,7 +139,12 @@ class Recorder(Derivatives):
         if self.reading:
             raise Looked
         if self.walking:
-            raise self.hook("A hook changes a gradient on its way.")
+            raise self.refusal(
+                f"the value of a tensor of shape {tensor.shape} is looked at during the backward pass.",
+                "A hook does so; or, with create_graph, a derivative that has another form where there are zeros "
+                "(cumprod, prod) or where a matrix is nearly singular (inv, solve).",
+                "Remove the hook (handle.remove()), or leave the step eager.",
+            )
         raise self.refusal(
             f"the value of a tensor of shape {tensor.shape} is taken out of the step (item(), if, numpy() ...).",
             "A compiled step is one function without Python in between: a branch, a message or a number made of this "

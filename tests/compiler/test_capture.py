@@ -134,6 +134,24 @@ def test_hooks() -> None:
     refused(step, match="hook changes the gradient of 'mul'")
 
 
+def test_values_that_are_looked_at_in_the_backward_pass() -> None:
+    def in_a_hook(x: Any) -> Any:
+        x = x.clone().requires_grad_()
+        y = x * 2
+        y.register_hook(lambda g: print(g.item()))
+        y.sum().backward()
+        return x.grad
+
+    def in_a_derivative(x: Any) -> Any:
+        x = x.clone().requires_grad_()
+        (g,) = mt.grad(x.cumprod(0).sum(), x, create_graph=True)
+        g.square().sum().backward()
+        return x.grad
+
+    for step in (in_a_hook, in_a_derivative):
+        refused(step, mt.ones(1), match=r"is looked at during the backward pass[\s\S]*hook[\s\S]*cumprod")
+
+
 def test_a_graph_from_before() -> None:
     w = mt.ones(3, requires_grad=True)
     y = w * 2
