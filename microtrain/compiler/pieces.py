@@ -28,21 +28,18 @@ class Pieces(Operands):
     def __init__(self, program: Any, plan: Any, emitter: Any, call: Callable[..., Any]) -> None:
         super().__init__(program, plan, emitter)
         self.call, self.pointer = call, ctypes.c_void_p(self.place)
-        native = [
-            None if is_empty(segment) else partial(call, NOTHING, NOTHING, -1 - k, self.pointer)
-            for k, segment in enumerate(emitter.segments)
-        ]
-        in_python = [*map(self._in_python, emitter.python), _nothing]
-        self.pieces = list(zip(native, in_python, strict=True))
+        self.pieces: list[Callable[[], None]] = []
+        for k, segment in enumerate(emitter.segments):
+            if not is_empty(segment):
+                self.pieces.append(partial(call, NOTHING, NOTHING, -1 - k, self.pointer))
+            self.pieces += map(self._in_python, emitter.python[k : k + 1])  # none after the last segment
 
     def run_in_pieces(self) -> None:
         """One step."""
-        for native, in_python in self.pieces:
-            if native is not None:
-                native()
-                if self.operands[STATUS]:
-                    return
-            in_python()
+        for piece in self.pieces:
+            piece()
+            if self.operands[STATUS]:
+                return
 
     def _in_python(self, step: InPython | Assemble | Apply | Product | Shared) -> Callable[[], None]:
         """A function that does the step."""
@@ -55,6 +52,9 @@ class Pieces(Operands):
         return LargeUpdate(step, self).run if isinstance(step, Apply) else partial(self._by_numpy, step)
 
     def _by_numpy(self, step: InPython) -> None:
+        if "target" in getattr(step.row, "inputs", ()) and self._has_wrong_labels(*step.args[:2]):
+            self.operands[STATUS] = 1
+            return
         try:
             with np.errstate(all="ignore"):
                 result = step.row.forward(
@@ -70,6 +70,13 @@ class Pieces(Operands):
             ) from None
         self.view(step.out)[...] = result
 
+    def _has_wrong_labels(self, x: Any, target: Any) -> bool:
+        """Is one of the labels no class? NumPy would count those below zero from the end."""
+        labels = self._arrays(target)
+        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+            return False
+        return bool(((labels < 0) | (labels >= x.shape[-1])).any())
+
     def _assemble(self, step: Assemble) -> None:
         if step.fill is not None:
             self.view(step.out)[...] = step.fill
@@ -80,10 +87,6 @@ class Pieces(Operands):
         if isinstance(x, tuple):
             return tuple(map(self._arrays, x))
         return self.view(x) if isinstance(x, Array) else x
-
-
-def _nothing() -> None:
-    """What Python does at the end."""
 
 
 class LargeUpdate:

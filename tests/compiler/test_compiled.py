@@ -374,6 +374,31 @@ class TestWhatChangesBetweenCalls:
         compiled(self.x, ignored)
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_that_are_wrong_where_another_one_is_ignored(label: int) -> None:
+    """The loss is left to NumPy then, which would count a label below zero from the end."""
+    model = mlp()
+    optimizer = optim.Adam(model.parameters())
+
+    @mt.compile
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y, ignore_index=0)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x, good = mt.tensor(X), mt.tensor(LABELS)
+    for _ in range(4):
+        step(x, good)
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(IndexingError, match=f"label {label} with 3 classes"):
+        step(x, mt.tensor(np.where(np.arange(12) == 5, label, LABELS)))
+    assert all((p == q).all() for p, q in zip(model.parameters(), before, strict=True))
+    step(x, good)
+    assert optimizer.steps == 5 and "1 native" in repr(step)
+
+
 RATE = 0.5
 
 
