@@ -27,7 +27,7 @@ from . import shared, tiles
 from .arrays import Apply, Array, Assemble, Group, InPython, Map, Memory, Product, Step, Surprise
 from .loop import POINTER, Loop
 from .plan import Plan
-from .products import emit_product
+from .products import emit_product, index_of
 
 SHARED = 1 << 17  # elements from which an update is shared among threads
 
@@ -226,12 +226,15 @@ class Emitter:
         for labels, classes in self.plan.checks:
             self.called.add("int64_at")
             pointer = f"int64_at(operands, {labels.memory.slot})"
-            start = f" + {labels.memory.offset + labels.offset}" if labels.memory.offset + labels.offset else ""
+            names = [f"i{axis}" for axis in range(len(labels.shape))]
+            indent = ""
+            for i, length in zip(names, labels.shape, strict=True):
+                body.append(f"{indent}for {i} in range({length}):  # is every label one of the {classes} classes?")
+                indent += "    "
             body += [
-                f"for i in range({labels.size}):  # is every label one of the {classes} classes?",
-                f"    if not 0 <= {pointer}[i{start}] < {classes}:",
-                "        operands[1] = 1",
-                "        return",
+                f"{indent}if not 0 <= {pointer}[{index_of(labels, names) or '0'}] < {classes}:",
+                f"{indent}    operands[1] = 1",
+                f"{indent}    return",
             ]
         if len(self.segments) == 1:
             body += self.segments[0]

@@ -29,7 +29,7 @@ def emit_product(em: Any, number: int, step: Product) -> None:
         em.line(f"{indent}for {i} in range({length}):")
         indent += "    "
     for x in (a, b, out):
-        pointer, where = em.pointer(x.memory), _index(x, [*batch, "", ""])
+        pointer, where = em.pointer(x.memory), index_of(x, [*batch, "", ""])
         places.append(f"ahead({pointer}, {where})" if where else pointer)
     (a_turned, lda), (b_turned, ldb) = leading(a), leading(b)
     em.alone = em.alone or m * n * k > tiles.BLAS_ALONE
@@ -53,7 +53,7 @@ def _small(em: Any, number: int, step: Product) -> None:
         indent += "    "
 
     def element(x: Array, *last: str) -> str:
-        return f"{names[id(x.memory)]}[{_index(x, [*batch, *last]) or '0'}]"
+        return f"{names[id(x.memory)]}[{index_of(x, [*batch, *last]) or '0'}]"
 
     lines += [
         f"{indent}total = {cast}(0.0)",
@@ -65,7 +65,7 @@ def _small(em: Any, number: int, step: Product) -> None:
     em.line(f"{name}({', '.join(em.pointer(x) for x in memories)})")
 
 
-def _index(x: Array, names: list[str]) -> str:
+def index_of(x: Array, names: list[str]) -> str:
     """Where in its memory the element of these indices is, as source; a matrix has no use for those of the batch.
 
     An index without a name is 0.

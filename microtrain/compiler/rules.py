@@ -93,7 +93,7 @@ def _surprised(low: Lowering, x: Any, target: Any) -> Surprise | None:
     if key not in low.slopes:
         x_, t_ = (a if a.strides == dense_strides(a.shape) else low.copied(a, a.shape, a.dtype) for a in (x, target))
         low.slopes[key] = step = Surprise(low.site, low.phase, x_, t_, low.new(target.shape, x.dtype))
-        low.checks.append((t_, x.shape[-1]))
+        low.checks.append((target, x.shape[-1]))
         low.add(step)
     return low.slopes[key]
 

@@ -361,6 +361,20 @@ class TestWhatChangesBetweenCalls:
         self.run()
         np.testing.assert_array_equal(held.numpy(), values)
 
+    @pytest.mark.parametrize("column", [lambda y: y[:, 1], lambda y: y.T[1]])
+    def test_labels_that_are_wrong_in_a_column(self, column: Any) -> None:
+        def step(x: Any, table: Any) -> Any:
+            return F.cross_entropy(self.model(x).detach(), column(table))
+
+        compiled = mt.compile(step)
+        table = np.stack([LABELS + 5, LABELS, LABELS], 1)  # what stands beside them does not matter
+        for _ in range(4):
+            compiled(self.x, mt.tensor(table))
+        assert sum(v.calls for form in compiled._forms.values() for v, _ in form.variants) == 2
+        table[5, 1] = 7
+        with pytest.raises(IndexingError, match="label 7 with 3 classes"):
+            compiled(self.x, mt.tensor(table))
+
     def test_labels_that_are_wrong(self) -> None:
         compiled = mt.compile(linear_step(self.optimizer, self.model, F.cross_entropy))
         good = mt.tensor(LABELS)
