@@ -160,14 +160,16 @@ class Guards:
         if absent and self._named & DYNAMIC:
             self._entries(owner, depth, owner)
             return False
-        names = self._named - seen
+        names = new = self._named - seen
         seen |= names
+        if kind is Attribute:  # a property would run, and a method be another object each time
+            names = {name for name in names if isinstance(getattr(type(owner), name, None), types.MemberDescriptorType)}
         for name in sorted(names):
             place = kind(owner, name)
             if place.value is not ABSENT or (absent and name[:2] != "__"):
                 self.places.append(place)
                 self._visit(place.value, depth + (not isinstance(place.value, (types.FunctionType, *WRAPPERS))), name)
-        return bool(names)
+        return bool(new)
 
     def _entries(self, d: dict[Any, Any], depth: int, watched: Iterable[Any], also: tuple[str, ...] = ()) -> None:
         """The values of a dictionary; in those of modules only `watched` ones may not be replaced."""

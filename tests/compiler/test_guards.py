@@ -415,6 +415,7 @@ WAYS: dict[str, Any] = {
     "globals": lambda: globals()["SCALE"],
     "a context variable": lambda: CURRENT.get(),
     "the environment": lambda: float(os.environ["MICROTRAIN_TEST_SCALE"]),
+    "the environment, by get": lambda: float(os.environ.get("MICROTRAIN_TEST_SCALE", "5")),
     "an array of more than a megabyte": lambda: float(TABLE.mean()),
     "the default dtype": lambda: mt.zeros(3).sum() + (2.0 if mt.get_default_dtype() == mt.float64 else 3.0),
 }
@@ -461,3 +462,28 @@ def test_looking_at_a_dictionary_does_not_change_it() -> None:
     form = next(iter(run._forms.values()))
     assert not form.variants[0][0].holds() and "a" not in numbers
     assert run(x).item() == 45
+
+
+class WithProperty:
+    __slots__ = ("_scale", "looks")
+
+    def __init__(self) -> None:
+        self._scale, self.looks = 2.0, 0
+
+    @property
+    def scale(self) -> float:
+        self.looks += 1
+        return self._scale
+
+    def twice(self) -> float:
+        return 2 * self._scale
+
+
+def test_the_methods_of_an_object_with_slots_are_no_places_and_its_properties_do_not_run() -> None:
+    settings = WithProperty()
+    run = mt.compile(lambda x: (x * settings.scale * settings.twice()).sum())
+    x = mt.ones(3, dtype=mt.float64)
+    assert [run(x).item() for _ in range(4)] == [24.0] * 4
+    assert native(run) == 2 and settings.looks == 2
+    settings._scale = 3.0
+    assert run(x).item() == 54
