@@ -154,7 +154,8 @@ def _meet(a: Sequence[int], b: Sequence[int]) -> bool:
 
 def extent(a: Array) -> tuple[int, int]:
     """The elements of its memory that an array has, from and to."""
-    return a.offset, a.offset + 1 + sum((n - 1) * abs(s) for n, s in zip(a.shape, a.strides, strict=True))
+    steps = [(n - 1) * s for n, s in zip(a.shape, a.strides, strict=True)]  # a flipped array begins at its end
+    return a.offset + sum(s for s in steps if s < 0), a.offset + 1 + sum(s for s in steps if s > 0)
 
 
 def _latest(table: dict[int, list[tuple[int, int, int]]], a: Array) -> int:

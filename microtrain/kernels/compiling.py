@@ -120,12 +120,15 @@ class _Patience:
     def __exit__(self, *_: object) -> None:
         self.timer.cancel()
         self.timer.join()
-        if self.told:
+        if not self.told:
+            return
+        if _redrawn():
+            _say(CLEARED, "")
+        if not self.failed:  # else whoever asked says why
             seconds = time.perf_counter() - self.start
             kept = ", once; it is kept for next time" if self.kept else "; it can't be kept: `microtrain cache info`"
-            end = "failed" if self.failed else f"{seconds:.1f} s{kept}"
             # The whole line once more: other processes may have written to the terminal meanwhile.
-            _say(f"{CLEARED if _redrawn() else ''}microtrain: compiling {self.what} ... {end}")
+            _say(f"microtrain: compiling {self.what} ... {seconds:.1f} s{kept}")
 
 
 CLEARED = "\r\x1b[K"  # go to the beginning of the line, and empty it
