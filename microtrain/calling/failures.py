@@ -25,9 +25,10 @@ def explain_failure(row: Primitive, arrays: list[Any], params: dict[str, Any], e
             "Transpose, reshape or unsqueeze one of them.",
         )
     if row.name == "linear":
+        length = shapes[1][-1] if shapes[1] else "?"
         return ShapeError(
             f"linear(): an input of shape {shapes[0]} does not fit a weight {shapes[1]} and a bias {shapes[2]}.",
-            f"A weight (m, n) maps vectors of length n to vectors of length m; this one takes length {shapes[1][-1:]}.",
+            f"A weight (m, n) maps vectors of length n to vectors of length m; this one takes length {length}.",
             "The last axis of the input must be that long: reshape the input, or make the layer fit.",
         )
     if row.name == "matmul" and () in shapes:
