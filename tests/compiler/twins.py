@@ -80,3 +80,13 @@ def quietly(f: Callable[[], Any]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return f()
+
+
+def same_as_eager(step: Any, shape: tuple[int, ...], *, seed: int, rtol: float) -> None:
+    """Four calls with other numbers each: the compiled step, a single native function, returns what the eager one does."""
+    compiled, rng = mt.compile(step), np.random.default_rng(seed)
+    for _ in range(4):
+        x = mt.tensor(rng.normal(size=shape))
+        for found, wanted in zip(compiled(x), step(x), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=rtol)
+    assert "1 native" in repr(compiled)
