@@ -14,6 +14,17 @@ from .shapes import matrix_transpose, reshape
 
 SMALL = 1 << 12  # elements; from there on `@` is the quicker product (measured)
 
+# With registers of 512 bits OpenBLAS has fast code for small A B, and none for A B^T, which it moreover divides among
+# threads that wait for each other. A copy of B^T costs less (measured), if it stays in the first-level cache, for ...
+try:
+    from numpy._core._multiarray_umath import __cpu_features__
+
+    B_IN_ORDER = 1 << 15 if __cpu_features__["AVX512_SKX"] else 0  # bytes of B, at most,
+except (ImportError, KeyError):  # pragma: no cover (another NumPy, or another kind of CPU)
+    B_IN_ORDER = 0
+ROWS = 32  # so many rows of A, at least,
+MULTIPLICATIONS = range(1 << 17, 10**6)  # and these sizes of the product
+
 
 def column(x: Any) -> Any:
     return reshape(x, shape=(*x.shape, 1))
@@ -60,7 +71,12 @@ def _product(a: Any, b: Any) -> Any:
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
     if weight.ndim != 2:
         raise ValueError("a weight is a matrix")
-    y = _product(x, weight.T) if x.ndim == 2 else np.matmul(x, weight.T)
+    if x.ndim != 2:
+        y = np.matmul(x, weight.T)
+    elif weight.nbytes <= B_IN_ORDER and len(x) >= ROWS and len(x) * weight.size in MULTIPLICATIONS:
+        y = _product(x, weight.T.copy())
+    else:
+        y = _product(x, weight.T)
     if y.dtype == bias.dtype and y.shape[-1:] == bias.shape:
         y += bias
         return y
