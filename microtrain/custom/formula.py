@@ -50,7 +50,7 @@ def elementwise(
                 "Write F.exp(x) instead of math.exp(x), or give the derivative: elementwise(name, forward, [vjp]).",
             ) from error
     else:
-        vjps = [None if vjp is None else _checked(name, _fixed(vjp)) for vjp in vjps]
+        vjps = [None if vjp is None else _checked(name, vjp) for vjp in vjps]
     row = Primitive(name, _fresh(_fixed(forward)), vjps, tex=tex, elementwise=True)
 
     def operation(*inputs: Any) -> Any:
@@ -104,12 +104,21 @@ def _fresh(forward: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _checked(name: str, vjp: Callable[..., Any]) -> Callable[..., Any]:
-    """`vjp`, but its result has the shape of the output and memory of its own."""
+def _checked(name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
+    """A vjp, but its result has the shape of the output and memory of its own."""
+    vjp = _fixed(formula)
+    makes_new = vjp is not formula  # what symbols can read returns a new array, or one of those that it was given
 
     @functools.wraps(vjp)
     def call(g: Any, *rest: Any) -> Any:
         gradient = vjp(g, *rest)
+        if makes_new and type(gradient) is type(g) is np.ndarray and gradient.base is None:
+            for x in (g, *rest):  # small arrays take longer to be looked at closely than to be computed
+                if x is gradient:
+                    break
+            else:
+                if gradient.shape == g.shape and gradient.dtype == g.dtype:
+                    return gradient
         if isinstance(g, Operand) or isinstance(gradient, Operand):
             return gradient if isinstance(gradient, Operand) else g * 0 + gradient
         if np.shape(gradient) not in ((), g.shape):
