@@ -12,8 +12,11 @@ Shape = tuple[int, ...]
 
 
 @dataclass(eq=False)
-class Memory:
-    """One piece of memory: outside (an operand with a number), or a part of the arena that the plan hands out."""
+class Storage:
+    """A piece of memory in a plan: outside (an operand with a number), or a part of the arena that is handed out.
+
+    Not to be mixed up with `engine.node.Memory`, which counts the writes to the memory of tensors.
+    """
 
     size: int  # elements
     dtype: Any
@@ -33,7 +36,7 @@ class Memory:
 class Array:
     """Elements of some memory: where the first one is, and how far to go along each axis (in elements)."""
 
-    memory: Memory
+    memory: Storage
     shape: Shape
     strides: Shape
     offset: int = 0

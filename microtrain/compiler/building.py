@@ -20,11 +20,11 @@ from .arrays import (
     Assemble,
     Const,
     Map,
-    Memory,
     Product,
     Reduce,
     Shape,
     Step,
+    Storage,
     Surprise,
     dense_strides,
     seen,
@@ -43,11 +43,11 @@ class Building:
         self.program = program
         self.steps: list[Step] = []
         self.array_of: dict[Value, Any] = {}
-        self.outside: list[tuple[Value, Memory]] = []  # memory that is there before the step
-        self.updates: list[tuple[Update, Memory, list[Memory], Memory, Memory]] = []  # p, state, gradients, numbers
+        self.outside: list[tuple[Value, Storage]] = []  # memory that is there before the step
+        self.updates: list[tuple[Update, Storage, list[Storage], Storage, Storage]] = []  # p, state, gradients, numbers
         self.checks: list[tuple[Array, int]] = []  # labels, number of classes
         self.known: dict[Any, Any] = {}
-        self.left: list[Memory] = []  # what arrays have moved from; kept, for `known` tells memories by their id
+        self.left: list[Storage] = []  # what arrays have moved from; kept, for `known` tells storages by their id
         self.slopes: dict[tuple[int, int], Surprise] = {}
         self.op: Any = None
 
@@ -62,7 +62,7 @@ class Building:
             if x.kind == "made" and x.source.size and (x.source == x.source.flat[0]).all():
                 self.array_of[x] = Const(x.source.flat[0].item(), x.shape, x.dtype)
             else:
-                memory = Memory(x.size, x.dtype, outside=True, name=x.name or x.kind)
+                memory = Storage(x.size, x.dtype, outside=True, name=x.name or x.kind)
                 strides = _strides_of(x)
                 if strides != dense_strides(x.shape):
                     memory.size = 1 + sum((n - 1) * s for n, s in zip(x.shape, strides, strict=True))
@@ -73,7 +73,7 @@ class Building:
     def new(self, shape: Shape, dtype: Any) -> Array:
         """Memory for a result."""
         shape = tuple(int(n) for n in shape)
-        return Array(Memory(math.prod(shape), np.dtype(dtype)), shape, dense_strides(shape))
+        return Array(Storage(math.prod(shape), np.dtype(dtype)), shape, dense_strides(shape))
 
     def filled(self, x: Any) -> Array:
         """A constant as an array, where one is needed."""

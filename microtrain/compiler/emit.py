@@ -24,7 +24,7 @@ import numpy as np
 
 from ..kernels.fused import settled
 from . import shared, tiles
-from .arrays import Apply, Array, Assemble, Group, InPython, Map, Memory, Product, Step, Surprise
+from .arrays import Apply, Array, Assemble, Group, InPython, Map, Product, Step, Storage, Surprise
 from .loop import POINTER, Loop
 from .plan import Plan
 from .products import emit_product, index_of
@@ -52,7 +52,7 @@ class Emitter:
 
     # ---- places ------------------------------------------------------------------------------------------------------
 
-    def pointer(self, memory: Memory, offset: int = 0) -> str:
+    def pointer(self, memory: Storage, offset: int = 0) -> str:
         kind = POINTER[np.dtype(memory.dtype).name]
         self.called.add(f"{kind}_at")
         base = f"{kind}_at(operands, {memory.slot})"

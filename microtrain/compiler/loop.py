@@ -15,7 +15,7 @@ import numpy as np
 from ..formula import Expr
 from ..kernels.layout import merged
 from ..kernels.writer import LIMITED, Writer, expanded, with_full
-from .arrays import Array, Memory
+from .arrays import Array, Storage
 
 if TYPE_CHECKING:
     from .emit import Emitter
@@ -34,11 +34,11 @@ class Loop:
         self.emitter, self.shape, self.dtype = emitter, shape, dtype
         self.cut = cut  # the axis of which the function is to do a part only, from `first` to before `last`
         self.cut_length = self.cut_row = 0  # of that axis: its length, and the elements of the loop at each place there
-        self.partial: dict[int, Memory] = {}  # number of a fold: where each part leaves its own result of it
-        self.places: list[tuple[Memory, int]] = []  # the arguments of the function: where each array begins
+        self.partial: dict[int, Storage] = {}  # number of a fold: where each part leaves its own result of it
+        self.places: list[tuple[Storage, int]] = []  # the arguments of the function: where each array begins
         self.values: dict[int, Any] = {}  # array -> its expression
         self.loads: list[tuple[Expr, str, Array]] = []  # (symbol, kind, the array with the axes of the loop)
-        self.numbers: list[tuple[Expr, Memory, int]] = []
+        self.numbers: list[tuple[Expr, Storage, int]] = []
         self.stores: list[tuple[Array, Any]] = []
         self.folds: list[tuple[str, Array, Any]] = []
         self.plain: list[tuple[Array, str]] = []  # (place, source)
@@ -59,7 +59,7 @@ class Loop:
         self.values[id(x)] = symbol
         return symbol
 
-    def number(self, memory: Memory, k: int) -> Expr:
+    def number(self, memory: Storage, k: int) -> Expr:
         symbol = Expr(f"h{len(self.numbers) + 1}")
         self.numbers.append((symbol, memory, k))
         return symbol
@@ -70,7 +70,7 @@ class Loop:
     def fold(self, how: str, place: Array, e: Any) -> None:
         self.folds.append((how, place, e))
 
-    def _name(self, memory: Memory, offset: int) -> str:
+    def _name(self, memory: Storage, offset: int) -> str:
         if (memory, offset) not in self.places:
             self.places.append((memory, offset))
         return f"m{self.places.index((memory, offset))}"
@@ -224,7 +224,7 @@ class Nest:
         if self.cut < 0 or strides[self.cut]:
             return self.loop._name(a.memory, a.offset)
         size = math.prod(n for n, s in zip(self.axes, strides, strict=True) if s)
-        memory = self.loop.partial.setdefault(k, Memory(size, a.dtype))
+        memory = self.loop.partial.setdefault(k, Storage(size, a.dtype))
         return self.loop._name(memory, 0)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.primitive import TABLE
-from .arrays import Apply, Array, Assemble, Const, InPython, Memory, dense_strides
+from .arrays import Apply, Array, Assemble, Const, InPython, Storage, dense_strides
 from .building import Building
 from .elementwise import BOOL, FLOATS
 from .program import Op, Program, Update, Value
@@ -85,10 +85,10 @@ class Lowering(Building):
         """The parameters of a bucket lie one after the other; so must their gradients."""
         sizes = [p.size for p in op.params]
         dtype = op.params[0].dtype
-        p = Memory(sum(sizes), dtype, outside=True, name="parameters")
-        state = [Memory(p.size, dtype, outside=True, name=name) for name in op.bucket.rule.state]
-        g = Memory(p.size, dtype, outside=True, name="gradients")
-        numbers = Memory(op.numbers, np.dtype(np.float64), outside=True, name="numbers")
+        p = Storage(sum(sizes), dtype, outside=True, name="parameters")
+        state = [Storage(p.size, dtype, outside=True, name=name) for name in op.bucket.rule.state]
+        g = Storage(p.size, dtype, outside=True, name="gradients")
+        numbers = Storage(op.numbers, np.dtype(np.float64), outside=True, name="numbers")
         self.updates.append((op, p, state, g, numbers))
         flat = [Array(m, (p.size,), (1,)) for m in (p, g, *state, numbers)]
         start = 0
@@ -128,7 +128,7 @@ class Lowering(Building):
                 found[id(x)] = x
         return list(found.values())
 
-    def _move(self, memory: Memory, to: Memory, offset: int) -> None:
+    def _move(self, memory: Storage, to: Storage, offset: int) -> None:
         """All that lies in some memory lies elsewhere."""
         self.left.append(memory)
         for array in [a for a in self._all() if a.memory is memory]:

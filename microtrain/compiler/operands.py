@@ -108,7 +108,7 @@ class Operands:
         else:
             self.set(slot, source)
 
-    def _of_the_step(self, what: Any, which: Any, memory: arrays.Memory) -> None:
+    def _of_the_step(self, what: Any, which: Any, memory: arrays.Storage) -> None:
         """What it leaves behind: an output or gradient (`which` is its number), or what an update works on."""
         slot = memory.slot
         if what == "output":

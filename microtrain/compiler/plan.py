@@ -15,7 +15,7 @@ import numpy as np
 
 from ..formula import Expr, in_order
 from ..kernels.writer import LIMITED, expanded
-from .arrays import Apply, Array, Assemble, Const, Group, Map, Memory, Step, Surprise
+from .arrays import Apply, Array, Assemble, Const, Group, Map, Step, Storage, Surprise
 from .fusion import Fusion, soon
 from .lower import Lowering
 from .program import Program, Value
@@ -28,7 +28,7 @@ class Plan:
     """What is to be emitted."""
 
     steps: list[Step] = field(default_factory=list)  # groups and single steps, in order
-    sources: list[tuple[Any, Memory]] = field(default_factory=list)  # (value or ("p", update) ..., memory), by slot
+    sources: list[tuple[Any, Storage]] = field(default_factory=list)  # (value or ("p", update) ..., memory), by slot
     outputs: list[Any] = field(default_factory=list)  # arrays, constants
     gradients: list[tuple[Any, Array | None]] = field(default_factory=list)
     stores: list[tuple[Value, Any]] = field(default_factory=list)
@@ -160,7 +160,7 @@ def _place(plan: Plan, low: Lowering, results: list[Array], gradients: list[Any]
     _drop_unread(plan)
     slot = FIRST
 
-    def operand(source: Any, memory: Memory) -> None:
+    def operand(source: Any, memory: Storage) -> None:
         nonlocal slot
         if memory.slot < 0:
             memory.slot, memory.offset = slot, 0
@@ -181,7 +181,7 @@ def _place(plan: Plan, low: Lowering, results: list[Array], gradients: list[Any]
         if array is not None:
             operand(("gradient", k), array.memory)
     plan.slots = slot
-    inside: dict[int, Memory] = {}
+    inside: dict[int, Storage] = {}
     for at, step in enumerate(plan.steps):
         for a in (*step.reads(), *step.writes()):
             if a.memory.slot < 0:
@@ -209,7 +209,7 @@ def _drop_unread(plan: Plan) -> None:
                     s.stored = s.out.memory.outside or id(s.out.memory) in later
 
 
-def _write_over(plan: Plan, inside: dict[int, Memory]) -> None:
+def _write_over(plan: Plan, inside: dict[int, Storage]) -> None:
     """Let a loop write over an array that it reads at the same places and nobody reads later: that is in the cache."""
     for at, group in enumerate(plan.steps):
         if not isinstance(group, Group) or _has_sines(group):
@@ -237,7 +237,7 @@ def _has_sines(group: Group) -> bool:
     return any(e.name in LIMITED for e in in_order(expanded(rows)))
 
 
-def _replace(plan: Plan, old: Memory, new: Memory) -> None:
+def _replace(plan: Plan, old: Storage, new: Storage) -> None:
     inner = [s for group in plan.steps if isinstance(group, Group) for s in group.steps]
     arrays = [a for s in (*plan.steps, *inner) for a in (*s.reads(), *s.writes())]
     for a in (*arrays, *(labels for labels, _ in plan.checks)):
@@ -245,9 +245,9 @@ def _replace(plan: Plan, old: Memory, new: Memory) -> None:
             a.memory = new
 
 
-def _share(memories: list[Memory]) -> int:
+def _share(memories: list[Storage]) -> int:
     """Give each its place in the arena; the size of that. Large ones first, each as far to the front as it fits."""
-    placed: list[tuple[int, int, Memory]] = []
+    placed: list[tuple[int, int, Storage]] = []
     memories = [m for m in memories if m.last >= 0]
     for memory in sorted(memories, key=lambda m: (-m.nbytes, m.first)):
         at = 0
@@ -260,5 +260,5 @@ def _share(memories: list[Memory]) -> int:
     return max((end for _, end, _ in placed), default=0)
 
 
-def _rounded(memory: Memory) -> int:
+def _rounded(memory: Storage) -> int:
     return -(-max(memory.nbytes, 1) // ALIGNED) * ALIGNED

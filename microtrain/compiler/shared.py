@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..kernels.program import Program
-from .arrays import Array, Group, Memory, Product
+from .arrays import Array, Group, Product, Storage
 from .loop import ANY, POINTER
 from .plan import ARENA
 from .tiles import Rows, strips, tiles, wanted as is_cut
@@ -69,7 +69,7 @@ def followed(step: Group, before: Any) -> Product | None:
     return before
 
 
-def _overlap(a: Memory, b: Memory) -> bool:
+def _overlap(a: Storage, b: Storage) -> bool:
     """Do two arrays share bytes?"""
     if a is b or a.slot != ARENA or b.slot != ARENA:
         return a is b
@@ -141,7 +141,7 @@ class SharedLoop:
             reduce(room, axis=0, out=self.operands.view(place))
 
 
-def _room(parts: int, memory: Memory) -> Any:
+def _room(parts: int, memory: Storage) -> Any:
     return np.empty((parts, memory.size), memory.dtype)
 
 

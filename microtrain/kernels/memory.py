@@ -20,7 +20,7 @@ KEPT = 1 << 28
 _waiting: dict[int, list[Any]] = {}  # by size; single operations on it are atomic, so threads need no lock
 
 
-class Memory(np.ndarray[Any, Any]):
+class Lendable(np.ndarray[Any, Any]):
     """Bytes that are lent again and again."""
 
 
@@ -31,7 +31,7 @@ class Lent(np.ndarray[Any, Any]):
     """
 
     def __del__(self, is_over: Any = sys.is_finalizing) -> None:
-        if not is_over() and type(self.base) is Memory:  # not a piece that somebody cut out of a base
+        if not is_over() and type(self.base) is Lendable:  # not a piece that somebody cut out of a base
             _take_back(self.base)
 
 
@@ -44,7 +44,7 @@ def empty(shape: tuple[int, ...], dtype: Any, order: Any = "C") -> Any:
     try:
         memory = _waiting[size].pop()
     except LookupError:
-        memory = Memory(size, np.uint8)
+        memory = Lendable(size, np.uint8)
     return np.ndarray(shape, dtype, memory.view(Lent), order=order)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import microtrain as mt
 from microtrain import nn, optim
-from microtrain.compiler.arrays import Group, InPython, Memory, Product
+from microtrain.compiler.arrays import Group, InPython, Product, Storage
 from microtrain.compiler.loop import merged
 from microtrain.compiler.plan import Plan, _rounded, _share
 from microtrain.nn import functional as F
@@ -87,7 +87,7 @@ def test_arrays_that_live_together_do_not_share(seed: int) -> None:
     rng = np.random.default_rng(seed)
     memories = []
     for _ in range(30):
-        memory = Memory(int(rng.integers(1, 500)), np.dtype(rng.choice(["f4", "f8"])))
+        memory = Storage(int(rng.integers(1, 500)), np.dtype(rng.choice(["f4", "f8"])))
         memory.first = int(rng.integers(0, 20))
         memory.last = memory.first + int(rng.integers(0, 6))
         memories.append(memory)
