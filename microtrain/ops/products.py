@@ -15,15 +15,15 @@ from .shapes import matrix_transpose, reshape
 SMALL = 1 << 12  # elements; from there on `@` is the quicker product (measured)
 
 # With registers of 512 bits OpenBLAS has fast code for small A B, and none for A B^T, which it moreover divides among
-# threads that wait for each other. A copy of B^T costs less (measured), if it stays in the first-level cache, for ...
+# threads that wait for each other. A product with a copy of B^T costs less (measured) where these three hold:
 try:
-    from numpy._core._multiarray_umath import __cpu_features__
+    from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 
-    B_IN_ORDER = 1 << 15 if __cpu_features__["AVX512_SKX"] else 0  # bytes of B, at most,
+    COPIED = 1 << 15 if __cpu_features__["AVX512_SKX"] else 0  # B has at most so many bytes: it stays in the L1 cache;
 except (ImportError, KeyError):  # pragma: no cover (another NumPy, or another kind of CPU)
-    B_IN_ORDER = 0
-ROWS = 32  # so many rows of A, at least,
-MULTIPLICATIONS = range(1 << 17, 10**6)  # and these sizes of the product
+    COPIED = 0
+ROWS = 32  # A has at least so many rows;
+MULTIPLICATIONS = range(1 << 17, 10**6)  # and all of it takes so many multiplications
 
 
 def column(x: Any) -> Any:
@@ -73,7 +73,7 @@ def _affine(x: Any, weight: Any, bias: Any) -> Any:
         raise ValueError("a weight is a matrix")
     if x.ndim != 2:
         y = np.matmul(x, weight.T)
-    elif weight.nbytes <= B_IN_ORDER and len(x) >= ROWS and len(x) * weight.size in MULTIPLICATIONS:
+    elif weight.nbytes <= COPIED and len(x) >= ROWS and len(x) * weight.size in MULTIPLICATIONS:
         y = _product(x, weight.T.copy())
     else:
         y = _product(x, weight.T)
