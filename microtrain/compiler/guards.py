@@ -17,6 +17,7 @@ import operator
 import sys
 import types
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,17 @@ _PACKAGE = __name__.partition(".")[0]
 _OURS = {_PACKAGE, "numpy", "builtins"}
 
 
+@dataclass(eq=False)
+class _Owner:
+    """Something with attributes, of which those count whose names occur in the code that a step runs."""
+
+    kind: type[Entry]  # what kind of place an attribute of it is: `Entry` of its dictionary, or `Attribute`
+    of: Any  # the dictionary, or the object itself
+    depth: int  # how many objects away from the step
+    absent: bool = False  # do also those count that are not there now, but might come?
+    seen: set[str] = field(default_factory=set)  # the names that were looked up already
+
+
 class Guards:
     """The places, and what stood there. `read` are the ids of arrays that operations read: those may change."""
 
@@ -48,12 +60,12 @@ class Guards:
         self.tensors: list[Any] = []  # each as often as something refers to it
         self._read = read
         self._named: set[str] = set()  # the names in the code that was looked at
-        self._owners: list[tuple[type[Entry], Any, int, bool, set[str]]] = []  # see `_attributes`
+        self._owners: list[_Owner] = []
         self._whole: set[int] = set()  # ids of dictionaries
         self._seen: set[int] = set()
         self._alive: list[Any] = []
         self._visit(step, 0)
-        while any(self._attributes(*owner) for owner in self._owners):  # code that was found may name others
+        while any(self._attributes(owner) for owner in self._owners):  # code that was found may name others
             pass
         del self._seen, self._alive, self._named, self._owners, self._whole
 
@@ -104,7 +116,7 @@ class Guards:
             self._copy(x, called)
         elif isinstance(x, (type, types.ModuleType)):
             if _module_of(x) not in _OURS:
-                self._owners.append((Entry, vars(x), depth, False, set()))
+                self._owners.append(_Owner(Entry, vars(x), depth))
         elif callable(getattr(x, "modules", None)) and hasattr(x, "training"):  # nn.Module
             self._named.add("forward")
             for module in x.modules():
@@ -112,7 +124,7 @@ class Guards:
                 d = vars(module)
                 watched = [key for key, value in d.items() if _watched(value)]
                 self._entries(d, depth, watched, also=("_saved_buffers",))
-                self._owners.append((Entry, d, depth, False, set(watched)))
+                self._owners.append(_Owner(Entry, d, depth, seen=set(watched)))
                 self._classes(module, depth)
         elif _module_of(type(x)) not in _OURS:
             ours = self._classes(x, depth) and not _counts_steps(x)
@@ -123,9 +135,9 @@ class Guards:
                     self._entries(vars(x), depth, vars(x))
                 if ours:  # whose code may read any attribute
                     self._entries(vars(x), depth, [key for key, value in vars(x).items() if _watched(value)])
-                self._owners.append((Entry, vars(x), depth, not ours, set()))
+                self._owners.append(_Owner(Entry, vars(x), depth, absent=not ours))
             if any("__slots__" in vars(kind) for kind in type(x).__mro__):
-                self._owners.append((Attribute, x, depth, False, set()))
+                self._owners.append(_Owner(Attribute, x, depth))
 
     def _classes(self, x: Any, depth: int) -> bool:
         """Look into the classes that an object is of; is there one of ours among them?"""
@@ -145,7 +157,7 @@ class Guards:
         for value in (f.__defaults__, f.__kwdefaults__):
             self._visit(value, depth, f.__name__)
         if vars(f):
-            self._owners.append((Entry, vars(f), depth, False, set()))
+            self._owners.append(_Owner(Entry, vars(f), depth))
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             place = Attribute(cell, "cell_contents", name)
             if place.value is not ABSENT:
@@ -155,20 +167,22 @@ class Guards:
             self.places.append(Entry(f.__globals__, name))
             self._visit(f.__globals__[name], depth + 1, name)
 
-    def _attributes(self, kind: type[Entry], owner: Any, depth: int, absent: bool, seen: set[str]) -> bool:
-        """The attributes that occur in the code, and with `absent` those that could come; were there new names?"""
-        if absent and self._named & DYNAMIC:
-            self._entries(owner, depth, owner)
+    def _attributes(self, owner: _Owner) -> bool:
+        """Look up the attributes whose names occur in the code by now; were there new names?"""
+        if owner.absent and self._named & DYNAMIC:
+            self._entries(owner.of, owner.depth, owner.of)
             return False
-        names = new = self._named - seen
-        seen |= names
-        if kind is Attribute:  # a property would run, and a method be another object each time
-            names = {name for name in names if isinstance(getattr(type(owner), name, None), types.MemberDescriptorType)}
+        names = new = self._named - owner.seen
+        owner.seen |= names
+        if owner.kind is Attribute:  # a property would run, and a method be another object each time
+            kind = type(owner.of)
+            names = {name for name in names if isinstance(getattr(kind, name, None), types.MemberDescriptorType)}
         for name in sorted(names):
-            place = kind(owner, name)
-            if place.value is not ABSENT or (absent and name[:2] != "__"):
+            place = owner.kind(owner.of, name)
+            if place.value is not ABSENT or (owner.absent and name[:2] != "__"):
                 self.places.append(place)
-                self._visit(place.value, depth + (not isinstance(place.value, (types.FunctionType, *WRAPPERS))), name)
+                deeper = not isinstance(place.value, (types.FunctionType, *WRAPPERS))
+                self._visit(place.value, owner.depth + deeper, name)
         return bool(new)
 
     def _entries(self, d: dict[Any, Any], depth: int, watched: Iterable[Any], also: tuple[str, ...] = ()) -> None:
