@@ -101,7 +101,11 @@ def _compile(text: str, path: str) -> tuple[bytes, str, tuple[str, ...]]:
 
 
 class _Patience:
-    """Tells the user on stderr, after `PATIENCE` seconds, what is being compiled, and at the end how long it took."""
+    """Tells the user on stderr, after `PATIENCE` seconds, what is being compiled.
+
+    On a terminal that line is replaced at the end by one that says how long it took. Elsewhere (a file, a notebook, a
+    pipe that several processes write to) it stays, and is the only one, unless the machine code could not be kept.
+    """
 
     def __init__(self, what: str) -> None:
         self.what, self.failed, self.kept, self.told = what, False, False, False
@@ -115,20 +119,27 @@ class _Patience:
 
     def _tell(self) -> None:
         self.told = True
-        _say(f"microtrain: compiling {self.what} ...", "" if _redrawn() else "\n")
+        if _redrawn():
+            _say(f"microtrain: compiling {self.what} ...", "")
+        else:
+            _say(f"microtrain: compiling {self.what}, once ...")
 
     def __exit__(self, *_: object) -> None:
         self.timer.cancel()
         self.timer.join()
         if not self.told:
             return
-        if _redrawn():
+        redrawn = _redrawn()
+        if redrawn:
             _say(CLEARED, "")
-        if not self.failed:  # else whoever asked says why
-            seconds = time.perf_counter() - self.start
-            kept = ", once; it is kept for next time" if self.kept else "; it can't be kept: `microtrain cache info`"
-            # The whole line once more: other processes may have written to the terminal meanwhile.
-            _say(f"microtrain: compiling {self.what} ... {seconds:.1f} s{kept}")
+        if self.failed:
+            return  # whoever asked says why
+        seconds = time.perf_counter() - self.start
+        # Always the whole line: other processes may have written to the terminal meanwhile.
+        if redrawn and self.kept:
+            _say(f"microtrain: compiling {self.what} ... {seconds:.1f} s, once; it is kept for next time")
+        elif not self.kept:
+            _say(f"microtrain: compiling {self.what} took {seconds:.1f} s; it can't be kept: `microtrain cache info`")
 
 
 CLEARED = "\r\x1b[K"  # go to the beginning of the line, and empty it
