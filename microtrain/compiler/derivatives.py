@@ -26,11 +26,11 @@ class Looked(Exception):  # noqa: N818
     """A derivative looks at values (how close to singular a matrix is, say)."""
 
 
-class _Place:
-    """Stands for an array among what was kept."""
+class _StandIn:
+    """Stands for an array among what was kept. All are equal: two captures may have kept different arrays."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Place)
+        return isinstance(other, _StandIn)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -45,7 +45,7 @@ class _Derivative:
 
     def forward(self, g: Any, *arrays: Any, kept: Any, params: Any) -> Any:
         rest = iter(arrays)
-        return self.vjp(g, [next(rest) if isinstance(x, (_Place, Tensor)) else x for x in kept], params)
+        return self.vjp(g, [next(rest) if isinstance(x, (_StandIn, Tensor)) else x for x in kept], params)
 
 
 _derivatives: dict[Any, _Derivative] = {}
@@ -144,7 +144,7 @@ class Derivatives(Writes):
         tensors = [g, *(x for x in kept if isinstance(x, Tensor))]
         row = _derivative_of(node.primitive, node.plan, slot)
         result = wrap(np.asarray(row.forward(*(t._data for t in tensors), kept=kept, params=node.params)))
-        kinds = tuple(_Place() if isinstance(x, Tensor) else x for x in kept)
+        kinds = tuple(_StandIn() if isinstance(x, Tensor) else x for x in kept)
         params = {"kept": kinds, "params": node.params}
         self.bind(result, self.done(row, [self.value_of(t) for t in tensors], params, result, op.site))
         return result

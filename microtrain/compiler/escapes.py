@@ -3,8 +3,18 @@
 What is still there was put somewhere by the step (`self.last = loss`), and a compiled step would not renew it. Arrays
 that were made in the step and are gone are constants of the program.
 
-Whether something is still there is a matter of reference counts: a variable of this file, or of capture.py, that still
-names an array of the step looks like a place where the step put it.
+How it is found out: a capture keeps everything alive until here, and `check_escapes` lets go of all of it but weak
+references. What one of them still leads to is held by somebody else. An array whose value is needed as a constant is
+also in `data` below, so its references are counted: `ALONE` is the count of one that only `data` and `source` name.
+
+So all of this rests on CPython's reference counts, by which an object goes at once with the last reference to it:
+
+* A variable of this file, or of capture.py, that still names an array of the step looks like a place where the step put
+  it. Hence the `del`s, and that `finish` keeps no name of an output.
+* Objects that refer to each other in a circle, and to a tensor, keep it until the garbage collector comes: such a step
+  is refused, unless the circle is broken in it.
+* Where objects go later (other Pythons) more steps would be refused. None would come out wrong: what is made in the
+  step and taken for a tensor from outside is another one in the second capture, and that is an error.
 """
 
 from __future__ import annotations

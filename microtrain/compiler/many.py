@@ -48,15 +48,15 @@ def run_many(
     variant: Variant, n: int, arguments: list[Any], advance: dict[int, int], records: list[np.ndarray[Any, Any]]
 ) -> None:
     """n steps. `advance` has the bytes from one step's argument to the next; `records` gets the outputs."""
-    operands, count = variant.operands, variant.count
+    addresses, count = variant.addresses, variant.count
     variant.taken = None  # single steps work on other arguments
     for k, slot, _, _ in variant.inputs:
         x = arguments[k]
         variant.set(slot, np.ascontiguousarray(x._array() if isinstance(x, Tensor) else x))
-        operands[count + slot] = advance.get(k, 0)
+        addresses[count + slot] = advance.get(k, 0)
     for (slot, _), record in zip(variant.outs, records, strict=True):
-        operands[slot] = record.ctypes.data
-        operands[count + slot] = record.strides[0] if len(record) else 0
+        addresses[slot] = record.ctypes.data
+        addresses[count + slot] = record.strides[0] if len(record) else 0
     variant.take_floats(arguments)
     made = {variant.slots[u, k]: u.bucket.state[k] for u in variant.updates if prepares(u.optimizer) for k in _drawn(u)}
     row = sum(
@@ -75,21 +75,21 @@ def run_many(
                     scalars.update(values)
                 raise
             for slot, table in tables.items():
-                operands[slot], operands[count + slot] = table.ctypes.data, table.strides[0] if len(table) > 1 else 0
+                addresses[slot], addresses[count + slot] = table.ctypes.data, table.strides[0] if len(table) > 1 else 0
             variant.call_native(block)
-            if operands[STATUS]:
+            if addresses[STATUS]:
                 raise IndexingError("A label is not one of the classes.", fix="Labels are 0 ... C - 1.")
             done += block
     finally:
-        operands[STATUS] = 0
+        addresses[STATUS] = 0
         for slot in range(count):
-            operands[count + slot] = 0
+            addresses[count + slot] = 0
         for slot, buffer in variant.outs:
-            operands[slot] = buffer.ctypes.data
+            addresses[slot] = buffer.ctypes.data
         for numbers in variant.numbers:
-            operands[numbers.slot] = numbers.place
+            addresses[numbers.slot] = numbers.address
         for slot, array in made.items():
-            operands[slot] = array.ctypes.data
+            addresses[slot] = array.ctypes.data
         variant.leave()
 
 

@@ -20,8 +20,8 @@ AHEAD = 64  # rows that are worked out at a time for single steps
 class Numbers:
     """The hyper-parameters of one rule, worked out for each step as the optimizer would."""
 
-    def __init__(self, update: Update, slot: int, count: int, operands: Any) -> None:
-        self.update, self.slot, self.operands = update, slot, operands
+    def __init__(self, update: Update, slot: int, count: int, addresses: Any) -> None:
+        self.update, self.slot, self.addresses = update, slot, addresses
         self.row = array("d", [0.0] * max(1, count))  # where nothing can be known beforehand
         self.width = len(self.row)
         self.group = update.optimizer.param_groups[update.group]
@@ -31,7 +31,7 @@ class Numbers:
         self.before: dict[str, Any] = {}  # the scalars, before a row that is worked out for one step alone
         self.values: Any = None  # of the group, when the table was made
         self.rows: Any = None  # the table,
-        self.place = self.row.buffer_info()[0]  # where its present row is,
+        self.address = self.row.buffer_info()[0]  # where its present row is,
         self.left = 0  # how many rows come after that,
         self.step = -1  # and the step that it is for
         self.apart = 0  # bytes from row to row; 0 if all are the same
@@ -41,7 +41,7 @@ class Numbers:
         step, values = self.scalars["step"], tuple(self.group.values())
         if self.left and step == self.step and values == self.values:
             self.left -= 1
-            self.place += self.apart
+            self.address += self.apart
         elif self.recursive or values != self.values or callable(self.group["lr"]):
             rule = self.update.bucket.rule  # who knows what comes next: this step's alone
             self.before = dict(self.scalars)
@@ -52,12 +52,12 @@ class Numbers:
                 raise
             self.row[:] = array("d", row or [0.0])
             self.scalars["step"], self.values, self.left = step, values, 0
-            self.place = self.row.buffer_info()[0]
+            self.address = self.row.buffer_info()[0]
         else:
             self.rows = self._worked_out(AHEAD)
-            self.place, self.left = self.rows.ctypes.data, AHEAD - 1
+            self.address, self.left = self.rows.ctypes.data, AHEAD - 1
             self.apart = self.rows.strides[0] if len(self.rows) > 1 else 0
-        self.operands[self.slot] = self.place
+        self.addresses[self.slot] = self.address
         self.scalars["step"] = self.step = step + 1
 
     def take_back(self) -> None:
@@ -66,7 +66,7 @@ class Numbers:
 
     def present(self) -> list[float]:
         """The row of the step that `next` was called for."""
-        return list((ctypes.c_double * self.width).from_address(self.place))
+        return list((ctypes.c_double * self.width).from_address(self.address))
 
     def table(self, block: int) -> np.ndarray[Any, Any]:
         """A row for each of the next steps, or a single one if they are all the same."""

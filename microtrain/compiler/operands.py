@@ -24,7 +24,7 @@ from .program import Program, Update, Value
 from .watch import Watched
 
 
-class _Place:
+class _Borrowed:
     """Memory as NumPy's array interface describes it; it lives as long as its owner."""
 
     def __init__(self, owner: Any, address: int, shape: Any, strides: Any, dtype: str) -> None:
@@ -49,8 +49,8 @@ class Operands:
     def __init__(self, program: Program, plan: Plan, emitter: Emitter) -> None:
         self.program, self.plan, self.emitter = program, plan, emitter
         self.count = emitter.extra
-        self.operands = array("q", [0] * (2 * self.count))
-        self.place = self.operands.buffer_info()[0]
+        self.addresses = array("q", [0] * (2 * self.count))  # by slot, then the distances
+        self.address = self.addresses.buffer_info()[0]  # their own, which the machine code gets
         self.arrays: dict[int, np.ndarray[Any, Any]] = {}  # slot: what lies there now
         self.outside: list[Watched] = []
         self.inputs: list[tuple[int, int, Any, Any]] = []  # (argument, slot, shape, dtype)
@@ -75,9 +75,9 @@ class Operands:
         start = -arena.ctypes.data % 64
         self.set(ARENA, arena[start : start + max(1, self.plan.arena)])
         for kind, slot in self.emitter.blas.items():
-            self.operands[slot] = found.dgemm if kind == "f64" else found.sgemm
+            self.addresses[slot] = found.dgemm if kind == "f64" else found.sgemm
         for (name, kind), slot in self.emitter.rows.items():
-            self.operands[slot] = row_program(name, kind).address
+            self.addresses[slot] = row_program(name, kind).address
         for slot, numbers in self.emitter.settings:
             for k, (value, dtype) in enumerate(numbers):
                 self.set(slot + k, np.array([value], dtype))
@@ -94,7 +94,7 @@ class Operands:
         if value.kind == "argument":
             self.inputs.append((source, slot, value.shape, value.dtype))
         elif value.kind == "tensor":
-            self.operands[slot] = source._array().ctypes.data
+            self.addresses[slot] = source._array().ctypes.data
             self.arrays[slot] = source
             self.outside.append(Watched(source, slot))
         elif value.kind == "grad":
@@ -122,8 +122,8 @@ class Operands:
             self.set(slot, bucket.p if bucket.views else _dense(bucket.params[0]._array()))
             self.updates.append(which)
         elif what == "numbers":
-            self.numbers.append(Numbers(which, slot, memory.size, self.operands))
-            self.operands[slot] = self.numbers[-1].place
+            self.numbers.append(Numbers(which, slot, memory.size, self.addresses))
+            self.addresses[slot] = self.numbers[-1].address
         else:
             self.set(slot, _dense(which.bucket.state[what]))
             self.slots[which, what] = slot
@@ -158,13 +158,13 @@ class Operands:
 
     def set(self, slot: int, x: Any) -> None:
         self.arrays[slot] = x
-        self.operands[slot] = x.ctypes.data
+        self.addresses[slot] = x.ctypes.data
 
     def view(self, x: Array) -> np.ndarray[Any, Any]:
         """The elements of an array of the plan, as an array of NumPy's. What holds the memory is in `arrays`."""
         size = np.dtype(x.dtype).itemsize
-        return np.asarray(_Place(
-            self.arrays[x.memory.slot], self.operands[x.memory.slot] + (x.memory.offset + x.offset) * size, x.shape,
+        return np.asarray(_Borrowed(
+            self.arrays[x.memory.slot], self.addresses[x.memory.slot] + (x.memory.offset + x.offset) * size, x.shape,
             tuple(s * size for s in x.strides), np.dtype(x.dtype).str,
         ))  # fmt: skip
 

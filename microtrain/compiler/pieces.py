@@ -15,45 +15,47 @@ import numpy as np
 from ..errors import CompileError
 from ..kernels.loading import NOTHING
 from .arrays import Apply, Array, Assemble, Const, InPython, Product
-from .emit import is_empty, native_hash
+from .emit import Emitter, is_empty, native_hash
 from .operands import Operands
 from .plan import STATUS
 from .shared import Shared, SharedLoop
 from .tiles import tiles
 
 
-class Pieces(Operands):
-    """The operands, with what works on them from Python."""
+class Pieces:
+    """What a step consists of, in order: pieces of machine code, and what is done from Python between them."""
 
-    def __init__(self, program: Any, plan: Any, emitter: Any, call: Callable[..., Any]) -> None:
-        super().__init__(program, plan, emitter)
-        self.call, self.pointer = call, ctypes.c_void_p(self.place)
-        self.pieces: list[Callable[[], None]] = []
+    def __init__(
+        self, operands: Operands, emitter: Emitter, call: Callable[..., Any], pointer: ctypes.c_void_p
+    ) -> None:
+        self.operands = operands
+        self.in_order: list[Callable[[], None]] = []
         for k, segment in enumerate(emitter.segments):
             if not is_empty(segment):
-                self.pieces.append(partial(call, NOTHING, NOTHING, -1 - k, self.pointer))
-            self.pieces += map(self._in_python, emitter.python[k : k + 1])  # none after the last segment
+                self.in_order.append(partial(call, NOTHING, NOTHING, -1 - k, pointer))
+            self.in_order += map(self._in_python, emitter.python[k : k + 1])  # none after the last segment
 
-    def run_in_pieces(self) -> None:
+    def run(self) -> None:
         """One step."""
-        for piece in self.pieces:
+        addresses = self.operands.addresses
+        for piece in self.in_order:
             piece()
-            if self.operands[STATUS]:
+            if addresses[STATUS]:
                 return
 
     def _in_python(self, step: InPython | Assemble | Apply | Product | Shared) -> Callable[[], None]:
         """A function that does the step."""
         if isinstance(step, Shared):
-            return SharedLoop(step, self).run
+            return SharedLoop(step, self.operands).run
         if isinstance(step, Product):
-            return partial(tiles(step, native_hash()).run, self.place)
+            return partial(tiles(step, native_hash()).run, self.operands.address)
         if isinstance(step, Assemble):
             return partial(self._assemble, step)
-        return LargeUpdate(step, self).run if isinstance(step, Apply) else partial(self._by_numpy, step)
+        return LargeUpdate(step, self.operands).run if isinstance(step, Apply) else partial(self._by_numpy, step)
 
     def _by_numpy(self, step: InPython) -> None:
         if "target" in getattr(step.row, "inputs", ()) and self._has_wrong_labels(*step.args[:2]):
-            self.operands[STATUS] = 1
+            self.operands.addresses[STATUS] = 1
             return
         try:
             with np.errstate(all="ignore"):
@@ -68,7 +70,7 @@ class Pieces(Operands):
                 "The step was compiled for what it did before.",
                 "Run it eagerly to see more: step.step(...) is the function itself.",
             ) from None
-        self.view(step.out)[...] = result
+        self.operands.view(step.out)[...] = result
 
     def _has_wrong_labels(self, x: Any, target: Any) -> bool:
         """Is one of the labels no class? NumPy would count those below zero from the end."""
@@ -79,14 +81,14 @@ class Pieces(Operands):
 
     def _assemble(self, step: Assemble) -> None:
         if step.fill is not None:
-            self.view(step.out)[...] = step.fill
+            self.operands.view(step.out)[...] = step.fill
         for x, place in step.pieces:
-            self.view(place)[...] = x.value if isinstance(x, Const) else self.view(x)
+            self.operands.view(place)[...] = x.value if isinstance(x, Const) else self.operands.view(x)
 
     def _arrays(self, x: Any) -> Any:
         if isinstance(x, tuple):
             return tuple(map(self._arrays, x))
-        return self.view(x) if isinstance(x, Array) else x
+        return self.operands.view(x) if isinstance(x, Array) else x
 
 
 class LargeUpdate:
@@ -101,7 +103,7 @@ class LargeUpdate:
 
     def run(self) -> None:
         view, parts = self.operands.view, [self.step.p, *self.step.state]
-        where = [self.operands.operands[x.memory.slot] for x in parts]
+        where = [self.operands.addresses[x.memory.slot] for x in parts]
         if where != self.where:
             self.where, self.arrays, self.memo = where, [view(x) for x in parts], {}
         g, (p, *state) = view(self.step.g), self.arrays

@@ -115,7 +115,7 @@ class SharedLoop:
         results = [(how, place, memory, _room(len(shared.table), memory)) for how, place, memory in shared.partial]
         rooms = {id(memory): room for _, _, memory, room in results}
         self.places = array("q", [0] * len(shared.places))
-        self.place = self.places.buffer_info()[0]
+        self.address = self.places.buffer_info()[0]
         self.moving: list[tuple[int, int, int]] = []  # (which place, its operand, bytes from there)
         for k, (memory, offset) in enumerate(shared.places):
             if id(memory) in rooms:
@@ -124,16 +124,16 @@ class SharedLoop:
                 self.moving.append((k, memory.slot, (memory.offset + offset) * np.dtype(memory.dtype).itemsize))
         kernel, parts = _program(shared.source), shared.table
         if shared.product is None:
-            self.rows, self.start = Rows(kernel, parts), self.place
+            self.rows, self.start = Rows(kernel, parts), self.address
         else:
-            self.pairs = np.array([(part.ctypes.data, self.place) for part in parts], np.int64)
+            self.pairs = np.array([(part.ctypes.data, self.address) for part in parts], np.int64)
             then = [(kernel.address, pair.ctypes.data) for pair in self.pairs]
-            self.rows, self.start = tiles(shared.product, shared.native, then), operands.place
+            self.rows, self.start = tiles(shared.product, shared.native, then), operands.address
         self.results = [(COMBINE[how].reduce, _dense(place, memory.size), room) for how, place, memory, room in results]
 
     def run(self) -> None:
         """All of the loop."""
-        addresses = self.operands.operands
+        addresses = self.operands.addresses
         for k, slot, offset in self.moving:
             self.places[k] = addresses[slot] + offset
         self.rows.run(self.start)

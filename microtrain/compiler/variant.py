@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import time
 from typing import Any
@@ -17,7 +18,7 @@ from . import blas, many
 from .aliases import Aliases
 from .emit import Emitter
 from .numbers import Numbers
-from .operands import GradOut
+from .operands import GradOut, Operands
 from .pieces import Pieces
 from .plan import STATUS, make_plan
 from .program import Call, Draw, Program, Update
@@ -30,8 +31,11 @@ class Stale(Exception):  # noqa: N818
     """The step is not any more what was compiled: run it eagerly, and look again."""
 
 
-class Variant(Pieces):
-    """The machine code of a captured program, and the memory it works on."""
+class Variant(Operands):
+    """The machine code of a captured program, and (as `Operands`) the memory it works on.
+
+    It is its operands, and does not have them, because a step asks for a dozen of their attributes.
+    """
 
     def __init__(self, program: Program, title: str, step: Any, arguments: list[Any]) -> None:
         for op in program.ops:
@@ -44,8 +48,11 @@ class Variant(Pieces):
         self.planned_in = time.perf_counter() - start
         code = "\n".join(line for line in self.source.splitlines() if not line.lstrip().startswith("# "))
         self.machine = Machine(title, code + "\n")  # comments name lines, which move without changing anything
-        super().__init__(program, plan, emitter, SIGNATURE(self.machine.address))
-        self.once = bound(self.machine.address, 1, self.place)
+        super().__init__(program, plan, emitter)
+        self.native, self.pointer = SIGNATURE(self.machine.address), ctypes.c_void_p(self.address)
+        self.once = bound(self.machine.address, 1, self.address)
+        # Only where there are some, for they refer back to this object: its memory stays until a garbage collection.
+        self.pieces = Pieces(self, emitter, self.native, self.pointer) if emitter.python else None
         self.alone = emitter.alone or bool(emitter.python)
         self.calls = 0  # steps that were done
         self.taken: list[Any] | None = None  # the arguments of the last step
@@ -55,7 +62,7 @@ class Variant(Pieces):
             else (item, [n for n in self.numbers if n.update.optimizer is item], many.prepares(item))
             for item in program.prelude
         ]
-        self.watch = Watch(program, self.updates, self.outside, step, self.operands)
+        self.watch = Watch(program, self.updates, self.outside, step, self.addresses)
         self.holds = self.watch.holds
         self.aliases = Aliases(program, self.updates, self.watch.guards.tensors, arguments)
         self.watch.guards.tensors = []
@@ -66,7 +73,7 @@ class Variant(Pieces):
 
     def run(self, arguments: list[Any]) -> list[Any]:
         """One step; the values of the outputs. Raises `Stale` for labels that the compiled step does not take."""
-        operands = self.operands
+        addresses = self.addresses
         if arguments is not self.taken:
             self.take(arguments)
         if self.grads_in:
@@ -75,8 +82,8 @@ class Variant(Pieces):
             self.take_floats(arguments)
         self.prelude()
         self.call_native(1)
-        if operands[STATUS]:
-            operands[STATUS] = 0
+        if addresses[STATUS]:
+            addresses[STATUS] = 0
             self._undo()
             raise Stale
         self.leave()
@@ -106,7 +113,7 @@ class Variant(Pieces):
                     x = np.array(x, order="C")
                     self.taken = None  # a copy, to be made anew for each step
                 self.arrays[slot] = x
-                self.operands[slot] = address(x)
+                self.addresses[slot] = address(x)
 
     def run_many(
         self, n: int, arguments: list[Any], advance: dict[int, int], records: list[np.ndarray[Any, Any]]
@@ -121,13 +128,13 @@ class Variant(Pieces):
             if n == 1:
                 self.once()
             else:
-                self.call(NOTHING, NOTHING, n, self.pointer)
+                self.native(NOTHING, NOTHING, n, self.pointer)
             return
         with one_thread_each():
-            if self.emitter.python:
-                self.run_in_pieces()
+            if self.pieces is not None:
+                self.pieces.run()
             else:
-                self.call(NOTHING, NOTHING, n, self.pointer)
+                self.native(NOTHING, NOTHING, n, self.pointer)
 
     def take_floats(self, arguments: list[Any]) -> None:
         """Work out the numbers that are made of floats among the arguments."""

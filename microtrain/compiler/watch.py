@@ -29,9 +29,9 @@ class Watch:
     """What a form depends on: grad mode, gradients that are there before, tensors, optimizers, and the guards."""
 
     def __init__(
-        self, program: Program, updates: list[Update], outside: list[Watched], step: Any, operands: Any
+        self, program: Program, updates: list[Update], outside: list[Watched], step: Any, addresses: Any
     ) -> None:
-        self.outside, self.operands = outside, operands
+        self.outside, self.addresses = outside, addresses
         self.changed = ""  # what a guard found
         self.grad_mode = MODE.get().grad
         self.rules = [
@@ -109,7 +109,7 @@ class Watch:
                 data = watched.tensor._array()
                 if watched.slot < 0 or (data.shape, data.dtype, data.strides) != watched.kind:
                     return False
-                self.operands[watched.slot] = data.ctypes.data
+                self.addresses[watched.slot] = data.ctypes.data
                 watched.data = data
         self._write()
         return True

@@ -696,7 +696,7 @@ def test_cross_entropy_is_done_by_the_machine_code_of_ordinary_tensors() -> None
         for _ in range(3):
             step(mt.tensor(LABELS[:count]))
     address = row_program("cross_entropy", "float64").address
-    assert [address in variant.operands for variant in variants(step)] == [True, True]
+    assert [address in variant.addresses for variant in variants(step)] == [True, True]
 
 
 def test_pytorchs_options_change_nothing():

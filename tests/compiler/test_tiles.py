@@ -41,7 +41,8 @@ def test_products_of_either_kind(ours: bool, dtype: str, monkeypatch: pytest.Mon
     (variant,) = (v for form in run._forms.values() for v, _ in form.variants)
     for found, wanted in zip(run(x, w), step(x, w), strict=True):
         assert closeness(found.numpy(), wanted.numpy()) < 100 * np.finfo(dtype).eps
-    products = [piece.func.__self__ for piece in variant.pieces if isinstance(getattr(piece, "func", None), MethodType)]
+    pieces = variant.pieces.in_order
+    products = [piece.func.__self__ for piece in pieces if isinstance(getattr(piece, "func", None), MethodType)]
     kernels = [product.kernel.text for product in products]
     assert len(kernels) == 3 and all(("multiply = gemm" in text) is ours for text in kernels)
 
