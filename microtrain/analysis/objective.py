@@ -117,7 +117,7 @@ class Objective:
             if not pairs:
                 return np.zeros(self.size, self.flat.dtype)
             ys, seeds = zip(*pairs, strict=True)
-            found = differentiate(ys, seeds, self.params, True, False)
+            found = differentiate(ys, seeds, self.params, retain_graph=True, create_graph=False)
             return self.flat.joined([found.get(p) for p in self.params])
 
         return multiply
@@ -185,7 +185,7 @@ class Objective:
     def _first(self, loss: Tensor) -> Array:
         if not loss.requires_grad:
             return np.zeros(self.size, self.flat.dtype)
-        found = differentiate([loss], [None], self.params, False, False)
+        found = differentiate([loss], [None], self.params, retain_graph=False, create_graph=False)
         return self.flat.joined([found.get(p) for p in self.params])
 
     def _gradient_graph(self) -> list[Tensor]:

@@ -76,9 +76,8 @@ class Batch(NDArrayOperatorsMixin, Operand):
 
     @property
     def size(self) -> int:
-        return int(
-            max(self.data.size, SMALL + 1)
-        )  # nodes remember small gradients for pictures, but not a batch of them
+        # Nodes remember gradients of up to SMALL elements, for pictures: a batch of them is none.
+        return max(int(self.data.size), SMALL + 1)
 
     def numel(self) -> int:
         return math.prod(self.shape)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import indexing
 from ..ops.primitive import TABLE
 
 Array = Any  # an array, or a NumPy scalar
@@ -197,7 +196,7 @@ def _add_at(arrays: Sequence[Array], many: Sequence[bool], params: dict[str, Any
     index = _behind_batch(params["index"])
     if index is None:
         return None
-    return indexing._add_at(arrays[0], shape=(len(arrays[0]), *params["shape"]), index=index)
+    return _forward("add_at")(arrays[0], shape=(len(arrays[0]), *params["shape"]), index=index)
 
 
 @rule("cat")

@@ -142,7 +142,8 @@ def _check_strict(groups: Sequence[Sequence[Tensor]], xs: list[Tensor], of: str)
     for k, ys in enumerate(groups):
         ones = [wrap(np.ones(y.shape, y.dtype)) for y in ys]
         seeded = [(y, one) for y, one in zip(ys, ones, strict=True) if y.requires_grad]
-        found = differentiate([y for y, _ in seeded], [one for _, one in seeded], xs, True, False) if seeded else {}
+        outputs, seeds = [y for y, _ in seeded], [one for _, one in seeded]
+        found = differentiate(outputs, seeds, xs, retain_graph=True, create_graph=False) if seeded else {}
         for i, x in enumerate(xs):
             if (x.grad_fn or x) not in found:
                 raise GraphError(

@@ -89,7 +89,7 @@ def _passes(
         vector = np.zeros(output.shape, output.dtype) if vectors is None else vectors[k]
         if vectors is None:
             vector.reshape(-1)[k] = 1
-        gradients = differentiate([output], [wrap(vector)], inputs, True, False)
+        gradients = differentiate([output], [wrap(vector)], inputs, retain_graph=True, create_graph=False)
         yield slice(k, k + 1), [_row(gradients.get(x._node or x)) for x in inputs]
 
 

@@ -233,3 +233,8 @@ def _expanded(values: list[Any]) -> list[Any]:
     found = [e for e in values if isinstance(e, Expr)]
     done = iter(expanded(found) if found else ())
     return [next(done) if isinstance(e, Expr) else e for e in values]
+
+
+def without_comments(source: str) -> str:
+    """The source as it is compiled and cached: comments name the learner's lines, which move without changing it."""
+    return "".join(f"{line}\n" for line in source.splitlines() if not line.lstrip().startswith("# "))

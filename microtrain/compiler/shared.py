@@ -19,7 +19,7 @@ import numpy as np
 
 from ..kernels.program import Program
 from .arrays import Array, Group, Product, Storage
-from .loop import ANY, POINTER
+from .loop import ANY, POINTER, without_comments
 from .plan import ARENA
 from .tiles import Rows, strips, tiles, wanted as is_cut
 
@@ -152,5 +152,4 @@ def _dense(place: Array, size: int) -> Array:
 
 @cache
 def _program(source: str) -> Program:
-    code = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("# "))
-    return Program("a loop that threads share", code + "\n")
+    return Program("a loop that threads share", without_comments(source))

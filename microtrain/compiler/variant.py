@@ -17,6 +17,7 @@ from ..tensor import Tensor, wrap
 from . import blas, many
 from .aliases import Aliases
 from .emit import Emitter
+from .loop import without_comments
 from .numbers import Numbers
 from .operands import GradOut, Operands
 from .pieces import Pieces
@@ -46,8 +47,7 @@ class Variant(Operands):
         emitter = Emitter(plan, blas.find().width)
         self.source = emitter.emit()
         self.planned_in = time.perf_counter() - start
-        code = "\n".join(line for line in self.source.splitlines() if not line.lstrip().startswith("# "))
-        self.machine = Machine(title, code + "\n")  # comments name lines, which move without changing anything
+        self.machine = Machine(title, without_comments(self.source))
         super().__init__(program, plan, emitter)
         self.native, self.pointer = SIGNATURE(self.machine.address), ctypes.c_void_p(self.address)
         self.once = bound(self.machine.address, 1, self.address)

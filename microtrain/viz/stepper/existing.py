@@ -139,7 +139,7 @@ def differentiate_again(recorder: Recorder, root: Tensor, gradient: Any, operati
     before = MODE.get()
     MODE.set(Mode(before.grad, (recorder,)))  # nobody else is to hear of it
     try:
-        differentiate([root], [gradient], None, True, False)
+        differentiate([root], [gradient], None, retain_graph=True, create_graph=False)
     finally:
         MODE.set(before)
         for node, grad in remembered:  # for the graph drawing, which shows what the learner's own backward() did

@@ -106,7 +106,7 @@ def _columns(node: Node, slot: int, shape: tuple[int, ...], seen: list[int]) -> 
     for j in seen:
         one = np.zeros(shape, node.dtype)
         one.flat[j] = 1
-        found = differentiate([gradient], [wrap(one)], [g], True, False)
+        found = differentiate([gradient], [wrap(one)], [g], retain_graph=True, create_graph=False)
         columns.append((j, np.asarray(found[g]).ravel()))
     return columns
 
