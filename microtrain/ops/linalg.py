@@ -217,7 +217,7 @@ def _half(input: Any, which: str, what: str) -> Any:
 class ValuesAndVectors(NamedTuple):
     """What eigh returns."""
 
-    eigvalsh_row: Any
+    eigenvalues: Any
     eigenvectors: Any
 
 

@@ -93,6 +93,12 @@ def test_equal_eigenvalues_have_a_first_derivative() -> None:
     np.testing.assert_allclose(x.grad.numpy(), np.eye(3), atol=1e-14)
 
 
+def test_eigenvalues_and_vectors_have_pytorchs_names() -> None:
+    found = mt.linalg.eigh(mt.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    assert found._fields == ("eigenvalues", "eigenvectors")
+    np.testing.assert_allclose(found.eigenvalues.numpy(), [1.0, 3.0])
+
+
 def test_cholesky_reads_as_symmetric() -> None:
     x = mt.tensor([[4.0, 2.0], [2.0, 3.0]], requires_grad=True)
     mt.cholesky(x).sum().backward()
