@@ -1,7 +1,9 @@
 r"""The operation table, one family a file. What a row is: primitive.py; what of it a node keeps: plan.py.
 
 In Python a row is called what it is called in the table, with `_row` behind it where the public function (or Python)
-has that name: `sum_row` is the row, `sum` the function with PyTorch's arguments.
+has that name: `sum_row` is the row, `sum` the function with PyTorch's arguments. Of a few rows that are called all over
+(add, sub, div, matmul, reshape, permute, broadcast_to) it is the function that has another name in Python:
+`reshape_to` is what is published as `mt.reshape`.
 
 How to add an operation. An elementwise one is a single row, in the file of its family (here activations.py):
 

@@ -1,9 +1,8 @@
-"""Exponentials, logarithms and the error function."""
+"""Exponentials and logarithms."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -22,15 +21,4 @@ logaddexp = elementwise(
     np.logaddexp,
     [lambda g, a, b: g * F.sigmoid(a - b), lambda g, a, b: g * F.sigmoid(b - a)],
     tex=r"\ln(e^{{a}} + e^{{b}})",
-)
-
-
-def _erf(x: Any) -> Any:
-    from scipy.special import erf  # loading SciPy takes 50 ms; most programs never need it
-
-    return erf(x)
-
-
-erf = elementwise(
-    "erf", _erf, [lambda g, x: g * (2 / math.sqrt(math.pi)) * F.exp(-x * x)], tex=r"\operatorname{erf} {x}"
 )

@@ -32,6 +32,10 @@ def _xlogy(a: Any, b: Any) -> Any:
     return np.where((a == 0) & ~np.isnan(b), 0.0, a * np.log(b))[()]
 
 
+erf = elementwise(
+    "erf", _scipy("erf"), [lambda g, x: g * (2 / math.sqrt(math.pi)) * F.exp(-x * x)],
+    tex=r"\operatorname{erf} {x}",
+)  # fmt: skip
 erfc = elementwise(
     "erfc", _scipy("erfc"), [lambda g, x: g * (-2 / math.sqrt(math.pi)) * F.exp(-x * x)],
     tex=r"\operatorname{erfc} {x}",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 import microtrain as mt
@@ -26,7 +24,6 @@ CASES = [
     unary("log2", positive, np.log2),
     unary("log10", positive, np.log10),
     binary("logaddexp", (real, real), mt.logaddexp, np.logaddexp),
-    unary("erf", real, np.vectorize(math.erf, otypes=[float])),
     unary("sin", real, np.sin),
     unary("cos", real, np.cos),
     unary("tan", unit, np.tan),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def _huge(*xs: Any) -> Any:
 POLES = {"differs": _huge, "why": "PyTorch and SciPy take different sides at poles, and round differently far out"}
 
 CASES = [
+    unary("erf", real, np.vectorize(math.erf, otypes=[float])),
     unary("erfc", real, special.erfc),
     unary("erfinv", unit, special.erfinv, differs=whole, why="beyond [-1, 1] all is NaN, with one sign or the other"),
     unary("lgamma", positive, special.gammaln, tolerance=10, **POLES),
