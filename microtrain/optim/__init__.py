@@ -1,6 +1,27 @@
 """Optimizers. Each is a rule (a formula) and a thin class around it.
 
 `print(optim.Adam.rule)` shows the formula, `print(optim.table())` who thought of what, and when.
+
+How to add an optimizer whose rule is elementwise. The rule names the pieces of state that each parameter has, and its
+formula takes the parameter, the gradient, that state, and hyper-parameters by the names that they have in a group:
+
+    class Lion(Optimizer):
+        "p <- p - lr sign(beta1 m + (1 - beta1) g). Raises `ArgumentError` for values out of range."
+
+        rule = Rule("Lion", ["exp_avg"], lambda p, g, m, lr, beta1, beta2: (
+            p - lr * F.sign(beta1 * m + (1 - beta1) * g), beta2 * m + (1 - beta2) * g
+        ))
+        reference = "Chen et al. 2023"
+        idea = "The sign of the momentum."
+
+        def __init__(self, params, lr=1e-4, beta1=0.9, beta2=0.99, *, maximize=False, **pytorchs):
+            check_range("Lion", lr=lr, beta1=beta1, beta2=beta2)
+            super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "maximize": maximize}, pytorchs)
+
+That is all: `step`, groups, schedules, state_dict, the kernel for large parameters, compiled steps, and the page of
+`microtrain docs optimizers` go by the rule. (One of the library's own is also named below, twice.) Where options change
+the formula, `rule_for` says which rule a group has (see sgd.py); methods that are not elementwise derive from
+`WholeOptimizer` (whole.py), whose parameters are one vector.
 """
 
 from typing import Any

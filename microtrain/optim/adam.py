@@ -16,7 +16,7 @@ from .rule import Rule
 CORRECTIONS: dict[str, Callable[..., Any]] = {"c1": lambda beta1, t: 1 - beta1**t, "c2": lambda beta2, t: 1 - beta2**t}
 
 
-def go_on(
+def moments(
     decay: str, p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, weight_decay: Any
 ) -> tuple[Any, Any, Any, Any]:
     """(p, g, m, v) after the weights decayed and the means took up the gradient; `decay` as for `adam_rule`."""
@@ -27,7 +27,7 @@ def go_on(
     return p, g, beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * (g * g)
 
 
-def step(
+def stepped(
     p: Any, m: Any, v: Any, lr: Any, eps: Any, c1: Any, c2: Any, eps_inside_root: bool = False,
     bias_correction: bool = True,
 ) -> Any:  # fmt: skip
@@ -49,16 +49,16 @@ def adam_rule(
     def formula(
         p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, c1: Any, c2: Any
     ) -> Any:
-        p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
-        return step(p, m, v, lr, eps, c1, c2, eps_inside_root, bias_correction), m, v
+        p, g, m, v = moments(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
+        return stepped(p, m, v, lr, eps, c1, c2, eps_inside_root, bias_correction), m, v
 
     def with_maximum(
         p: Any, g: Any, m: Any, v: Any, top: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any,
         c1: Any, c2: Any,
     ) -> Any:  # fmt: skip
-        p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
+        p, g, m, v = moments(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
         top = F.maximum(top, v)
-        return step(p, m, top, lr, eps, c1, c2, eps_inside_root, bias_correction), m, v, top
+        return stepped(p, m, top, lr, eps, c1, c2, eps_inside_root, bias_correction), m, v, top
 
     scalars = CORRECTIONS if bias_correction else None
     if amsgrad:

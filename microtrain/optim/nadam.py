@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from ..formula import F
-from .adam import AdamLike, go_on
+from .adam import AdamLike, moments
 from .optimizer import Group
 from .rule import Rule
 
@@ -29,7 +29,7 @@ def nadam_rule(decay: str = "") -> Rule:
         p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, k_m: Any,
         k_g: Any, c2: Any,
     ) -> Any:  # fmt: skip
-        p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
+        p, g, m, v = moments(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
         return p - lr * (k_m * m + k_g * g) / (F.sqrt(v * (1 / c2)) + eps), m, v
 
     return Rule("NAdam", ["exp_avg", "exp_avg_sq"], formula, SCALARS)

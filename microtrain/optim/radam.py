@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..formula import F
-from .adam import CORRECTIONS, AdamLike, go_on
+from .adam import CORRECTIONS, AdamLike, moments
 from .optimizer import Group
 from .rule import Rule
 
@@ -30,7 +30,7 @@ def radam_rule(decay: str = "") -> Rule:
         p: Any, g: Any, m: Any, v: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, c1: Any, rho: Any,
         scale: Any, threshold: Any,
     ) -> Any:  # fmt: skip
-        p, g, m, v = go_on(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
+        p, g, m, v = moments(decay, p, g, m, v, lr, beta1, beta2, weight_decay)
         return p - lr / c1 * m * F.where(rho > threshold, scale / (F.sqrt(v) + eps), 1.0), m, v
 
     return Rule("RAdam", ["exp_avg", "exp_avg_sq"], formula, SCALARS)

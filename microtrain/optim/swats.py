@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..formula_mathml import mathml_of_latex
-from .adam import CORRECTIONS, AdamLike, go_on, step
+from .adam import CORRECTIONS, AdamLike, moments, stepped
 from .flat import Flat
 from .optimizer import Group
 from .rule import Rule
@@ -15,8 +15,8 @@ from .rule import Rule
 def _adam(
     p: Any, g: Any, m: Any, v: Any, u: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, c1: Any, c2: Any
 ) -> tuple[Any, ...]:
-    p, g, m, v = go_on("", p, g, m, v, lr, beta1, beta2, 0.0)
-    return step(p, m, v, lr, eps, c1, c2), m, v
+    p, g, m, v = moments("", p, g, m, v, lr, beta1, beta2, 0.0)
+    return stepped(p, m, v, lr, eps, c1, c2), m, v
 
 
 def _sgd(p: Any, g: Any, u: Any, sgd_lr: Any, momentum: Any) -> tuple[Any, ...]:
