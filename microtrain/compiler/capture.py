@@ -31,7 +31,7 @@ from ..tensor import Tensor
 from . import constants
 from .derivatives import Derivatives, Looked
 from .escapes import check_escapes
-from .floats import Number, argument
+from .floats import TracedFloat, argument
 from .program import Call, Draw, Op, Program, Setting, Update, Value
 
 
@@ -79,14 +79,14 @@ class Recorder(Derivatives):
                 "The memory of a compiled step is planned for fixed shapes.",
                 "Keep all elements, and let those that do not count be 0: mt.where(mask, x, 0), (x * mask).sum().",
             )
-        args = [self._number(x, inputs, output) if type(x) is Number else self.value_of(x) for x in inputs]
+        args = [self._number(x, inputs, output) if type(x) is TracedFloat else self.value_of(x) for x in inputs]
         self.bind(output, self.done(primitive, args, kept, output))
         op = self.program.ops[-1]
         self.results.append((output, op.site))
         if node is not None and isinstance(op, Op):
             self.op_of[node] = op
 
-    def _number(self, x: Number, inputs: Any, output: Any) -> Any:
+    def _number(self, x: TracedFloat, inputs: Any, output: Any) -> Any:
         """The value of a run-time number; it counts as a number of the dtype that the operation computes in."""
         if x.looked is not self.looked:  # of another step
             return x.plain
@@ -100,7 +100,7 @@ class Recorder(Derivatives):
         """A setting of an operation. Arrays among the indices are values, if they are known."""
         if isinstance(x, tuple):
             return tuple(self._param(primitive, part) for part in x)
-        if type(x) is Number:
+        if type(x) is TracedFloat:
             x.look()
             return x.plain
         if isinstance(x, np.ndarray) and id(x) in self.by_data:
@@ -162,7 +162,7 @@ class Recorder(Derivatives):
     def drawn(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Random numbers were drawn, by a function that draws the next ones when it is called again."""
         for x in (*args, *kwargs.values()):
-            if type(x) is Number:
+            if type(x) is TracedFloat:
                 x.look()
         value = self.new("drawn", result.shape, result.dtype, len(self.program.prelude))
         self.program.prelude.append(Draw(function, args, kwargs, value))
@@ -214,7 +214,7 @@ class Recorder(Derivatives):
         scheduled = any(scheduler in calls for scheduler in optimizer.schedulers)
         for group in optimizer.param_groups:
             for key, value in group.items():
-                if type(value) is Number and value.looked is self.looked:
+                if type(value) is TracedFloat and value.looked is self.looked:
                     program.settings.append(Setting(group, key, value.how))
                     program.rates[id(group), key] = value.plain
                 elif type(value) in (float, tuple):
@@ -226,7 +226,7 @@ class Recorder(Derivatives):
     @staticmethod
     def _plain(x: Any) -> Any:
         """Without a memory of where it came from; it has to be a constant then."""
-        if type(x) is not Number:
+        if type(x) is not TracedFloat:
             return x
         x.look()
         return x.plain
@@ -272,14 +272,14 @@ class Recorder(Derivatives):
         for optimizer in self.program.optimizers():
             for group in optimizer.param_groups:
                 for key, value in group.items():
-                    if type(value) is Number:
+                    if type(value) is TracedFloat:
                         group[key] = value.plain
-                    elif type(value) is tuple and any(type(x) is Number for x in value):
-                        group[key] = tuple(x.plain if type(x) is Number else x for x in value)
+                    elif type(value) is tuple and any(type(x) is TracedFloat for x in value):
+                        group[key] = tuple(x.plain if type(x) is TracedFloat else x for x in value)
 
 
 def capture(
-    step: Callable[[dict[int, Number]], Any], arguments: list[Any],
+    step: Callable[[dict[int, TracedFloat]], Any], arguments: list[Any],
     template_of: Callable[[Any, list[Any], list[Any]], Any], before: Program | None,
 ) -> tuple[Any, Any, Program, set[int]]:  # fmt: skip
     """Run the step once, eagerly; (what it returned, its form, the program, the floats that it looked at).

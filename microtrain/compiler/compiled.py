@@ -19,7 +19,9 @@ from .program import Program, difference
 from .repeating import Repeating
 from .variant import Stale, Variant
 
-MOST = 16  # compiled forms that are kept, and runs without one before we say that there will be none
+MOST_FORMS = 16  # that are kept: sets of shapes and settings
+MOST_VARIANTS = 4  # of a form that are kept: one for each state of what it depends on (train and eval, say)
+MOST_CAPTURES = 16  # of a form, with no step in machine code between, before we say that there will be none
 PATIENCE = 3  # runs that may differ from the one before, before we say that they always will
 PYTORCHS = {"fullgraph", "dynamic", "backend", "mode", "options"}  # of torch.compile
 
@@ -101,15 +103,15 @@ class Compiled(Repeating):
     # ---- making compiled forms ---------------------------------------------------------------------------------------
 
     def _form(self, key: Any) -> _Form:
-        if len(self._forms) >= MOST:
+        if len(self._forms) >= MOST_FORMS:
             del self._forms[next(iter(self._forms))]
             if not self._warned:
                 self._warned = True
                 warnings.warn(
-                    f"mt.compile: more than {MOST} forms of '{self.name}' were asked for; the oldest are forgotten. "
-                    "Every other shape and every other whole number among the arguments (and a float that Python "
-                    "computes with or looks at) needs a form of its own: pad batches to a few lengths, and pass "
-                    "numbers that vary as floats or tensors.",
+                    f"mt.compile: more than {MOST_FORMS} forms of '{self.name}' were asked for; the oldest are "
+                    "forgotten. Every other shape and every other whole number among the arguments (and a float that "
+                    "Python computes with or looks at) needs a form of its own: pad batches to a few lengths, and "
+                    "pass numbers that vary as floats or tensors.",
                     stacklevel=3,
                 )
         self._forms[key] = _Form()
@@ -143,7 +145,7 @@ class Compiled(Repeating):
         form.captures += 1
         for each in (*self._forms.values(), form):  # those that can never run again still hold on to memory
             each.variants = [pair for pair in each.variants if not pair[0].watch.obsolete]
-        if form.captures > MOST:
+        if form.captures > MOST_CAPTURES:
             names = {name for name in (variant.watch.changed for variant, _ in form.variants) if name}
             form.captures = 0
             raise CompileError(
@@ -170,7 +172,7 @@ class Compiled(Repeating):
                     give_up(error)
                     self._eager = True
                     return result
-                form.variants = [(variant, template), *form.variants[:3]]
+                form.variants = [(variant, template), *form.variants[: MOST_VARIANTS - 1]]
             else:
                 self._differs(form, before[-1][0], program, different)
         return result

@@ -99,14 +99,13 @@ class Program:
     """A captured step."""
 
     ops: list[Op | Update] = field(default_factory=list)
-    prelude: list[Any] = field(default_factory=list)  # draws, calls and (optimizer, site), in order
+    prelude: list[Any] = field(default_factory=list)  # done in Python before: draws, calls and optimizers, in order
     values: list[Value] = field(default_factory=list)
     arguments: list[Value] = field(default_factory=list)
     stores: list[tuple[Value, Value]] = field(default_factory=list)  # (memory outside, its new value)
-    outputs: list[Any] = field(default_factory=list)  # values, or (memory outside, value) where it is the same tensor
-    gradients: list[tuple[Any, Value | None, str]] = field(
-        default_factory=list
-    )  # (leaf, its gradient at the end, before)
+    outputs: list[Value] = field(default_factory=list)
+    # (leaf, its gradient at the end, whether it had one before: "none", "tensor", or "any" if it may have or not)
+    gradients: list[tuple[Any, Value | None, str]] = field(default_factory=list)
     settings: list[Setting] = field(default_factory=list)
     rates: dict[tuple[int, str], Any] = field(default_factory=dict)  # (id of a group, key): what it was at the update
     floats: list[Any] = field(default_factory=list)  # the arguments that were floats; None for others

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor, wrap
-from .floats import Number
+from .floats import TracedFloat
 
 
 class Output:
@@ -92,19 +92,26 @@ def unchanged(args: tuple[Any, ...], before: Any) -> bool:
     return True
 
 
-def with_numbers(x: Any, numbers: dict[int, Number], place: Iterable[int]) -> Any:
+def with_numbers(x: Any, numbers: dict[int, TracedFloat], place: Iterable[int]) -> Any:
     """The arguments once more, with these numbers in the places of floats. `place` counts as `flat` does."""
     if isinstance(x, (Tensor, np.ndarray)):
         next(place)  # type: ignore[call-overload]
         return x
     if type(x) is float:
         return numbers.get(next(place), x)  # type: ignore[call-overload]
+    if type(x) in (list, tuple, dict) or (isinstance(x, tuple) and hasattr(x, "_fields")):
+        return _of_parts(x, lambda part: with_numbers(part, numbers, place))
+    return x
+
+
+def _of_parts(x: Any, work: Callable[[Any], Any]) -> Any:
+    """A container like x, of what `work` makes of its parts; x itself if it is none."""
     if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return type(x)(*(with_numbers(part, numbers, place) for part in x))
-    if isinstance(x, (list, tuple)) and type(x) in (list, tuple):
-        return type(x)(with_numbers(part, numbers, place) for part in x)
-    if type(x) is dict:
-        return {name: with_numbers(part, numbers, place) for name, part in x.items()}
+        return type(x)(*map(work, x))
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(work, x))
+    if isinstance(x, dict):
+        return {name: work(part) for name, part in x.items()}
     return x
 
 
@@ -121,15 +128,9 @@ def template_of(x: Any, arguments: list[Any], outputs: list[Any]) -> Any:
             return x  # a parameter: the very same tensor
         outputs.append(x)
         return Output(len(outputs) - 1)
-    if type(x) is Number:
+    if type(x) is TracedFloat:
         return Output(x.how, "number")
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return type(x)(*(template_of(part, arguments, outputs) for part in x))
-    if isinstance(x, (list, tuple)):
-        return type(x)(template_of(part, arguments, outputs) for part in x)
-    if isinstance(x, dict):
-        return {name: template_of(part, arguments, outputs) for name, part in x.items()}
-    return x
+    return _of_parts(x, lambda part: template_of(part, arguments, outputs))
 
 
 def same(a: Any, b: Any) -> bool:
@@ -160,28 +161,16 @@ def rebuilt(template: Any, results: list[Any], arguments: list[Any]) -> Any:
         if template.kind == "output":
             return wrap(results[template.what])
         return arguments[template.what] if template.kind == "argument" else template.what(arguments)
-    if isinstance(template, tuple) and hasattr(template, "_fields"):
-        return type(template)(*(rebuilt(x, results, arguments) for x in template))
-    if isinstance(template, (list, tuple)):
-        return type(template)(rebuilt(x, results, arguments) for x in template)
-    if isinstance(template, dict):
-        return {name: rebuilt(x, results, arguments) for name, x in template.items()}
-    return template
+    return _of_parts(template, lambda part: rebuilt(part, results, arguments))
 
 
 def detached(x: Any) -> Any:
     """What a step returned, without its graph."""
     if isinstance(x, Tensor):
         return x if x._node is None else x.detach()
-    if type(x) is Number:
+    if type(x) is TracedFloat:
         return x.plain
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return type(x)(*map(detached, x))
-    if isinstance(x, (list, tuple)):
-        return type(x)(map(detached, x))
-    if isinstance(x, dict):
-        return {name: detached(part) for name, part in x.items()}
-    return x
+    return _of_parts(x, detached)
 
 
 # ---- the results of many steps ---------------------------------------------------------------------------------------
@@ -215,16 +204,11 @@ def recorded(template: Any, records: list[Any], arguments: list[Any], n: int) ->
     if isinstance(x, (Tensor, np.ndarray)):
         data = x._data if isinstance(x, Tensor) else x
         return wrap(np.repeat(data[None], n, 0))
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return type(x)(*(recorded(part, records, arguments, n) for part in x))
-    if isinstance(x, (list, tuple)):
-        return type(x)(recorded(part, records, arguments, n) for part in x)
-    if isinstance(x, dict):
-        return {name: recorded(part, records, arguments, n) for name, part in x.items()}
-    return x
+    return _of_parts(x, lambda part: recorded(part, records, arguments, n))
 
 
 def _each(first: Any, items: list[Any], work: Any) -> Any:
+    """A container like `first`, of what `work` makes of the items' parts at each place."""
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*(work(list(parts)) for parts in zip(*items, strict=True)))
     if isinstance(first, (list, tuple)):

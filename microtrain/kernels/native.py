@@ -1,11 +1,11 @@
 """The loop around all kernels, in machine code: takes chunks of the work until none is left.
 
 A kernel computes up to `BLOCK` elements that lie side by side. This loop feeds it: it hands out chunks (to several
-threads, with an atomic counter), copies what does not lie side by side (broadcast, transposed) into a small buffer. It is
-compiled like a kernel, once, and knows nothing of any formula.
+threads, with an atomic counter), and copies what does not lie side by side (broadcast, transposed) into a small buffer.
+It is compiled like a kernel, once, and knows nothing of any formula.
 
-`operands[0]` is the address of the job, `operands[1]` that of this thread's buffers. The job is a list of integers whose
-places have the names below, followed by one record of `RECORD + ndim` integers for each operand.
+`operands[0]` is the address of the job, `operands[1]` that of this thread's buffers. The job is a list of integers, as
+job.py describes it.
 """
 
 from __future__ import annotations
