@@ -157,30 +157,37 @@ def _scaled(steps: list[Step]) -> list[Step]:
 
 
 def _place(plan: Plan, low: Lowering, results: list[Array], gradients: list[Any]) -> None:
+    """Give all memory its place: an operand of its own to what lies outside, a part of the arena to the rest."""
     _drop_unread(plan)
-    slot = FIRST
+    _number_operands(plan, low, results, gradients)
+    plan.checks = [(labels, classes) for labels, classes in plan.checks if labels.memory.slot >= 0]  # not made here
+    inside = _lifetimes(plan)
+    _write_over(plan, inside)
+    plan.arena = _share(list(inside.values()))
+    plan.saved = sum(_rounded(m) for m in inside.values()) - plan.arena
 
-    def operand(source: Any, memory: Storage) -> None:
-        nonlocal slot
-        if memory.slot < 0:
-            memory.slot, memory.offset = slot, 0
-            plan.sources.append((source, memory))
-            slot += 1
 
+def _number_operands(plan: Plan, low: Lowering, results: list[Array], gradients: list[Any]) -> None:
+    """Give what lies outside the numbers of its operands, and note what each of them is."""
     used = {id(a.memory) for s in plan.steps for a in (*s.reads(), *s.writes())}
     used |= {id(a.memory) for a in results} | {id(g.memory) for _, g in gradients if g is not None}
+    sources: list[tuple[Any, Storage]] = []
     for update, p, state, g, numbers in low.updates:
-        for k, memory in enumerate([p, g, numbers, *state]):
-            operand((("p", "g", "numbers")[k] if k < 3 else k - 3, update), memory)
-    for value, memory in low.outside:
-        if id(memory) in used:
-            operand(value, memory)
-    for k, array in enumerate(results):
-        operand(("output", k), array.memory)
-    for k, (_, array) in enumerate(gradients):
-        if array is not None:
-            operand(("gradient", k), array.memory)
-    plan.slots = slot
+        sources += [(("p", update), p), (("g", update), g), (("numbers", update), numbers)]
+        sources += [((k, update), memory) for k, memory in enumerate(state)]
+    sources += [(value, memory) for value, memory in low.outside if id(memory) in used]
+    sources += [(("output", k), array.memory) for k, array in enumerate(results)]
+    sources += [(("gradient", k), array.memory) for k, (_, array) in enumerate(gradients) if array is not None]
+    plan.slots = FIRST
+    for source, memory in sources:
+        if memory.slot < 0:  # else it has one already: a gradient that an update reads, say
+            memory.slot, memory.offset = plan.slots, 0
+            plan.sources.append((source, memory))
+            plan.slots += 1
+
+
+def _lifetimes(plan: Plan) -> dict[int, Storage]:
+    """What lies in the arena, by its id; it is noted there which steps need it first and last."""
     inside: dict[int, Storage] = {}
     for at, step in enumerate(plan.steps):
         for a in (*step.reads(), *step.writes()):
@@ -189,12 +196,7 @@ def _place(plan: Plan, low: Lowering, results: list[Array], gradients: list[Any]
                 if a.memory.first < 0:
                     a.memory.first = at
                 a.memory.last = at
-    for labels, _ in plan.checks:
-        if labels.memory.slot < 0:
-            plan.checks = [c for c in plan.checks if c[0] is not labels]
-    _write_over(plan, inside)
-    plan.arena = _share(list(inside.values()))
-    plan.saved = sum(_rounded(m) for m in inside.values()) - plan.arena
+    return inside
 
 
 def _drop_unread(plan: Plan) -> None:

@@ -21,7 +21,7 @@ from ..kernels.program import Program
 from .arrays import Array, Group, Product, Storage
 from .loop import ANY, POINTER, without_comments
 from .plan import ARENA
-from .tiles import Rows, strips, tiles, wanted as is_cut
+from .tiles import Worklist, strips, tiles, wanted as is_cut
 
 if TYPE_CHECKING:
     from .emit import Emitter
@@ -124,11 +124,11 @@ class SharedLoop:
                 self.moving.append((k, memory.slot, (memory.offset + offset) * np.dtype(memory.dtype).itemsize))
         kernel, parts = _program(shared.source), shared.table
         if shared.product is None:
-            self.rows, self.start = Rows(kernel, parts), self.address
+            self.work, self.start = Worklist(kernel, parts), self.address
         else:
             self.pairs = np.array([(part.ctypes.data, self.address) for part in parts], np.int64)
             then = [(kernel.address, pair.ctypes.data) for pair in self.pairs]
-            self.rows, self.start = tiles(shared.product, shared.native, then), operands.address
+            self.work, self.start = tiles(shared.product, shared.native, then), operands.address
         self.results = [(COMBINE[how].reduce, _dense(place, memory.size), room) for how, place, memory, room in results]
 
     def run(self) -> None:
@@ -136,7 +136,7 @@ class SharedLoop:
         addresses = self.operands.addresses
         for k, slot, offset in self.moving:
             self.places[k] = addresses[slot] + offset
-        self.rows.run(self.start)
+        self.work.run(self.start)
         for reduce, place, room in self.results:
             reduce(room, axis=0, out=self.operands.view(place))
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,14 @@ LARGEST = 256  # rows and columns of a tile: more would leave the second-level c
 SMALLEST = 64  # ... and they are halved, down to this, ...
 MANY = 8  # ... until there are so many tiles: then it matters little if a core is busy
 BLAS_IS_AS_QUICK = 16  # columns, or terms of a sum, up to which it is as quick as our own kernel (measured)
-FIELDS = 21  # integers that describe a tile: see `tiles`
+FIELDS = [  # the integers that describe a tile, C = A B
+    ["a_slot", "a_start", "b_slot", "b_start", "c_slot", "c_start"],  # which operand it lies in, and bytes from there
+    ["m", "n", "k"],  # A has m rows and k columns, C has n columns
+    ["a_down", "a_right", "b_down", "b_right", "c_down"],  # elements from one row, or column, to the next
+    ["a_turned", "lda", "b_turned", "ldb", "blas"],  # the same in BLAS's words, and the address of its function
+    ["then", "then_operands"],  # the kernel to call when the tile is done, if it is not 0
+]
+COUNT = sum(map(len, FIELDS))
 PLACES = HEAD + RECORD + BASE  # where in a job its second operand is
 
 SOURCE = '''"""Tiles of a matrix product (native.py: {native})."""
@@ -45,19 +53,22 @@ from microtrain.kernels.vecmath import wide_vectors
 {own}
 
 
-def kernel(n, operands):
-    """operands: descriptions of n tiles, the addresses of the arrays that they are parts of, and room for a thread."""
+def kernel(count, operands):
+    """operands: descriptions of the tiles, the addresses of the arrays that they are parts of, room for a thread."""
     wide_vectors()
     places = int64_at(operands, 1)
-    for i in range(n):
-        t = ahead(int64_at(operands, 0), {fields} * i)
-        a, b, c = {pointer}(places[t[0]] + t[1]), {pointer}(places[t[2]] + t[3]), {pointer}(places[t[4]] + t[5])
+    for i in range(count):
+        tile = ahead(int64_at(operands, 0), {fields} * i)
+        {unpacked}
+        a = {pointer}(places[a_slot] + a_start)
+        b = {pointer}(places[b_slot] + b_start)
+        c = {pointer}(places[c_slot] + c_start)
         {multiply}
-        if t[19]:  # what is to be done with the tile while it is in the cache
-            call(t[19], 1, integers(t[20]))
+        if then:  # what is to be done with the tile while it is in the cache
+            call(then, 1, integers(then_operands))
 '''
-OURS = "multiply(t[6], t[7], t[8], a, t[9], t[10], b, t[11], t[12], c, t[13], {kind}_at(operands, 2))"
-BLAS = "gemm_{kind}_{width}(t[18], t[14], t[16], t[6], t[7], t[8], a, t[15], b, t[17], c, t[13])"
+OURS = "multiply(m, n, k, a, a_down, a_right, b, b_down, b_right, c, c_down, {kind}_at(operands, 2))"
+BLAS = "gemm_{kind}_{width}(blas, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, c_down)"
 
 
 def wanted(step: Any) -> bool:
@@ -84,7 +95,7 @@ def tile_of(m: int, n: int) -> tuple[int, int]:
     return down, across
 
 
-class Rows:
+class Worklist:
     """A kernel and a table, each row of which is a piece of work for whichever thread is free."""
 
     def __init__(self, kernel: Program, table: np.ndarray[Any, Any]) -> None:
@@ -101,7 +112,7 @@ class Rows:
         pool.run(self.loop, job, True)
 
 
-def tiles(step: Product, native: str, then: Sequence[tuple[int, int]] = ()) -> Rows:
+def tiles(step: Product, native: str, then: Sequence[tuple[int, int]] = ()) -> Worklist:
     """One product, ready to run with the address of the addresses of all arrays.
 
     `then` may name a kernel for each tile, which is called when the tile is done: its address and that of its operands.
@@ -116,18 +127,17 @@ def tiles(step: Product, native: str, then: Sequence[tuple[int, int]] = ()) -> R
     down, across = tile_of(m, n)
     for i in range(0, m, down):
         for j in range(0, n, across):
-            where = [
-                (a.memory.slot, _start(a) + i * a.strides[0]),
-                (b.memory.slot, _start(b) + j * b.strides[1]),
-                (out.memory.slot, _start(out) + i * n + j),
-            ]
-            places = [number for slot, offset in where for number in (slot, size * offset)]
+            places = [
+                a.memory.slot, size * (_start(a) + i * a.strides[0]),
+                b.memory.slot, size * (_start(b) + j * b.strides[1]),
+                out.memory.slot, size * (_start(out) + i * n + j),
+            ]  # fmt: skip
             sizes = [min(down, m - i), min(across, n - j), k]
             rows.append([*places, *sizes, *a.strides, *b.strides, n, *leading(a), *leading(b), address, 0, 0])
     for row, what in zip(rows, then, strict=bool(then)):
         row[-2:] = what
     kernel = _kernel(kind, found.width, native, min(n, k) > BLAS_IS_AS_QUICK and has_512_bits())
-    return Rows(kernel, np.array(rows, np.int64))
+    return Worklist(kernel, np.array(rows, np.int64))
 
 
 @cache
@@ -144,10 +154,18 @@ def _start(x: Array) -> int:
 def _kernel(kind: str, width: int, native: str, ours: bool) -> Program:
     given = {"kind": kind, "width": width}
     text = SOURCE.format(
-        **given, native=native, pointer="doubles" if kind == "f64" else "singles", fields=FIELDS,
+        **given, native=native, pointer="doubles" if kind == "f64" else "singles", fields=COUNT,
+        unpacked="\n        ".join(_unpacked()),
         own=f'multiply = gemm("{kind}")' if ours else "", multiply=(OURS if ours else BLAS).format(**given),
     )  # fmt: skip
     return Program(f"tiles of matrix products ({kind})", text)
+
+
+def _unpacked() -> Iterator[str]:
+    """The lines that give the fields of a tile their names."""
+    place = count()
+    for fields in FIELDS:
+        yield f"{', '.join(fields)} = {', '.join(f'tile[{next(place)}]' for _ in fields)}"
 
 
 class one_thread_each:  # noqa: N801
