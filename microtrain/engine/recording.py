@@ -137,7 +137,7 @@ def is_grad_enabled() -> bool:
 
 @contextlib.contextmanager
 def listen(listener: Any) -> Iterator[Any]:
-    """Tell `listener` about every operation inside the block. It has these methods, the first two in any case:
+    """Tell `listener` about what happens inside the block. It has the first two of these methods, and any others:
 
     forward(primitive, inputs, params, output, node)    after an operation; `node` is None if it is not recorded
     backward(node, slot, upstream, gradient)            after one vjp: `gradient` goes to `node.parents[slot]`
@@ -155,6 +155,7 @@ def listen(listener: Any) -> Iterator[Any]:
     drawn(function, args, kwargs, result)               after random numbers were drawn
     called(function, args)                              before what Python is to do in each step
     copied(index, array)                                after an index was copied
+    refused(what, why, fix)                             before something of which it is known that it can't be captured
     """
     before = MODE.get()
     MODE.set(Mode(before.grad, (*before.listeners, listener)))

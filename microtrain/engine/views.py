@@ -141,6 +141,7 @@ def take_history_with_bases(tensor: Tensor, new: Tensor) -> None:
         base, primitive, params, _, base_array = piece._view
         _check_shape(base, base_array)
         version = piece._memory.version
+        # Also a view that was taken without history is one with history now: that of the write.
         piece._view, piece._view_version = View(base, primitive, params, False, base_array), version
         base._view_version = version  # not to be taken again: the next line gives it this write, all it lacks
         take_history(base, base.apply(write_view, base, piece, view=primitive, settings=params))

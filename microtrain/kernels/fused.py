@@ -1,7 +1,8 @@
 """The kernels of one formula, and the choice whether to use one.
 
-`Primitive` has a `Fused` for its value, and every plan has one for each derivative. Called with arrays it returns the
-result, or None where NumPy is to compute it: other dtypes, formulas with what kernels can't do, no Numba.
+An elementwise `Primitive` has a `Fused` for its value (`kernel`) and one for each derivative (`vjp_kernels`). Called with
+arrays it returns the result, or None where NumPy is to compute it: other dtypes, formulas with what kernels can't do, no
+Numba.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Any:
     return log_softmax_row(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else input - input
 
 
-def _right_places(target: Any) -> tuple[Any, ...]:
+def right_places(target: Any) -> tuple[Any, ...]:
     """Where the logits of the right classes stand: at [i, j ..., target[i, j ...]]."""
     if target.ndim == 1:
         return np.arange(len(target)), target
@@ -205,12 +205,13 @@ cross_entropy_row = primitive(
 NONE_IGNORED = -(1 << 62)  # no label is this one
 
 
-def _check_labels(
+def check_labels(
     input: Any, target: Any, classes: int, who: str = "cross_entropy", *, ignore_index: Any = NONE_IGNORED
 ) -> tuple[Any, Any]:
     """(labels, which of them count; None if all do). `input` has the classes last.
 
-    Where some do not, a tensor's are two tensors, made by operations for those who listen.
+    Where some do not, both are made of a tensor's labels by operations, and so are heard by those who listen
+    (`mt.compile`): these may be other labels the next time.
     """
     raw = target._data if hasattr(target, "_data") else np.asarray(target)
     if type(ignore_index) is not int and not isinstance(ignore_index, np.integer):  # True: PyTorch's old size_average
@@ -289,7 +290,7 @@ def cross_entropy(
             raise ArgumentError(f"cross_entropy(): ignore_index={ignore_index} is for labels; these are probabilities.")
         return reduce(_soft_targets(input, target, weight, label_smoothing), reduction)
 
-    labels, counted = _check_labels(input, target, classes, ignore_index=ignore_index)
+    labels, counted = check_labels(input, target, classes, ignore_index=ignore_index)
     if counted is None and weight is None and label_smoothing == 0:
         saved = Saved() if getattr(input, "requires_grad", False) else None
         if reduction == "mean":

@@ -110,15 +110,15 @@ def fit(
     measured = dict(metrics or {})
     drawing = [*generators, test_batches, loss, *measured.values()]
     run = Run(
-        model, train_batches, optimizer, epochs, [*added, *callbacks], drawing, None if out is None else Path(out)
-    )
+        model, train_batches, optimizer, epochs, [*added, *callbacks], drawing, None if out is None else Path(out),
+        save_seconds, save_steps,
+    )  # fmt: skip
     with run.in_folder(resume), Interrupts() as interrupts, progress(run, train_batches, enabled=show) as bar:
         run.describe(loss=getattr(loss, "__name__", repr(loss)))
         run.tell("on_start")
         while run.epoch <= epochs and (run.batch or not run.stop):
             model.train()
-            _train_one_epoch(run, loss, measured, scheduler if scheduler_per == "batch" else None, interrupts, bar,
-                             save_seconds, save_steps)  # fmt: skip
+            _train_one_epoch(run, loss, measured, scheduler if scheduler_per == "batch" else None, interrupts, bar)
             row = {"epoch": run.epoch, **{f"train_{name}": total / run.count for name, total in run.totals.items()}}
             if test_batches is not None:
                 tested = evaluate(model, test_batches, loss, measured)
@@ -132,7 +132,7 @@ def fit(
                 run.stop = run.stop or "on_epoch returned True"
             bar(run)
             run.epoch, run.batch, run.totals, run.count = run.epoch + 1, 0, {}, 0
-            _pause(run, interrupts, save_seconds)
+            _pause(run, interrupts)
         run.save()
         run.tell("on_end")
         run.finish()
@@ -141,7 +141,7 @@ def fit(
 
 def _train_one_epoch(
     run: Run, loss: Loss, metrics: dict[str, Metric], scheduler: LRScheduler | None, interrupts: Interrupts,
-    bar: Callable[[Run], Any], save_seconds: float, save_steps: int | None,
+    bar: Callable[[Run], Any],
 ) -> None:  # fmt: skip
     """The batches of this epoch that are left."""
     model, optimizer, totals = run.model, run.optimizer, run.totals
@@ -179,9 +179,9 @@ def _train_one_epoch(
         for listener in after_step:
             listener(run)
         bar(run)
-        if save_steps and run.step % save_steps == 0:
+        if run.save_steps and run.step % run.save_steps == 0:
             run.save()
-        _pause(run, interrupts, save_seconds)
+        _pause(run, interrupts)
     if not run.count:
         raise ArgumentError(
             f"There were no batches in epoch {run.epoch}.",
@@ -210,7 +210,7 @@ def _step_by_closure(run: Run, loss: Loss, inputs: list[Any], targets: Any) -> t
     return outputs, value.item()
 
 
-def _pause(run: Run, interrupts: Interrupts, save_seconds: float) -> None:
+def _pause(run: Run, interrupts: Interrupts) -> None:
     """Between two steps: write a checkpoint if it is time, and stop here if somebody pressed Ctrl-C."""
     if interrupts.seen:
         run.save()
@@ -218,7 +218,7 @@ def _pause(run: Run, interrupts: Interrupts, save_seconds: float) -> None:
         if run.folder is None:
             raise Interrupted(f'{where} Nothing was saved; fit(..., out="run") would have.')
         raise Interrupted(f"{where} Everything so far is in {run.folder}. To go on, run the same with resume=True.")
-    if run.folder is not None and time.perf_counter() - run.saved_at >= save_seconds:
+    if run.folder is not None and time.perf_counter() - run.saved_at >= run.save_seconds:
         run.save()
 
 

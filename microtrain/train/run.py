@@ -38,7 +38,7 @@ class Run:
 
     def __init__(
         self, model: Module, batches: Iterable[Any], optimizer: Optimizer, epochs: int, callbacks: Sequence[Callback],
-        generators: Iterable[Any], folder: Path | None,
+        generators: Iterable[Any], folder: Path | None, save_seconds: float, save_steps: int | None,
     ) -> None:  # fmt: skip
         self.model, self.optimizer, self.epochs, self.callbacks = model, optimizer, epochs, list(callbacks)
         self.history = History()
@@ -46,7 +46,7 @@ class Run:
         self.totals: dict[str, float] = {}  # sums over the samples of this epoch
         self.count = 0  # of these samples
         self.needs_closure = isinstance(optimizer, (WholeOptimizer, Nesterov))
-        self.folder = folder
+        self.folder, self.save_seconds, self.save_steps = folder, save_seconds, save_steps
         self.saved_at = time.perf_counter()
         self._batches = batches
         self._generators = [*generators, *callbacks]

@@ -13,10 +13,10 @@ from ...ops.comparison import where_row
 from ...ops.exponential import exp
 from ...ops.norms import logsumexp_row
 from ...ops.probability import (
-    _check_labels,
-    _right_places,
     bce_with_logits,
+    check_labels,
     log_softmax_row,
+    right_places,
 )
 from ...ops.shapes import movedim
 from ...tensor import Tensor
@@ -129,12 +129,12 @@ def _by_class(input: Any, target: Any, who: str, **ignored: int) -> tuple[Tensor
         raise ShapeError("A loss of classes needs a class axis; the scores have shape ().")
     if input.ndim > 2:
         input = movedim(input, 1, -1)
-    return input, *_check_labels(input, target, input.shape[-1], who, **ignored)
+    return input, *check_labels(input, target, input.shape[-1], who, **ignored)
 
 
 def _picked(scores: Tensor, labels: Tensor) -> Tensor:
     """The score of the right class of each sample."""
-    return scores[int(labels)] if labels.ndim == 0 else scores[_right_places(labels)]
+    return scores[int(labels)] if labels.ndim == 0 else scores[right_places(labels)]
 
 
 def _shares(input: Tensor, labels: Tensor, counted: Any, weight: Any) -> Any:
