@@ -32,8 +32,10 @@ from .arrays import (
 from .elementwise import BOOL, COMPARISONS, computed_in, fits, is_one, key_of, kind_of, translatable
 from .program import Program, Update, Value
 
-COPIED_FIRST = (1 << 14, 1 << 20)  # multiplications (from, to) of products that want a transposed matrix in order ...
-TALL = 16  # ... if it is used for so many rows
+# A transposed matrix is put in order before a product of so many multiplications (from, to), if it is used for so many
+# rows (measured). The limits of `ops.products`, for the same reason, are narrower: there NumPy makes the copy.
+COPIED_FIRST = (1 << 14, 1 << 20)
+TALL = 16
 
 
 class Building:

@@ -9,6 +9,9 @@ elsewhere:
 * random numbers: they are drawn by functions that tell how to draw again (`random.drawing`);
 * Python's floats among the arguments, and what is made of them (floats.py).
 
+One object hears it all. It is cut into classes by what they hear, each of which builds on the ones before and knows
+nothing of those after: `Known`, the tables; `Writes`; `Derivatives`; and `Recorder`, here.
+
 A number that leaves the tensors (`item()`, `if loss < 1`) would be frozen into the compiled step: it is refused, with
 the line. What is computed past all of this (a counter, NumPy's random numbers) is found by capturing twice: the
 second run of the step must do exactly what the first did.
