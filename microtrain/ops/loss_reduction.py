@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ArgumentError
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
 
 
 def reduce(losses: Any, reduction: str, shares: Any = None) -> Any:
@@ -33,3 +35,19 @@ def reduce(losses: Any, reduction: str, shares: Any = None) -> Any:
             fix='Use "mean", "sum", "none" or "batchmean", or one of them with "half_" before it for the factor 1/2.',
         )
     return value if name == reduction else value * 0.5
+
+
+def times(losses: Any, weight: Any, who: str) -> Any:
+    """Each loss times its weight. Raises `ShapeError` for weights that would make more losses of them."""
+    given = tuple(weight.shape) if hasattr(weight, "shape") else np.shape(weight)
+    try:
+        fits = np.broadcast_shapes(given, losses.shape) == losses.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            f"{who}(): weights {given} for losses {losses.shape}.",
+            "There is one weight for each loss, or one for each entry of the last axes.",
+            "Reshape the weights: weight.reshape(input.shape), or weight[:, None] for one a sample.",
+        )
+    return losses * weight

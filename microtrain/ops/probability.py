@@ -14,7 +14,7 @@ from ..kernels import reductions as reductions_by_kernel, tier
 from .activations import logsigmoid
 from .comparison import where_row
 from .exponential import exp
-from .loss_reduction import reduce
+from .loss_reduction import reduce, times
 from .primitive import elementwise, operation, primitive
 from .reductions import sum_row
 from .shapes import movedim, normalise_dim
@@ -349,7 +349,7 @@ def binary_cross_entropy_with_logits(
         losses = bce_with_logits(input, target)
     else:
         losses = (1 - target) * input - ((pos_weight - 1) * target + 1) * logsigmoid(input)
-    return reduce(losses if weight is None else losses * weight, reduction)
+    return reduce(losses if weight is None else times(losses, weight, "binary_cross_entropy_with_logits"), reduction)
 
 
 # The elements to keep are drawn by `microtrain.dropout`: the table has no random numbers.

@@ -101,9 +101,12 @@ linear_row = primitive("linear", _affine, [_input_vjp, _weight_vjp, lambda g: g]
 
 @operation(method=False)
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
-    """x W^T + b: input (..., n), weight (m, n), bias (m,); output (..., m). Raises `ShapeError` if they do not fit."""
+    """x W^T + b: input (..., n), weight (m, n), bias (m,); output (..., m). Raises `ShapeError` if they do not fit.
+
+    Without a bias the weight may also be one vector (n,), as in PyTorch; the output then is (...).
+    """
     if bias is None:
-        return matmul(input, matrix_transpose(weight))
+        return matmul(input, weight if weight.ndim == 1 else matrix_transpose(weight))
     return linear_row(input, weight, bias)
 
 

@@ -10,6 +10,7 @@ import pytest
 import microtrain as mt
 import microtrain.nn.functional as F
 from microtrain import nn
+from microtrain.errors import ArgumentError, ShapeError
 from microtrain.formula import Expr, python_function
 from microtrain.nn.losses import classification, information, likelihood, regression
 from microtrain.ops.primitive import TABLE, Primitive
@@ -482,3 +483,20 @@ def test_labels_alone_can_be_ignored():
 def test_losses_that_ignore_no_label_refuse_what_others_ignore(loss):
     with pytest.raises(mt.errors.IndexingError, match=rf"{loss}\(\): label -100 with 3 classes"):
         getattr(mt.nn.functional, loss)(mt.zeros(2, 3), mt.tensor([1, -100]))
+
+
+def test_weights_go_with_the_losses():
+    x, t, w = mt.tensor([[1.0], [2.0], [4.0]]), mt.zeros(3, 1), mt.tensor([1.0, 2.0, 1.0])
+    assert F.mse_loss(x, t, weight=w[:, None]).item() == F.mse_loss(x, t, weight=[[1], [2], [1]]).item() == 25 / 4
+    assert F.mse_loss(x, t, "half_mean", weight=w[:, None]).item() == 25 / 8
+    assert F.mse_loss(x, t, weight=3.0).item() == F.mse_loss(x, t).item()  # one weight for all
+    assert F.mse_loss(x.float(), t.float(), weight=mt.tensor([[1], [2], [1]])).dtype == np.float32
+    for loss in (F.mse_loss, F.l1_loss, F.huber_loss, F.binary_cross_entropy_with_logits, F.hinge_loss):
+        with pytest.raises(ShapeError, match=r"weights \(3,\) for losses \(3, 1\)"):
+            loss(x, mt.ones(3, 1), weight=w)
+
+
+def test_targets_of_bce_are_probabilities():
+    for labels in ([-1.0, 1.0], [0.0, 1.5]):
+        with pytest.raises(ArgumentError, match=r"is not in \[0, 1\]"):
+            F.binary_cross_entropy(mt.tensor([0.2, 0.8]), mt.tensor(labels))

@@ -155,3 +155,15 @@ def test_float32_stays_float32():
         tensors = [t.float() if t.is_floating_point() else t for t in tensors]
         assert getattr(F, name)(*tensors, **options).dtype == mt.float32, name
     assert F.mse_loss(mt.zeros(3, dtype=mt.float32), mt.tensor([0, 1, 0])).dtype == mt.float32
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
+def test_weighted_errors(name, reduction):
+    """PyTorch divides the mean of the first two by the sum of the weights, that of the third by their number."""
+    options = {"weight": W64}
+    theirs = measured(torch, getattr(torch.nn.functional, name), name, [X, T], options, reduction, 2)
+    ours = measured(mt, getattr(F, name), name, [X, T], options, reduction, 2)
+    for mine, reference in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, reference, rtol=1e-10, atol=1e-11)

@@ -44,6 +44,16 @@ def test_linear_takes_any_number_of_axes(shape: Any) -> None:
     check_derivatives(mt.linear, [x, w])
 
 
+@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3)])
+def test_linear_takes_the_weight_of_one_output(shape: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=shape), rng.normal(size=3)
+    np.testing.assert_allclose(mt.linear(mt.tensor(x), mt.tensor(w)).numpy(), x @ w)
+    check_derivatives(mt.linear, [x, w])
+    with pytest.raises(mt.errors.ShapeError, match=r"does not fit a weight \(3,\)"):
+        mt.linear(mt.tensor(x), mt.tensor(w), mt.ones(3))
+
+
 def test_linear_mixes_dtypes_as_numpy() -> None:
     x, w = mt.ones(2, 3, dtype="float32"), mt.ones(4, 3, dtype="float32")
     assert mt.linear(x, w, mt.ones(4, dtype="float32")).dtype == np.float32

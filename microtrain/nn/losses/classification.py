@@ -84,7 +84,8 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     if input.shape != target.shape:
         raise ShapeError(f"binary_cross_entropy(): probabilities {input.shape}, but targets {target.shape}.")
     _check_range(input, 0, 1, "binary_cross_entropy", "Put a sigmoid before it, or use the form with logits.")
-    return weighted(bernoulli_surprise(input, target), weight, reduction)
+    _check_range(target, 0, 1, "binary_cross_entropy", "Targets are 0, 1 or between. Labels of -1 and 1: (t + 1) / 2.")
+    return weighted(bernoulli_surprise(input, target), weight, reduction, "binary_cross_entropy")
 
 
 def _check_range(x: Tensor, low: float, high: float, who: str, fix: str) -> None:
@@ -106,7 +107,7 @@ def hinge_loss(
     if p not in (1, 2):
         raise ArgumentError(f"hinge_loss(): p is 1 or 2, not {p}.")
     losses = hinge(x, t, margin)
-    return weighted(losses if p == 1 else losses.square(), weight, reduction)
+    return weighted(losses if p == 1 else losses.square(), weight, reduction, "hinge_loss")
 
 
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Tensor:

@@ -48,6 +48,12 @@ def pair(input: Any, target: Any, who: str) -> tuple[Tensor, Tensor]:
     return input, target
 
 
-def weighted(losses: Tensor, weight: Any, reduction: str) -> Tensor:
-    """`reduce`, after a factor for each loss."""
-    return reduce(losses if weight is None else losses * as_tensor(weight), reduction)
+def weighted(losses: Tensor, weight: Any, reduction: str, who: str, *, by_share: bool = False) -> Tensor:
+    """`reduce`, after a factor for each loss. `by_share`: "mean" divides by the sum of the weights."""
+    if weight is None:
+        return reduce(losses, reduction)
+    weight = as_tensor(weight)
+    if not weight.is_floating_point():
+        weight = weight.to(losses.dtype)  # counts, say; int64 would make float32 into float64
+    losses = loss_reduction.times(losses, weight, who)
+    return reduce(losses, reduction, weight.expand(losses.shape) if by_share else None)

@@ -69,12 +69,12 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean", *, weight: Any = 
     Args:
         input, target: of one shape, or one of them broadcast to the other.
         reduction: see `microtrain.nn.losses.reduce`.
-        weight: a factor for each squared error.
+        weight: a factor for each squared error; "mean" then divides by the sum of the factors, as in PyTorch.
 
     Raises `ShapeError` where shapes do not fit (or would broadcast to more than either), `ArgumentError` for another
     reduction.
     """
-    return weighted(squared_error(*pair(input, target, "mse_loss")), weight, reduction)
+    return weighted(squared_error(*pair(input, target, "mse_loss")), weight, reduction, "mse_loss", by_share=True)
 
 
 def l1_loss(input: Any, target: Any, reduction: str = "mean", *, weight: Any = None) -> Tensor:
@@ -82,17 +82,18 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean", *, weight: Any = N
 
     Arguments and errors as for `mse_loss`.
     """
-    return weighted(absolute_error(*pair(input, target, "l1_loss")), weight, reduction)
+    return weighted(absolute_error(*pair(input, target, "l1_loss")), weight, reduction, "l1_loss", by_share=True)
 
 
-def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, *, weight: Any = None) -> Tensor:
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
     """Half the squared error up to `delta`, straight beyond (Huber 1964): outliers pull with a constant force.
 
-    Arguments and errors as for `mse_loss`; raises `ArgumentError` unless delta > 0.
+    Arguments and errors as for `mse_loss`, but the "mean" of weighted errors is over their number (PyTorch's choice);
+    raises `ArgumentError` unless delta > 0.
     """
     if not delta > 0:
         raise ArgumentError(f"huber_loss(): delta is {delta}; it must be positive.")
-    return weighted(huber_error(*pair(input, target, "huber_loss"), delta), weight, reduction)
+    return weighted(huber_error(*pair(input, target, "huber_loss"), delta), weight, reduction, "huber_loss")
 
 
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Tensor:
