@@ -54,7 +54,11 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
-        raise NotImplementedError(f"{type(self).__name__} does not define forward().")
+        raise UnsupportedError(
+            f"{type(self).__name__} does not define forward().",
+            "It is what a call of a module runs.",
+            "Define forward(self, x) in the class. Of a list of modules call each in turn, or use nn.Sequential.",
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         since = serial()
@@ -265,7 +269,13 @@ class Module:
         return self
 
     def train(self: Self, mode: bool = True) -> Self:
-        """Switch to training behaviour (dropout drops), here and below."""
+        """Switch to training behaviour (dropout drops), here and below. Raises `DtypeError` unless True or False."""
+        if not isinstance(mode, (bool, np.bool_)):
+            raise DtypeError(
+                f"train() takes True or False, not {type(mode).__name__}.",
+                "It switches a module to training behaviour; it does not train it.",
+                "The loop is microtrain.train.fit(model, batches, optimizer, epochs).",
+            )
         for module in self.modules():
             module.training = mode
         return self

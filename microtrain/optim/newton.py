@@ -12,7 +12,7 @@ from ..engine.sites import call_site
 from ..errors import ArgumentError
 from ..tensor import Tensor
 from .equation import Equation
-from .optimizer import Closure, check_range
+from .optimizer import Closure, check_range, need_closure
 from .whole import WholeOptimizer, quietly
 
 SECOND = "The second derivatives are computed from the graph of the loss."
@@ -120,7 +120,7 @@ class Preconditioned(WholeOptimizer):
         else:
             if closure is not None:
                 with grad_mode(True):
-                    loss = closure()
+                    loss = need_closure(closure, "Preconditioned")()
             g, P = self.flat.gradient(), self.P
         self.move(self.flat.values() - self.lr() * (P @ g if P.ndim == 2 else P * g), call_site(2))
         return loss

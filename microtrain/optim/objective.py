@@ -10,7 +10,7 @@ import numpy as np
 from ..calculus import many_vjps
 from ..calculus.derivatives import grad
 from ..engine.recording import grad_mode
-from ..errors import GraphError, ShapeError
+from ..errors import DtypeError, GraphError, ShapeError
 from ..tensor import Tensor
 from .flat import Flat
 
@@ -32,16 +32,29 @@ class Objective:
         for p in params:
             p._grad = None
         with grad_mode(True):
-            loss = self.closure()
+            loss = self.returned()
         self.calls_backward = any(p._grad is not None for p in params)
         if not self.calls_backward:
+            if not isinstance(loss, Tensor):
+                raise DtypeError(
+                    f"The closure returned {type(loss).__name__} and did not call backward().",
+                    "A step needs the gradient.",
+                    "Let it call loss.backward(), or return the loss itself, without .item() or float().",
+                )
             loss.backward()
         return loss, self.flat.gradient()
 
     def value(self) -> float:
         """The loss alone, without a graph if the closure lets it."""
         with grad_mode(self.calls_backward):
-            return float(self.closure())
+            return float(self.returned())
+
+    def returned(self) -> Any:
+        """What the closure returns. Raises `DtypeError` if that is nothing."""
+        loss = self.closure()
+        if loss is None:
+            raise DtypeError("The closure returned None.", "A step asks it for the loss.", "End it with `return loss`.")
+        return loss
 
     def along(self, direction: np.ndarray) -> Callable[[float], float]:
         """step -> the loss so far from here in a direction. The parameters stay at the last step that was asked for."""
@@ -60,7 +73,7 @@ class Objective:
         for p in self.flat.params:
             p._grad = None
         with grad_mode(True):
-            output: Tensor = self.closure()
+            output: Tensor = self.returned()
         if any(p._grad is not None for p in self.flat.params):
             raise GraphError(
                 f"The closure of {who}.step() called backward().",

@@ -158,7 +158,7 @@ class Optimizer:
         loss = None
         if closure is not None:
             with grad_mode(True):
-                loss = closure()
+                loss = need_closure(closure, type(self).__name__)()
         self.update(call_site(2))
         return loss
 
@@ -344,10 +344,16 @@ def _like(p: Tensor, value: Any, name: str) -> Tensor:
     return wrap(np.array(array, p.dtype, order="C"))
 
 
-def need_closure(closure: Closure | None, who: str, why: str) -> Closure:
-    """The closure. Raises `ArgumentError` if there is none."""
+def need_closure(closure: Closure | None, who: str, why: str = "") -> Closure:
+    """The closure. Raises `ArgumentError` if there is none, `DtypeError` if it can't be called."""
     if closure is None:
         raise ArgumentError(f"{who}.step() needs a closure.", why, "optimizer.step(closure)")
+    if not callable(closure):
+        raise DtypeError(
+            f"{who}.step() takes a function, not {type(closure).__name__}.",
+            "A closure computes the loss and its gradient when it is called.",
+            "Call loss.backward(), then optimizer.step(); or give the function that does it, without calling it.",
+        )
     return closure
 
 

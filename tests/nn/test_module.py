@@ -358,8 +358,17 @@ def test_hooks_can_be_differentiated():
 
 
 def test_forward_without_a_definition():
-    with pytest.raises(NotImplementedError, match=r"Module does not define forward"):
-        nn.Module()(1)
+    for module in (nn.Module(), nn.ModuleList([nn.ReLU()])):
+        with pytest.raises(NotImplementedError, match=r"does not define forward\(\)[^!]*fix: Define forward"):
+            module(1)
+
+
+def test_train_switches_and_does_not_train():
+    model = nn.Linear(1, 1)
+    assert model.train(np.bool_(False)) is model and not model.training
+    for mode in ("yes", 1, [(mt.ones(1, 1), mt.ones(1, 1))]):
+        with pytest.raises(mt.errors.DtypeError, match="True or False"):
+            model.train(mode)
 
 
 def test_what_is_registered_is_what_it_is_said_to_be():

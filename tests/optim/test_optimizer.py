@@ -311,6 +311,31 @@ def test_step_is_a_write_that_backward_notices():
 # Options
 
 
+@pytest.mark.parametrize("make", [optim.SGD, optim.LBFGS, optim.Newton, optim.Nesterov, optim.LineSearchGD])
+def test_what_is_no_closure(make):
+    w = mt.tensor([3.0, 1.0], requires_grad=True)
+    optimizer, before = make([w]), w.tolist()
+    with pytest.raises(mt.errors.DtypeError, match=r"step\(\) takes a function, not Tensor"):
+        optimizer.step((w * w).sum())
+    assert w.tolist() == before
+
+
+@pytest.mark.parametrize("make", [optim.LBFGS, optim.Newton, optim.GaussNewton, optim.LineSearchGD])
+def test_closures_that_forget_what_they_are_asked_for(make):
+    w = mt.tensor([3.0, 1.0], requires_grad=True)
+
+    def forgets_to_return():
+        loss = (w * w).sum()
+        if make is optim.LBFGS:
+            loss.backward()
+
+    with pytest.raises(mt.errors.DtypeError, match="returned None"):
+        make([w]).step(forgets_to_return)
+    if make in (optim.LBFGS, optim.LineSearchGD):
+        with pytest.raises(mt.errors.DtypeError, match=r"returned float and did not call backward\(\)"):
+            make([w]).step(lambda: (w * w).sum().item())
+
+
 def test_closure_is_called_with_gradients_on_and_its_loss_returned():
     w = mt.tensor(3.0, requires_grad=True)
     optimizer = optim.SGD([w], lr=0.5)

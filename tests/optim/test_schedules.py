@@ -221,3 +221,9 @@ def test_schedules_of_nothing_are_refused():
         optim.lr_scheduler.CosineAnnealingLR(optimizer, 0)
     with pytest.raises(mt.MicrotrainError, match=r"0\.5, not a function"):
         optim.lr_scheduler.LambdaLR(optimizer, 0.5)
+
+
+def test_plateau_asks_for_its_measurement():
+    scheduler = lr_scheduler.ReduceLROnPlateau(optim.SGD([mt.zeros(1, requires_grad=True)], lr=0.1))
+    with pytest.raises(TypeError, match=r"needs a number(.|\n)*fix: scheduler.step\(loss\)"):
+        scheduler.step()

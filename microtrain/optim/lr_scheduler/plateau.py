@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, SignatureError
 from ..equation import Equation
 from ..optimizer import Optimizer
 from .scheduler import LRScheduler, apply, per_group
@@ -49,8 +49,14 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = self.cooldown_counter = self.reductions = 0
         super().__init__(optimizer)
 
-    def step(self, metrics: SupportsFloat, epoch: float | None = None) -> None:  # type: ignore[override]
-        """Take in a measurement."""
+    def step(self, metrics: SupportsFloat | None = None, epoch: float | None = None) -> None:  # type: ignore[override]
+        """Take in a measurement. Raises `SignatureError` without one."""
+        if metrics is None:
+            raise SignatureError(
+                "ReduceLROnPlateau.step() needs a number.",
+                "The rate falls when what it watches has not become better.",
+                "scheduler.step(loss), with the loss of a test set, say.",
+            )
         value = float(metrics)
         self.position = self.position + 1 if epoch is None else epoch
         if self._is_better(value):
