@@ -8,6 +8,7 @@ Everything takes a loss and its parameters in one of two forms (see `Objective`)
 Results are small dataclasses with readable fields; those that have a picture draw it with `.plot(ax=None)`.
 """
 
+from ..calling.signatures import explain_functions as _explain_functions
 from . import problems
 from .basins import Basins, basins, descend
 from .bifurcation import Bifurcation, bifurcation
@@ -240,3 +241,5 @@ __all__ = [
     "variational_inequality",
     "worst_in_ball",
 ]
+
+_explain_functions(globals(), __all__)

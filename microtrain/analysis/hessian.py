@@ -11,6 +11,7 @@ from ..errors import ArgumentError, ShapeError
 from .objective import Loss, Objective, Params, given_matrix, objective
 
 Array = np.ndarray[Any, Any]
+LOPSIDED = 1e-3  # so much of the largest entry may M and M^T differ: the error of differences of gradients
 
 
 def hessian(loss: Loss | Objective, params: Params = None) -> Array:
@@ -97,6 +98,11 @@ def preconditioned_condition_number(matrix: Any, preconditioner: Any) -> float:
 
 def eigenvalues(matrix: Any) -> Array:
     """All eigenvalues of a symmetric matrix, smallest first. Raises `ArgumentError` if it has NaN or infinities."""
+    return np.linalg.eigvalsh(finite(matrix))
+
+
+def finite(matrix: Any) -> Array:
+    """`symmetric`, without NaN and infinities. Raises `ArgumentError` if it has some."""
     m = symmetric(matrix)
     if not np.isfinite(m).all():
         raise ArgumentError(
@@ -104,12 +110,19 @@ def eigenvalues(matrix: Any) -> Array:
             "The loss or its gradient is not finite at this point, so there are no curvatures.",
             "Look at another point; detect_anomaly() names the operation that made the first NaN.",
         )
-    return np.linalg.eigvalsh(m)
+    return m
 
 
 def symmetric(matrix: Any) -> Array:
-    """A square array, (M + M^T) / 2. Raises `ShapeError` for other shapes."""
+    """A square array, (M + M^T) / 2. Raises `ShapeError` for other shapes, `ArgumentError` if it is not symmetric."""
     m = np.asarray(matrix, float)
     if m.ndim != 2 or m.shape[0] != m.shape[1] or not m.size:
         raise ShapeError(f"A Hessian is a square matrix, not an array of shape {m.shape}.")
+    apart = float(np.abs(m - m.T).max())
+    if apart > LOPSIDED * float(np.abs(m).max()):
+        raise ArgumentError(
+            f"The matrix is not symmetric: M and its transpose differ by up to {apart:.3g}.",
+            "Second derivatives do not depend on their order, so a Hessian is symmetric.",
+            "If its symmetric part is meant: (M + M.T) / 2. The eigenvalues of any matrix: numpy.linalg.eigvals.",
+        )
     return (m + m.T) / 2  # type: ignore[no-any-return]

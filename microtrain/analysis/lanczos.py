@@ -43,11 +43,14 @@ def _start(size: int, generator: Generator | None) -> Array:
     return v / np.linalg.norm(v)  # type: ignore[no-any-return]
 
 
-def tridiagonal(multiply: Multiply, start: Array, steps: int) -> tuple[Array, Array, Array]:
-    """(diagonal, off-diagonal, basis (P, m)) after at most `steps` products, fewer if the space is exhausted.
+def tridiagonal(
+    multiply: Multiply, start: Array, steps: int, again: Generator | None = None
+) -> tuple[Array, Array, Array]:
+    """(diagonal, off-diagonal, basis (P, m)) after at most `steps` products.
 
     Every vector is made orthogonal to all before it (twice: once is not enough in floating point), so no eigenvalue
-    comes a second time.
+    comes a second time but where the matrix has it twice. Where the products of `start` are exhausted it ends early;
+    with a generator `again` it goes on from a random vector that is orthogonal to all of them.
     """
     basis = np.empty((len(start), steps))
     alphas: list[float] = []
@@ -57,14 +60,21 @@ def tridiagonal(multiply: Multiply, start: Array, steps: int) -> tuple[Array, Ar
         basis[:, k] = v
         w = multiply(v)
         alphas.append(float(v @ w))
-        for _ in range(2):
-            w = w - basis[:, : k + 1] @ (basis[:, : k + 1].T @ w)
+        w = _orthogonal(w, basis[:, : k + 1])
         beta = float(np.linalg.norm(w))
-        if k + 1 == steps or not beta > 1e-13 * max(1.0, *map(abs, alphas)):
+        exhausted = not beta > 1e-13 * max(1.0, *map(abs, alphas))
+        if k + 1 == steps or beta != beta or (exhausted and again is None):
             return np.array(alphas), np.array(betas), basis[:, : k + 1]
-        betas.append(beta)
-        v = w / beta
+        betas.append(0.0 if exhausted else beta)
+        v = _orthogonal(_start(len(start), again), basis[:, : k + 1]) if exhausted else w
+        v = v / np.linalg.norm(v)
     raise AssertionError
+
+
+def _orthogonal(v: Array, basis: Array) -> Array:
+    for _ in range(2):
+        v = v - basis @ (basis.T @ v)
+    return v
 
 
 def lanczos(
@@ -79,16 +89,20 @@ def lanczos(
         max_products: how many Hessian-vector products it may take.
         generator: of the vector to start from; by default the same one every time.
 
-    A multiple eigenvalue is found once: one vector cannot show more. Raises `ArgumentError` for other `which` or k < 1.
+    A multiple eigenvalue is found as often as it is there where the steps span the whole space, so up to max(20, 2 k +
+    10) parameters; in more it may be found once, for the products of one vector cannot show more. Raises
+    `ArgumentError` for other `which`, and unless k lies between 1 and the number of parameters.
     """
     if which not in ("largest", "smallest", "both") or k < 1:
         raise ArgumentError(f"lanczos(k={k}, which={which!r}).", fix='k >= 1; "largest", "smallest" or "both".')
     multiply, size = multiplier(loss, params)
-    start = _start(size, generator)
+    if k > size:
+        raise ArgumentError(f"lanczos(k={k}): there are {size} eigenvalues.", fix="spectrum() computes all of them.")
+    start, random = _start(size, generator), Generator(1)
     steps = min(size, max(2 * k + 10, 20))
     spent = 0
     while True:
-        alphas, betas, basis = tridiagonal(multiply, start, steps)
+        alphas, betas, basis = tridiagonal(multiply, start, steps, random)
         spent = len(alphas)
         small, inner = np.linalg.eigh(np.diag(alphas) + np.diag(betas, 1) + np.diag(betas, -1))
         order = np.argsort(-small)
@@ -101,7 +115,7 @@ def lanczos(
         residuals = np.linalg.norm(np.stack([multiply(v) for v in vectors.T], 1) - vectors * values, axis=0)
         spent += len(chosen)
         done = bool(np.all(residuals <= tol * max(np.abs(small).max(), np.finfo(float).tiny)))
-        if done or len(alphas) < steps or steps >= min(size, max_products):
+        if done or steps >= min(size, max_products):
             return Eigenvalues(values, vectors, residuals, spent, done)
         steps = min(size, max_products, 2 * steps)
 

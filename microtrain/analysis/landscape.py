@@ -108,7 +108,7 @@ def landscape(
         if found.size != 2:
             raise ShapeError(
                 f"This loss has {found.size} parameters; only two can be drawn as they are.",
-                fix="Give a plane: random_plane(params), pca_plane(path) or plane_through(a, b, c).",
+                fix="Give a plane: random_plane(loss, params), pca_plane(path) or plane_through(a, b, c).",
             )
         plane = Plane(np.zeros(2), np.eye(2), _names(params, found))
     nx, ny = (resolution, resolution) if isinstance(resolution, int) else resolution

@@ -117,8 +117,7 @@ def map_lyapunov(
         raise ArgumentError(f"{count} Lyapunov exponents of a map of {size} numbers.")
     _check_steps(steps)
     derivative = jacobian or (lambda point: _differences(step, point, epsilon))
-    for _ in range(burn):
-        theta = step(theta)
+    theta = _burnt(step, theta, burn)
     frame = np.eye(size)[:, :count]
     total, history = np.zeros(count), np.zeros((steps, count))
     with np.errstate(all="ignore"):
@@ -131,6 +130,14 @@ def map_lyapunov(
             theta = step(theta)
     order = np.argsort(-history[-1])
     return Lyapunov(history[-1][order], history[:, order], theta, steps, not bool(np.isfinite(theta).all()))
+
+
+def _burnt(step: Map, theta: Array, steps: int) -> Array:
+    """Where the map is after some steps; it may run away."""
+    with np.errstate(all="ignore"):
+        for _ in range(steps):
+            theta = step(theta)
+    return theta
 
 
 def _check_steps(steps: int) -> None:
@@ -153,9 +160,7 @@ def twin_lyapunov(
     Needs nothing but the map: any optimizer, and any size.
     """
     _check_steps(steps)
-    theta = np.atleast_1d(np.asarray(start, float))
-    for _ in range(burn):
-        theta = step(theta)
+    theta = _burnt(step, np.atleast_1d(np.asarray(start, float)), burn)
     offset = (generator or Generator(0)).numpy.standard_normal(len(theta))
     offset *= distance / np.linalg.norm(offset)
     total, history = 0.0, np.zeros((steps, 1))

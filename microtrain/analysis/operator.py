@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .hessian import finite
 from .objective import Loss, Objective, Params, given_matrix, objective
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def multiplier(loss: Loss | Objective | Array | Multiply, params: Params = None)
     """(v -> H v, the length of v) for a loss and its parameters, or for a symmetric matrix."""
     matrix = given_matrix(loss)
     if matrix is not None:
-        return (lambda v: matrix @ v), len(matrix)
+        whole = finite(matrix)
+        return (lambda v: whole @ v), len(whole)
     found = objective(loss, params)  # type: ignore[arg-type]
     return found.product(), found.size
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..random import Generator
 from .lanczos import lambda_max
 from .objective import Loss, Objective, Params, objective
@@ -49,7 +50,7 @@ def sharpness(
     loss: Loss | Objective, params: Params = None, *, radius: float = 0.05, sigma: float = 0.05, samples: int = 200,
     generator: Generator | None = None,
 ) -> Sharpness:  # fmt: skip
-    """All the measures of `Sharpness` at the parameters."""
+    """All the measures of `Sharpness` at the parameters. Raises `ArgumentError` unless radius and sigma are > 0."""
     found = objective(loss, params)
     random = generator or Generator(0)
     trace, error = hessian_trace(found, generator=random)
@@ -76,6 +77,8 @@ def worst_in_ball(loss: Loss | Objective, params: Params = None, *, radius: floa
     Ascent projected on the ball, from the gradient's direction (one such step is what SAM takes, Foret et al. 2021) and
     from both directions of largest curvature. A lower bound on the true maximum.
     """
+    if not 0 < radius < np.inf:
+        raise ArgumentError(f"worst_in_ball(): a ball has a positive radius, not {radius}.")
     found = objective(loss, params)
     center = found.theta
     start, slope = found.value_and_gradient(center)
@@ -112,6 +115,8 @@ def perturbed_rise(
 
     Noise comes in pairs +e, -e, so the gradient's part cancels exactly: for small sigma it is sigma^2 trace(H) / 2.
     """
+    if not 0 < sigma < np.inf:
+        raise ArgumentError(f"perturbed_rise(): noise has a positive standard deviation, not {sigma}.")
     found = objective(loss, params)
     half = sigma * (generator or Generator(0)).numpy.standard_normal((max(1, samples // 2), found.size))
     values = found.values(found.theta + np.concatenate([half, -half]))

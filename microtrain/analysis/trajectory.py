@@ -93,6 +93,8 @@ def trace(
         scheduler: a function of the optimizer, stepped after each update.
         tol: stop when the gradient norm is below it.
     """
+    if steps < 0:
+        raise ArgumentError(f"trace(): steps is a number from 0, not {steps}.")
     found = objective(loss, params)
     if start is not None:
         at = np.ravel(np.asarray(start, float))

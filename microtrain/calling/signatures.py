@@ -102,6 +102,18 @@ def fitting(function: Called) -> Called:
     return call  # type: ignore[return-value]
 
 
+def explain_functions(namespace: dict[str, Any], names: Iterable[str]) -> None:
+    """Let the functions that a package publishes say what is wrong with their arguments, see `explained`.
+
+    Callers inside the package import them from where they are, and so call them without this.
+    """
+    done: dict[Any, Any] = {}  # two names of one function stay that
+    for name in names:
+        function = namespace[name]
+        if inspect.isfunction(function):
+            namespace[name] = done.setdefault(function, explained(name, function))
+
+
 def explain_constructors(things: Iterable[Any]) -> None:
     """Let the classes among these things say, by an error of ours, what arguments they are made with."""
     for kind in things:

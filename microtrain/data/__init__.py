@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from ..calling.signatures import explain_constructors as _explain_constructors
+from ..calling.signatures import (
+    explain_constructors as _explain_constructors,
+    explain_functions as _explain_functions,
+)
 from ..pytorch.missing import refuse as _refuse
 from .classification import (
     make_blobs,
@@ -72,6 +75,7 @@ __all__ = [
 ]
 
 _explain_constructors([globals()[_name] for _name in __all__])
+_explain_functions(globals(), __all__)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..calling.signatures import explain_functions
 from ..errors import ArgumentError, ShapeError
 from ..random import Generator, stream
 from ..tensor import Tensor
@@ -200,3 +201,8 @@ def balanced_(
         right = vt[:rank] if k == 0 else np.eye(rank, w.shape[1])
         _fill(w, left @ share @ right)
     return weights
+
+
+explain_functions(
+    globals(), [n for n, f in globals().items() if getattr(f, "__module__", "") == __name__ and not n.startswith("_")]
+)

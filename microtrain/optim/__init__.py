@@ -26,6 +26,7 @@ the formula, `rule_for` says which rule a group has (see sgd.py); methods that a
 
 from typing import Any
 
+from ..calling.signatures import explain_functions as _explain_functions
 from ..pytorch.missing import refuse as _refuse
 from . import lr_scheduler, schedules
 from .adagrad import Adadelta, Adagrad
@@ -61,6 +62,8 @@ __all__ = [
     "Rule", "SignGD", "armijo_ok", "backtracking", "binary_perceptron", "bracketing", "exhaustive",
     "golden_section", "lr_scheduler", "schedules", "strong_wolfe", "table",
 ]  # fmt: skip
+
+_explain_functions(globals(), __all__)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import DataFileError
+from ..errors import ArgumentError, DataFileError
 from ..files import write_text
 
 
@@ -36,7 +36,12 @@ class History:
         return {name.partition("/")[2]: column for name, column in self.steps.items() if name.partition("/")[0] == what}
 
     def __getitem__(self, name: str) -> list[float]:
-        return [row[name] for row in self.rows]
+        """The number in each row. Raises `ArgumentError` if there is none of this name."""
+        try:
+            return [row[name] for row in self.rows]
+        except KeyError:
+            known = ", ".join(dict.fromkeys(key for row in self.rows for key in row))
+            raise ArgumentError(f"The history has no {name!r}.", fix=f"It has {known}.") from None
 
     def __contains__(self, name: object) -> bool:
         return bool(self.rows) and name in self.rows[0]

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.recording import no_grad
-from ..errors import ArgumentError, DtypeError, GraphError
+from ..errors import ArgumentError, GraphError
 from ..nn.functional import cross_entropy
 from ..nn.module import Module
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..optim.optimizer import Optimizer
 from ..optim.whole import WholeOptimizer
 from ..tensor import Tensor
+from .arguments import check_parts, check_settings
 from .callbacks import Callback
 from .history import History
 from .interrupts import Interrupted, Interrupts
@@ -105,7 +106,8 @@ def fit(
     KeyboardInterrupt, after Ctrl-C. `ArgumentError` for arguments that can't be meant, `DataFileError` for a checkpoint
     that does not fit.
     """
-    _check(optimizer, epochs, scheduler, scheduler_per, statistics, save_seconds, save_steps)
+    check_parts(model, optimizer, loss, metrics, callbacks)
+    check_settings(optimizer, epochs, scheduler, scheduler_per, statistics, save_seconds, save_steps)
     added = [LayerStatistics(statistics)] if statistics else []
     measured = dict(metrics or {})
     drawing = [*generators, test_batches, loss, *measured.values()]
@@ -245,25 +247,3 @@ def _lost(run: Run, loss: float) -> GraphError:
         "The steps were too long: each overshoots further than the one before.",
         "Use a smaller learning rate, or clip the gradients; detect_anomaly() names the first operation.",
     )
-
-
-def _check(
-    optimizer: Any, epochs: Any, scheduler: Any, scheduler_per: str, statistics: Any, save_seconds: Any, save_steps: Any
-) -> None:
-    """Raise an error for arguments that can't be meant."""
-    if not isinstance(optimizer, Optimizer):
-        raise DtypeError(f"fit() takes an optimizer, not {type(optimizer).__name__}.")
-    if not isinstance(epochs, int) or epochs < 0:
-        raise ArgumentError(f"fit(): epochs is a number from 0, not {epochs!r}.")
-    if scheduler is not None and scheduler not in optimizer.schedulers:
-        raise ArgumentError("fit(): the scheduler is not one of this optimizer's.")
-    if scheduler_per not in ("epoch", "batch"):
-        raise ArgumentError(f"fit(): scheduler_per is 'epoch' or 'batch', not {scheduler_per!r}.")
-    if isinstance(scheduler, ReduceLROnPlateau) and scheduler_per == "batch":
-        raise ArgumentError("fit(): ReduceLROnPlateau watches epochs.", fix="Leave scheduler_per='epoch'.")
-    if not isinstance(statistics, int) or statistics < 0:
-        raise ArgumentError(f"fit(): statistics is a number of steps, or 0 for none, not {statistics!r}.")
-    if not save_seconds >= 0 or (save_steps is not None and not save_steps >= 1):
-        raise ArgumentError(
-            f"fit(): save_seconds is not negative and save_steps at least 1, not {save_seconds} and {save_steps}."
-        )

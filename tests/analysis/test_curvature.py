@@ -41,6 +41,38 @@ def test_lanczos_where_the_space_is_exhausted_at_once(h):
     assert found.values[0] == pytest.approx(np.linalg.eigvalsh(h)[-1])
 
 
+@pytest.mark.parametrize("which", ["largest", "smallest", "both"])
+@pytest.mark.parametrize("size", [1, 4, 12, 60])
+def test_lanczos_finds_multiple_eigenvalues_of_small_matrices(size, which):
+    rng = np.random.default_rng(size)
+    q, _ = np.linalg.qr(rng.normal(size=(size, size)))
+    values = np.sort(rng.integers(-2, 3, size) * 1.5 if size < 60 else np.r_[[7.0, 7, 3], np.zeros(57)])[::-1]
+    k = min(size, 5)
+    found = analysis.lanczos((q * values) @ q.T, k=k, which=which)
+    ends = {"largest": values[:k], "smallest": values[-k:], "both": np.r_[values[:k], values[-min(k, size - k) :]]}
+    wanted = values if which == "both" and 2 * k >= size else ends[which]
+    np.testing.assert_allclose(found.values, wanted, atol=1e-7)
+    np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(len(wanted)), atol=1e-7)
+
+
+def test_a_hessian_is_a_finite_symmetric_matrix():
+    lopsided, ragged = np.array([[1.0, 2.0], [0.0, 1.0]]), np.ones((2, 3))
+    for look in (analysis.lanczos, analysis.power_iteration, analysis.spectrum, analysis.condition_number,
+                 analysis.classify):  # fmt: skip
+        with pytest.raises(ArgumentError, match=r"not symmetric: M and its transpose differ by up to 2"):
+            look(lopsided)
+        with pytest.raises(ShapeError, match=r"square matrix, not an array of shape \(2, 3\)"):
+            look(ragged)
+        with pytest.raises(ArgumentError, match="NaN or infinite"):
+            look(np.full((2, 2), np.nan))
+    nearly = np.array([[2.0, 1.0], [1.0 + 1e-5, 2.0]])  # a Hessian from differences of gradients
+    assert analysis.lambda_max(nearly) == pytest.approx(3.0, abs=1e-4)
+
+
+def test_lanczos_where_the_loss_is_not_finite():
+    assert np.isnan(analysis.lanczos(lambda w: w.sqrt().sum(), [-1.0, 2.0, 3.0], k=2).values[0])
+
+
 def test_extreme_eigenvalues_of_a_networks_hessian():
     model, loss = mlp()
     values = np.linalg.eigvalsh(analysis.hessian(loss, model))
@@ -116,3 +148,5 @@ def test_wrong_arguments():
         analysis.lanczos(lambda: mt.tensor(1.0))
     with pytest.raises(ArgumentError):
         analysis.lanczos(np.eye(3), k=0)
+    with pytest.raises(ArgumentError, match="there are 3 eigenvalues"):
+        analysis.lanczos(np.eye(3), k=4)

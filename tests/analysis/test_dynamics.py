@@ -207,3 +207,11 @@ def test_low_rank():
     x = mt.tensor(np.random.default_rng(2).normal(size=(3, 5)))
     np.testing.assert_allclose(analysis.prediction_jacobian(lambda: x @ w, w), x.numpy())
     assert analysis.solution_dimension(lambda: x @ w, w) == 2
+
+
+def test_maps_that_run_away_before_anything_is_measured():
+    found = analysis.lyapunov_spectrum(lambda v: (v**4).sum(), [3.0], lr=10.0)
+    twins = analysis.twin_lyapunov(analysis.gd_map(lambda v: (v**4).sum(), 10.0, [3.0]), [3.0])
+    assert found.diverged and twins.diverged and not found.chaotic and found.steps == 0
+    with pytest.raises(ArgumentError, match="steps is a number from 0"):
+        analysis.trace(optim.SGD, problems.rosenbrock, [1.0, 1.0], steps=-1)

@@ -120,3 +120,11 @@ def test_given_batches_and_wrong_arguments():
         analysis.batch_gradients(losses, w, [[0]], "median")
     with pytest.raises(ShapeError, match="none"):
         analysis.per_sample_gradients(lambda: losses().mean(), w)
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])
+def test_radius_and_noise_are_positive(size):
+    with pytest.raises(ArgumentError, match="positive radius"):
+        analysis.sharpness(problems.rosenbrock, [1.0, 1.0], radius=size)
+    with pytest.raises(ArgumentError, match="positive standard deviation"):
+        analysis.sharpness(problems.rosenbrock, [1.0, 1.0], sigma=size)

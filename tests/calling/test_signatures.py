@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain import nn
+from microtrain import analysis, data, nn, optim
 from microtrain.errors import ArgumentError, SignatureError
 from microtrain.ops.primitive import FUNCTIONS, METHODS, Primitive
 from microtrain.optim import lr_scheduler as scheduler
@@ -52,6 +52,38 @@ def test_wrong_calls_show_the_signature(wrong, message):
     with pytest.raises(SignatureError, match=message) as caught:
         wrong(mt.ones(2))
     assert isinstance(caught.value, ArgumentError) and isinstance(caught.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda f: analysis.lanczos(f), r"objective\(loss, params\)"),
+        (lambda f: analysis.hessian("loss", [1.0]), r"'str' object is not callable(.|\n)*hessian\(loss, params=None\)"),
+        (lambda f: analysis.gradient_flow(f, [1.0], t_end=1.0, method="Euler"), "`method` must be one of"),
+        (lambda f: analysis.gradient_flow(f, [1.0], 1.0), "too many positional"),
+        (lambda f: analysis.landscape(f, [0.0, 0.0], 3.0), "not iterable"),
+        (lambda f: analysis.trace(lambda p: 3, f, [1.0], steps=1), "no attribute 'step'"),
+        (lambda f: optim.bracketing(3), r"bracketing\(phi, low=0.0"),
+        (lambda f: optim.golden_section(lambda step: np.ones(2)), "golden_section"),
+        (lambda f: optim.strong_wolfe(lambda t: t, 1.0, 0.0, -1.0), "cannot unpack"),
+        (lambda f: nn.utils.clip_grad_norm_([]), "missing a required argument: 'max_norm'"),
+        (lambda f: nn.utils.clip_grad_norm_([], "a"), "could not convert"),
+        (lambda f: nn.init.normal_(mt.zeros(2), "a"), "normal_"),
+        (lambda f: data.make_moons("a"), "make_moons"),
+    ],
+)
+def test_packages_answer_as_operations_do(wrong, message):
+    with pytest.raises(mt.MicrotrainError, match=message):
+        wrong(lambda w: (w * w).sum())
+
+
+def test_errors_of_the_function_that_is_looked_at_are_its_own():
+    def loss(w):
+        return {}["forgotten"]
+
+    for look in (analysis.hessian, analysis.lambda_max, analysis.landscape):
+        with pytest.raises(KeyError, match="forgotten"):
+            look(loss, [1.0, 2.0])
 
 
 def test_other_type_errors_are_left_alone():

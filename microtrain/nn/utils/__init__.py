@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...calling.signatures import explain_functions
 from ...pytorch.missing import refuse
 from . import rnn as rnn
 from .clipping import (
@@ -14,6 +15,10 @@ from .clipping import (
     get_total_norm as get_total_norm,
     parameters_to_vector as parameters_to_vector,
     vector_to_parameters as vector_to_parameters,
+)
+
+explain_functions(
+    globals(), [n for n, thing in globals().items() if getattr(thing, "__module__", "").startswith(__name__)]
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ArgumentError
 from .axes import new_axes, whole_numbers
 
 COLOURS = ("#1f5fa8", "#d1600f", "#3b8f4e", "#9b3f9b", "#7a6a20", "#16878c", "#b02a3a", "#555555")
@@ -69,12 +70,18 @@ def _selected(curves: Mapping[str, Any], most: int) -> dict[str, Any]:
 def layer_curves(history: Any, what: str = "gradient_norm", ax: Any = None) -> Any:
     """A norm of every parameter over the steps, from the first layer (dark) to the last (light); biases are dashed.
 
-    `what` is "gradient_norm", "weight_norm" or "update_ratio"; a ratio around 0.001 is usual, and marked.
+    `what` is "gradient_norm", "weight_norm" or "update_ratio"; a ratio around 0.001 is usual, and marked. Raises
+    `ArgumentError` if the history does not have it.
     """
     from matplotlib import colormaps
 
-    ax = ax or new_axes((7.4, 4.2))
     columns = history.layers(what)
+    if not columns:
+        raise ArgumentError(
+            f"The history has no {what!r} of the layers.",
+            fix=f"There are {', '.join(LABELS)}, measured by fit(..., statistics=1) or the callback LayerStatistics.",
+        )
+    ax = ax or new_axes((7.4, 4.2))
     steps = history.steps["step"]
     shades = colormaps["viridis"](np.linspace(0.0, 0.88, len(columns)))
     for (name, values), colour in zip(columns.items(), shades, strict=True):
@@ -88,8 +95,7 @@ def layer_curves(history: Any, what: str = "gradient_norm", ax: Any = None) -> A
     ax.set_xlabel("step")
     ax.set_ylabel(LABELS.get(what, what))
     ax.grid(alpha=0.3)
-    if columns:
-        _legend(ax, len(columns), None)
+    _legend(ax, len(columns), None)
     return ax
 
 
