@@ -3,6 +3,7 @@
 import pytest
 
 import microtrain as mt
+from microtrain import nn
 from microtrain.errors import ArgumentError
 from microtrain.ops.primitive import TABLE
 from microtrain.viz import record
@@ -126,6 +127,33 @@ def test_formulas_are_written_with_names():
     assert "\\" not in "".join(formula_of(row) for row in TABLE.values())
     assert gradient_of(TABLE["matmul"], 0, ["X", "W"]) == "g @ Wᵀ"
     assert gradient_of(TABLE["tanh"], 0, ["h"]) == "g · (1 - y · y)"
+    assert gradient_of(TABLE["tanh"], 0, ["y"], ("h", "δ")) == "δ · (1 - h · h)"
+
+
+def test_a_gradients_formula_calls_nothing_by_the_name_of_something_else():
+    y, g = mt.tensor(0.5, requires_grad=True), mt.tensor(2.0, requires_grad=True)
+    h = (y * 1).tanh()
+    loss = h.exp() * g.sin()
+    formulas = {node.name: node.formula for node in mt.graph(loss, passes="both").nodes if node.kind == "gradient"}
+    assert formulas["∂loss/∂h"] == ["δ · z"]  # z is e^h, which has no name; g is that of the parameter
+    assert formulas["∂loss/∂(mul)"] == ["δ · (1 - h · h)"]
+    assert formulas["∂loss/∂g"] == ["δ · cos(g)"]
+    y = (g * 1).tanh()
+    assert mt.graph(y, passes="backward", names={"y": y}).nodes[-2].formula == ["g · (1 - y · y)"]
+
+
+def test_what_is_kept_whole_is_not_listed_with_its_shape_as_well():
+    X, W = mt.ones(2, 3, requires_grad=True), mt.ones(3, 4, requires_grad=True)
+    assert mt.graph(X @ W).outputs[0].retained == ["W (3, 4)", "X (2, 3)"]
+
+
+def test_formulas_have_the_ends_of_long_dotted_names():
+    model = nn.Sequential()
+    model.blocks = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.ReLU())
+    graph = mt.graph(model.blocks(mt.ones(1, 2)), names={"encoder": model})
+    last = [node for node in graph.nodes if node.operation == "linear"][-1]
+    assert last.formula == ["x …0.1.weightᵀ + blocks.0.1.bias"]
+    assert last.retained[0] == "…0.1.weight (2, 2)"
 
 
 def test_what_has_no_name_is_not_called_like_something_else():

@@ -338,6 +338,8 @@ def test_errors_say_what_to_do():
     w = mt.tensor(1.0, requires_grad=True)
     with pytest.raises(ArgumentError, match="direction"):
         mt.graph(w, direction="up")
+    with pytest.raises(ArgumentError, match="names is a int"):
+        mt.graph(w, names=3)
     for limit in (0, -1, 1.5, True):
         with pytest.raises(ArgumentError, match="limit"):
             mt.graph(w, limit=limit)

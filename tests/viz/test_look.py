@@ -29,11 +29,10 @@ def test_boxes_are_coloured_and_there_is_a_legend(loss, color):
     palette = STYLES["light"].palette
     used = {fill for fill in fills(graph.dot).values() if fill in palette}
     assert len(used) >= 2
-    assert "cluster_legend" in graph.dot
-    assert graph.dot.count("class=legend fillcolor") == len(palette)
+    assert re.findall('ID="legend[0-9]" BGCOLOR="(.*?)"', graph.dot) == list(palette)
     number = unit(color, scale_of(color, graph.nodes).numbers[graph["loss"].key])
     assert f"{color} {number}" in graph.dot  # not by colour alone
-    assert "cluster_legend" not in mt.graph(loss).dot
+    assert "legend" not in mt.graph(loss).dot
 
 
 def test_time_of_recordings():
@@ -56,7 +55,7 @@ def test_time_of_the_backward_pass():
 def test_where_nothing_can_be_coloured_the_caption_says_so(loss):
     graph = mt.graph(loss, color="time")  # the engine takes no times
     assert "Nothing here has a time" in graph.dot
-    assert "cluster_legend" not in graph.dot
+    assert "legend" not in graph.dot
 
 
 def test_any_function(loss):
@@ -64,10 +63,26 @@ def test_any_function(loss):
         return len(node.formula) if node.kind == "operation" else None
 
     dot = mt.graph(loss, color=depth).dot
-    assert "label=depth" in dot
+    assert ">depth</TD>" in dot
     with pytest.raises(ArgumentError, match="color gave str"):
         mt.graph(loss, color=lambda node: "red").dot
-    assert "cluster_legend" not in mt.graph(loss, color=lambda node: float("nan")).dot
+    assert "legend" not in mt.graph(loss, color=lambda node: float("nan")).dot
+
+
+def test_a_legend_takes_little_room(loss):
+    def height(graph):
+        return float(re.search(r'viewBox="[\d.]+ [\d.]+ [\d.]+ ([\d.]+)"', graph.svg())[1])
+
+    with_legend, without = (mt.graph(loss, color=color, direction="LR", show="shape") for color in ("bytes", None))
+    assert height(with_legend) < height(without) + 200  # points
+
+
+def test_a_quantity_may_have_any_name(loss):
+    def depth(node):
+        return 1.0
+
+    depth.__name__ = "<b>&{x|y}"
+    mt.graph(loss, color=depth).svg()
 
 
 def test_scales():

@@ -96,6 +96,10 @@ def graph(
     drawn of. No gradient comes back along dashed arrows. Frames are calls of modules. Names come from
     `tensor.named("h")`, from modules' parameters, and from the caller's variables.
 
+    Octagons are gradients. In their formulas g is the gradient that comes in along the thick arrow and y is the
+    operation's output (other letters, where something in the picture has these names); dotted arrows come from the
+    values that are read again.
+
     Args:
         sources: what to draw.
         limit: the most boxes to draw. In larger graphs repetitions are folded, then modules from the inside, then the
@@ -123,6 +127,10 @@ def graph(
             what = "the number of boxes to draw" if name == "limit" else "how many levels of modules to open"
             raise ArgumentError(f"{name} is {value!r}.", fix=f"Give {what}, {least} or more.")
     settings = Settings(limit, depth, repeats, passes, direction, Look(style, color, shown(show)))
+    if names is not None and not isinstance(names, Mapping):
+        raise ArgumentError(
+            f"names is a {type(names).__name__}.", fix='Give a dictionary: names={"x": x, "model": model}.'
+        )
     known = caller() if names is None else Names([dict(names)])
     found = resolve(sources)
     if isinstance(found, Graph):

@@ -21,7 +21,7 @@ from .modules import Call, call_tree
 from .names import modules_in
 from .nodes import Edge, GraphNode, Group
 from .stubs import levels
-from .text import clean
+from .text import clean, short
 from .values import number
 
 Retained = Sequence[tuple[str, int]]  # (what of it: "input", "shape" ..., index)
@@ -94,8 +94,9 @@ class Builder:
         for box, row, read, retained in self._unwritten:
             names = called(row, [_short(read.get(index)) for index in range(len(row.inputs))], taken)
             box.formula = [line for line in [formula_of(row, names)] if line]
-            kept = [_retained(kind, read.get(i), i, row, names, box) for kind, i in retained]
-            box.retained = list(dict.fromkeys(kept))
+            whole = {index for kind, index in retained if kind != "shape"}  # what is kept has its shape with it
+            kept = [(kind, index) for kind, index in retained if kind != "shape" or index not in whole]
+            box.retained = list(dict.fromkeys(_retained(kind, read.get(i), i, row, names, box) for kind, i in kept))
 
     def stretch(self, stretch: Stretch, operations: Sequence[Any], shown: set[Hashable]) -> None:
         """Many operations as one node; of their leaves only those that others use too."""
@@ -238,7 +239,7 @@ def _short(node: GraphNode | None) -> str:
     if node is None or node.kind == "folded":
         return ""
     if node.name:
-        return clean(node.name, 16)
+        return short(node.name)
     if node.kind == "input" and node.value is not None and isinstance(node.value.entries, (bool, int, float)):
         return number(node.value.entries)
     return ""

@@ -1,12 +1,13 @@
 """Writes a graph as DOT, the language of Graphviz, with the `graphviz` package.
 
-Only plain and record labels are used, which every layout program draws alike. Each kind of node has a shape and a
+Boxes have plain and record labels, which every layout program draws alike. Each kind of node has a shape and a
 colour of its own, and the colours differ in lightness too. In an SVG each box has its node's key as id and its kind as
 class, each arrow has `Edge.key` and its flow.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "input": {"shape": "note"},
     "operation": {"shape": "Mrecord"},
     "output": {"shape": "box", "peripheries": "2", "penwidth": "1.6"},
-    "folded": {"shape": "box3d", "style": "filled,dashed"},
+    "folded": {"shape": "box3d", "style": "filled,dashed", "margin": "0.2,0.12"},  # its edges take room inside
     "gradient": {"shape": "octagon"},
 }
 MARKS = {
@@ -208,19 +209,16 @@ class _Writer:
                 self.frame(frame, inner, inside)
 
     def legend(self, dot: Any, scale: Scale) -> None:
-        with dot.subgraph(name="cluster_legend") as frame:
-            frame.attr(label=escape(clean(scale.title)), color=self.style.line, fontcolor=self.style.text,
-                       labelloc="t", labeljust="l", style="dashed", **{"class": "legend"})  # fmt: skip
-            steps = len(scale.edges) - 1
-            with frame.subgraph() as row:
-                row.attr(rank="same")
-                for i in range(steps):
-                    low, high = (unit(scale.title, number) for number in scale.edges[i : i + 2])
-                    row.node(f"legend{i}", f"{escape(low)} ... {escape(high)}" if low != high else escape(low),
-                             shape="box", fillcolor=self.style.palette[i], fontcolor=self.style.inverse[i],
-                             id=f"legend{i}", **{"class": "legend"})  # fmt: skip
-                for i in range(steps - 1):
-                    row.edge(f"legend{i}", f"legend{i + 1}", style="invis")
+        """One table: boxes of their own would stand as far apart as those of the graph."""
+        rows = [f'<TR><TD BORDER="0" ALIGN="LEFT">{escape(clean(scale.title))}</TD></TR>']
+        for i, (low, high) in enumerate(itertools.pairwise(unit(scale.title, number) for number in scale.edges)):
+            text = f"{escape(low)} ... {escape(high)}" if low != high else escape(low)
+            rows.append(
+                f'<TR><TD ID="legend{i}" BGCOLOR="{self.style.palette[i]}">'
+                f'<FONT COLOR="{self.style.inverse[i]}">{text}</FONT></TD></TR>'
+            )
+        table = f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="4">{"".join(rows)}</TABLE>'
+        dot.node("legend", f"<{table}>", shape="box", style="dashed", id="legend", **{"class": "legend"})
 
 
 def _labelled(word: str, lines: list[str]) -> list[str]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...ops.plan import parameter_names
 from ...ops.primitive import Primitive
-from .maths import called, gradient_of
+from .maths import called, gradient_of, unused
 from .nodes import Edge, GraphNode, Group
-from .text import clean
+from .text import clean, short
 
 if TYPE_CHECKING:
     from .data import Graph
@@ -54,7 +54,8 @@ class Backward:
                     made[node.key].formula.append(f"through {clean(step.box.operation) or 'the folded box'}")
                     continue
                 names = called(step.row, [_name(step.read.get(i)) for i in range(len(step.row.inputs))], taken)
-                line = gradient_of(step.row, index, names, _constants(step))
+                made_here = _name(step.box) or unused("yzv", {*taken, *names})
+                line = gradient_of(step.row, index, names, (made_here, unused("gδΔ", taken)), _constants(step))
                 several = sum(1 for s in self.steps for w in s.wanted.values() if w is node) > 1
                 if line:
                     made[node.key].formula.append(f"{'+ ' if several else ''}{clean(line, 48)}")
@@ -86,7 +87,7 @@ class Backward:
 
 
 def _name(node: GraphNode | None) -> str:
-    return clean(node.name, 16) if node is not None and node.kind != "folded" else ""
+    return short(node.name) if node is not None and node.kind != "folded" else ""
 
 
 def _constants(step: Step) -> dict[str, float]:

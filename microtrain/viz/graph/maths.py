@@ -55,6 +55,11 @@ def called(row: Primitive, names: Sequence[str], taken: Container[str]) -> list[
     ]
 
 
+def unused(letters: str, taken: Container[str]) -> str:
+    """The first letter that no box of the picture has as its name."""
+    return next((letter for letter in letters if letter not in taken), letters[0])
+
+
 def formula_of(row: Primitive, names: Sequence[str] = ()) -> str:
     """A row's own formula with these names for its inputs, or nothing where it has none."""
     if not row.tex:
@@ -136,19 +141,25 @@ def _bracketed(content: str) -> str:
 
 
 def gradient_of(
-    row: Primitive, index: int, names: Sequence[str], constants: Mapping[str, float] = MappingProxyType({})
+    row: Primitive,
+    index: int,
+    names: Sequence[str],
+    made: tuple[str, str] = ("y", "g"),
+    constants: Mapping[str, float] = MappingProxyType({}),
 ) -> str:
-    """What the backward pass computes for one input: "g · w". `g` is the gradient of the output, `y` the output.
+    """What the backward pass computes for one input: "g · w".
 
-    `constants` are inputs that are plain numbers, by their letter in the row: of x ** 2 that makes "g · 2 · x".
+    `made` says what the output and its gradient are called. `constants` are inputs that are plain numbers, by their
+    letter in the row: of x ** 2 that makes "g · 2 · x".
     """
     vjp = row.vjp_of(index)
     if vjp is None:
         return ""
     line = WRITTEN.get(row.name) or _vjp(vjp, row.elementwise, tuple(sorted(constants.items())))
-    shown = {letter: name for letter, name in zip(row.inputs, names, strict=False) if name}
-    if not row.variadic and shown:
-        line = re.sub(r"(?<![\w.])[A-Za-z]\w*(?![\w(=])", lambda m: shown.get(m[0], m[0]), line)
+    shown = dict(zip(("y", "g"), made, strict=True))
+    if not row.variadic:
+        shown |= {letter: name for letter, name in zip(row.inputs, names, strict=False) if name}
+    line = re.sub(r"(?<![\w.])[A-Za-z]\w*(?![\w(=])", lambda m: shown.get(m[0], m[0]), line)
     line = re.sub(r"_product\((\S+), (\S+)\)", r"\1 @ \2", line)
     line = re.sub(r"(?<!\w)_(?=\w)", "", line)
     return line.replace(" * ", " · ").replace(" ** ", "^").replace(".mT", "ᵀ")

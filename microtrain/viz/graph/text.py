@@ -19,6 +19,16 @@ def clean(text: str, longest: int = LONGEST_NAME) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def short(name: str, longest: int = 16) -> str:
+    """A name in a formula. Of a long dotted one the end is left, which tells what it is: "…0.fc.weight"."""
+    name = clean(name, 4 * longest)
+    parts = name.split(".")
+    while len(name) > longest and len(parts) > 1:
+        parts = parts[1:]
+        name = "…" + ".".join(parts)
+    return clean(name, longest)
+
+
 def title(node: GraphNode) -> str:
     """The first line of a box: "h = matmul", the name of a leaf, or what was folded."""
     name = clean(node.name)
