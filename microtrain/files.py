@@ -42,8 +42,9 @@ def atomically(path: str | os.PathLike[str], *, durable: bool = False) -> Iterat
     """
     target = Path(path)
     check_folder(target.parent)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    with _named(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -53,11 +54,21 @@ def atomically(path: str | os.PathLike[str], *, durable: bool = False) -> Iterat
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files
         if durable:
             _flush(temporary)
-        temporary.replace(target)
+        with _named(target):
+            temporary.replace(target)
         if durable and os.name == "posix":  # elsewhere a folder can't be opened
             _flush(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """Errors name the file that was wanted, not the temporary one, of which nobody has heard."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
 
 
 def _flush(path: Path) -> None:

@@ -16,7 +16,7 @@ def main() -> None:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
     except OSError as error:  # a folder that can't be written to, a full disk
-        print(error, file=sys.stderr)
+        print(f"{error.filename}: {error.strerror}." if error.filename else error, file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt as error:  # some say what is safe
         print(str(error) or "Interrupted.", file=sys.stderr)

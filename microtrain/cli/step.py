@@ -25,7 +25,7 @@ def step(
     """Step through forward pass, backpropagation and update of a function, in the terminal or as a page."""
     trace = trace_of(function)
     if out is not None:
-        print(f"{len(trace)} steps written to {trace.save(out, language)}")
+        print(f"{len(trace)} steps written to {trace.save(out, language)}", *trace.notes(language), sep="\n")
     if play or (out is None and not serve):
         trace.play(language)
     if serve:

@@ -31,6 +31,12 @@ def fails():
 def misfits():
     return mt.ones(2, 3) @ mt.ones(2, 3)
 
+def long():
+    w = mt.tensor(1.0, requires_grad=True)
+    for _ in range(1500):
+        w = w * 1.001
+    return w
+
 print("run", file=sys.stderr)
 """
 
@@ -58,6 +64,16 @@ def test_files(file, tmp_path):
     step(f"{file}:loss", "-o", tmp_path / "out.json")
     data = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert data["title"] == "loss" and data["nodes"][0]["name"] == "w"
+    folded = step(f"{file}:long", "-o", tmp_path / "out.html")
+    assert "This trace had 3001 steps" in folded.stdout, folded
+
+
+def test_a_file_that_cannot_be_written(file, tmp_path):
+    folder = tmp_path / "out.html"
+    folder.mkdir()
+    run = step(f"{file}:loss", "-o", folder)
+    assert run.returncode == 1 and run.stderr.startswith(f"run\n{folder}: ") and run.stderr.count("\n") == 2
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_printed_without_a_terminal(file):

@@ -80,6 +80,13 @@ class Trace:
 
     # ---- showing -----------------------------------------------------------------------------------------------------
 
+    def notes(self, language: str = "en") -> list[str]:
+        """What is to be known of the whole trace: that it was too long and is folded, for instance."""
+        from .page import number_of
+        from .telling import Teller
+
+        return Teller(self.data, number_of(language)).notes()
+
     def play(self, language: str = "en") -> None:
         """Step through it in the terminal: arrow keys, q to leave. Without a terminal every step is printed."""
         from .terminal import play

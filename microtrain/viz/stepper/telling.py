@@ -27,6 +27,10 @@ class Teller:
             text = text.replace("{" + name + "}", str(value))
         return text
 
+    def notes(self) -> list[str]:
+        """What is to be known of the whole trace: that it was folded, for instance."""
+        return [self.say(f"note_{note['kind']}", **note) for note in self.data["notes"]]
+
     def name(self, key: str) -> str:
         node = self.nodes[key]
         return brief(self.data["values"][node["value"]]) if node.get("number") else node["name"] or node["symbol"]

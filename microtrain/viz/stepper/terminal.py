@@ -134,12 +134,11 @@ def play(data: dict[str, Any], language: str = "en") -> None:
 
 
 def _play(session: Session, console: Console, read: Callable[[], str]) -> None:
-    data = session.data
     while True:
         console.clear()
-        console.print(Text(data["title"], style="bold"))
-        for note in data["notes"]:
-            console.print(Text(session.teller.say(f"note_{note['kind']}", **note), style="yellow"))
+        console.print(Text(session.data["title"], style="bold"))
+        for note in session.teller.notes():
+            console.print(Text(note, style="yellow"))
         console.print(session.view())
         if session.hides():
             console.print(Text(session.teller.say("terminal_guess")), end="")
@@ -161,8 +160,8 @@ def print_all(session: Session, file: Any = None) -> None:
         print(text.encode(encoding, "replace").decode(encoding), file=out)
 
     write(session.data["title"])
-    for note in session.data["notes"]:
-        write(teller.say(f"note_{note['kind']}", **note))
+    for note in teller.notes():
+        write(note)
     for k, step in enumerate(session.data["steps"], 1):
         position = teller.say("position", k=k, n=len(session.data["steps"]))
         write(f"\n{position}{'：' if session.language else ': '}{teller.phase(step)}")

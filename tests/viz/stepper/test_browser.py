@@ -354,6 +354,18 @@ def test_the_policy_forbids_everything_else(watched, pages):
     assert outside <= {"http://www.w3.org/1998/Math/MathML", "http://www.w3.org/2000/svg"}
 
 
+def test_the_gradient_of_a_leaf_is_forgotten_unless_a_new_pass_adds_to_it(watched, pages, tmp_path):
+    def at_the_second_seed(path, leaf):
+        trace = mt.trace(getattr(programs, path.stem))
+        k = [k for k, step in enumerate(trace.data["steps"], 1) if step["phase"] == "seed"][1]
+        page = watched(path, f"#step={k}")
+        assert page.locator(".phase").inner_text() == "Seed gradient"
+        return page.locator(".node", has_text=leaf).first.locator(".grad .number").text_content()
+
+    assert at_the_second_seed(pages["second_order"], "x") == "–"  # grad() has returned it
+    assert at_the_second_seed(mt.trace(programs.two_steps).save(tmp_path / "two_steps.html"), "w") == "4"
+
+
 def test_long_traces_say_that_they_are_folded(watched, tmp_path):
     x = mt.tensor(1.0, requires_grad=True)
     y = x

@@ -152,6 +152,12 @@ function symbolOf(id) {
   return node.number ? brief(node.value) : node.symbol;
 }
 
+// Does a leaf get its gradient in this pass without adding to an older one? (That was returned by grad(), or set to None.)
+function beginsAnew(id, walk) {
+  const own = steps.filter((step) => step.node === id && step.walk === walk);
+  return own.some((step) => step.phase === "backward" || step.way === "backward") && !own.some((step) => step.phase === "accumulate");
+}
+
 // {node: place of its gradient}, {node: place of its value}, and which nodes are computed, after step k.
 function known(k) {
   const gradients = new Map();
@@ -161,8 +167,8 @@ function known(k) {
   for (let i = 0; i <= k; i++) {
     const step = steps[i];
     if (step.phase === "seed" && step.walk !== walk) {
-      for (const id of [...gradients.keys()]) if (nodes.get(id).kind === "operation") gradients.delete(id);
       walk = step.walk;
+      for (const id of [...gradients.keys()]) if (nodes.get(id).kind === "operation" || beginsAnew(id, walk)) gradients.delete(id);
     }
     if (step.phase === "forward") done.add(step.node);
     if (step.phase === "folded" && step.way === "forward") done.add(step.node);
