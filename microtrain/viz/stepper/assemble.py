@@ -18,6 +18,7 @@ from .updates import Update
 from .values import number
 
 SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")  # names that can stand in a formula as they are
+ATOM = r"\w+(?:\(\w+\))?(?:\.mT)?"  # what needs no brackets in a product: a name, or rows(name)
 LONGEST = 60  # characters of a name
 MANY = 1000  # tensors of one name
 
@@ -247,8 +248,8 @@ def _of_layer(name: str) -> str:
 
 def as_python(text: str) -> str:
     """Matrix products as Python writes them."""
-    text = re.sub(r"transpose\((\w+)\)", r"\1.mT", text)
-    return re.sub(r"matmul\(([\w.]+), ([\w.]+)\)", r"\1 @ \2", text)
+    text = re.sub(rf"transpose\(({ATOM})\)", r"\1.mT", text)
+    return re.sub(rf"matmul\(({ATOM}), ({ATOM})\)", r"\1 @ \2", text)
 
 
 def _times(a: str, b: str) -> str:

@@ -39,6 +39,9 @@ LOOKS = {
     "add_at": Looks("put", r"\operatorname{put}({x})"),
     "permute": Looks("permute", r"\operatorname{permute}({x})"),
 }
+COLUMN = Looks("column", r"\operatorname{column}({x})")  # (..., n) becomes (..., n, 1)
+ROWS = Looks("rows", r"\operatorname{rows}({x})")  # (..., m, n) becomes one matrix with all the rows
+FLAT = Looks("flat", r"\operatorname{flat}({x})")
 SEEN_THROUGH = ("reshape", "to", "clone")  # they change how numbers lie in memory, and no number
 G = "g"  # the symbol of the upstream gradient
 UNKNOWN = "constant"  # an array in the middle of a vjp, which has no name
@@ -114,6 +117,8 @@ def gradient_formula(node: Node, slot: int, upstream: Any, boxes: Sequence[Any],
         expression = listener.expression(gradient)
         if any(e.name == UNKNOWN for e in in_order([expression])):
             return None
+        if getattr(expression, "row", None) in (COLUMN, ROWS, FLAT):  # only the shape is another
+            (expression,) = expression.args
         return Formula(expression, listener.symbols)
     except Exception:
         return None
@@ -136,7 +141,12 @@ class _Writer:
         self._alive.append(tensor)
 
     def forward(self, primitive: Primitive, inputs: Any, params: Any, output: Tensor, node: Any) -> None:
-        self.of[id(output)] = _shown(primitive, [self.expression(x) for x in inputs], params)
+        args = [self.expression(x) for x in inputs]
+        if primitive.name == "reshape":
+            shown = _reshaped(args[0], np.shape(getattr(inputs[0], "_data", inputs[0])), output.shape)
+        else:
+            shown = _shown(primitive, args, params)
+        self.of[id(output)] = shown
         self._alive.append(output)
 
     def backward(self, *_: Any) -> None:
@@ -151,10 +161,24 @@ class _Writer:
         return data.item() if np.ndim(data) == 0 and np.asarray(data).dtype.kind in "biuf" else Expr(UNKNOWN)
 
 
+def _reshaped(x: Any, before: tuple[int, ...], after: tuple[int, ...]) -> Any:
+    """New axes are told where products depend on them: g * b is not column(g) * b."""
+    row: Looks | None = None
+    if before and after == (*before, 1):
+        row = COLUMN
+    elif len(before) > len(after) == 2 and before[-1] == after[-1]:
+        row = ROWS
+    elif len(before) > len(after) == 1:
+        row = FLAT
+    return x if row is None else Expr(row.name, row, (x,))
+
+
 def _shown(primitive: Primitive, args: list[Any], params: Mapping[str, Any]) -> Any:
     if primitive.name in SEEN_THROUGH and args:
         return args[0]
     row: Any = primitive
+    if primitive.name == "broadcast_to" and getattr(args[0], "row", None) is COLUMN:
+        args = list(args[0].args)
     if primitive.name == "permute" and args:
         dims = params.get("dims", ())
         swapped = (*range(len(dims) - 2), len(dims) - 1, len(dims) - 2)

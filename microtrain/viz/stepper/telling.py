@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .drawing import brief, shape_text, short_number
@@ -145,12 +146,22 @@ class Teller:
         found.append((self.say("parameter_before"), self.value(step["old"])))
         if update["gradient"] is not None:
             found.append((self.say("grad_this"), self.value(update["gradient"])))
+        shape = self.data["values"][step["old"]]["shape"]
+        one = math.prod(shape) > 1  # all entries of all terms would fill several screens
+        if one and update["lines"]:
+            found.append((self.say("terms_at", entry=[0] * len(shape)), ""))
+        tell = self._first if one else self.value
         for line in update["lines"]:
-            found += [(f"  {text}", self.value(value)) for _, value, text in line["terms"]]
-            found.append((line["text"], self.value(line["value"])))
+            found += [(f"  {text}", tell(value)) for _, value, text in line["terms"]]
+            found.append((line["text"], tell(line["value"])))
         if not update["lines"]:
             found.append((self.say("no_rule"), ""))
         return [*found, (self.say("parameter_after"), self.value(step["new"]))]
+
+    def _first(self, place: int | None) -> str:
+        """The first entry."""
+        row = self.data["values"][place] if place is not None else None
+        return short_number(plain(row["data"][0]), DIGITS) if row is not None and row["data"] else self.value(place)
 
     def value(self, place: int | None) -> str:
         """Numbers in rows and columns; of large arrays a corner and a summary."""

@@ -106,6 +106,31 @@ def test_the_formula_of_a_matrix_product():
     assert "<msup>" in trace.data["math"][step["chain"]]
 
 
+@pytest.mark.parametrize("left, right", [((2, 3), (3,)), ((3,), (3, 2)), ((4, 2, 3), (3,)), ((4, 2, 3), (3, 2)), ((3,), (3,)),
+                                         ((2, 3), (3, 2)), ((4, 2, 3), (4, 3, 2))])  # fmt: skip
+def test_the_code_of_a_matrix_product_is_right_for_vectors_and_batches(left, right):
+    rng = np.random.default_rng(0)
+    a, b = (
+        mt.tensor(rng.normal(size=shape), requires_grad=True).named(name) for shape, name in ((left, "a"), (right, "b"))
+    )
+    a_array, b_array = a.detach().numpy(), b.detach().numpy()
+    weights = rng.normal(size=(a_array @ b_array).shape)
+    trace = mt.trace(((a @ b) * mt.tensor(weights)).sum())
+    means = {
+        "a": a_array, "b": b_array, "g": weights, "sum": lambda x: x.sum(-1),
+        "column": lambda x: x[..., None], "rows": lambda x: x.reshape(-1, x.shape[-1]), "flat": lambda x: x.reshape(-1),
+    }  # fmt: skip
+    checked = set()
+    for step in trace.data["steps"]:
+        name, _, code = step.get("code", "").partition(".grad += ")
+        if name in ("a", "b"):
+            expected = {"a": a_array, "b": b_array}[name]
+            np.testing.assert_allclose(eval(code, means), array(trace.data["values"][step["product"]]), err_msg=code)
+            assert np.shape(eval(code, means)) == expected.shape
+            checked.add(name)
+    assert checked == {"a", "b"}
+
+
 def test_formulas_with_numbers():
     w = mt.tensor(-3.0, requires_grad=True)
     trace = mt.trace((w * w * 2e-7).tanh())

@@ -182,6 +182,25 @@ def test_a_console_that_knows_few_characters():
         assert run.returncode == 0, run.stderr
 
 
+def test_the_terms_of_an_update_are_those_of_one_entry():
+    W = mt.arange(12.0).reshape(3, 4).requires_grad_()
+    optimizer = mt.optim.Adam([W], lr=0.1)
+
+    def step():
+        (W * W).sum().backward()
+        optimizer.step()
+
+    trace = mt.trace(step)
+    session = Session(trace.data, 0)
+    session.do("last")
+    rows = session.teller.rows(session.step)
+    labels = [label for label, _ in rows]
+    between = rows[labels.index("Term by term, at entry [0, 0]") + 1 : -1]
+    assert len(between) > 5 and all("\n" not in value for _, value in between)
+    assert between[-1][1] == "0"  # W[0, 0] has no gradient and stays
+    assert rows[-1][1].count("\n") == 2
+
+
 @pytest.mark.parametrize("program", programs.RUN)
 @pytest.mark.parametrize("language", [0, 1])
 def test_every_step_of_every_program_can_be_shown(program, language):
