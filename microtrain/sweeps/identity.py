@@ -80,10 +80,12 @@ def _is_full(cell: Any) -> bool:
 
 
 def _source(thing: Any) -> str:
+    code = getattr(thing, "__code__", None)
     try:
+        if code and code.co_filename == "<string>":  # of an exec(); Python 3.13 would take `python -c`'s text for it
+            raise OSError
         return inspect.getsource(thing)
     except (OSError, TypeError):  # typed into an interpreter
-        code = getattr(thing, "__code__", None)
         return f"{thing.__qualname__} {code.co_code!r} {_constants(code)}" if code else f"{thing.__qualname__}"
 
 
