@@ -10,7 +10,7 @@ lower.py  building.py      about 150 rows of the table become a few kinds of ste
     elementwise.py  rules.py   those that loops can compute, and all others
 plan.py  fusion.py         which steps share a loop, and where each array lies
 emit.py                    the source of the native function:
-    loop.py  products.py       loops, and matrix products by BLAS (native.py, blas.py)
+    loop.py  products.py       loops, and matrix products by BLAS (kernels/blas_native.py)
 variant.py  operands.py    its call: addresses, the numbers of the optimizers (numbers.py), results
     watch.py  guards.py        whether it still holds (places.py: where that is looked up),
     aliases.py  tried.py       and for these arguments

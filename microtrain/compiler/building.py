@@ -14,6 +14,7 @@ import numpy as np
 
 from ..engine.quiet import quiet, restore
 from ..errors import ArgumentError
+from ..kernels.tiles import for_blas
 from ..ops.primitive import TABLE
 from .arrays import (
     Array,
@@ -236,10 +237,7 @@ class Building:
 
     def _for_blas(self, x: Array) -> Array:
         """BLAS wants the elements of each row (or of each column) side by side."""
-        (m, n), (down, right) = x.shape[-2:], x.strides[-2:]
-        if ((right == 1 or n == 1) and (down >= n or m == 1)) or ((down == 1 or m == 1) and (right >= m or n == 1)):
-            return x
-        return self.copied(x, x.shape, x.dtype)  # type: ignore[no-any-return]
+        return x if for_blas(x.shape, x.strides) else self.copied(x, x.shape, x.dtype)
 
 
 def _strides_of(x: Value) -> Shape:

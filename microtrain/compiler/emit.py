@@ -14,10 +14,7 @@ printed by the same code that prints the kernels of single operations.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,7 +88,7 @@ class Emitter:
         """What stands for a step that is no part of the native function; None if it is."""
         if isinstance(step, Group) and shared.wanted(step):
             before = self.python[-1] if self.python and is_empty(self.segments[-1]) else None
-            return shared.Shared(self, step, native_hash(), _where(step), shared.followed(step, before))
+            return shared.Shared(self, step, _where(step), shared.followed(step, before))
         if isinstance(step, InPython) or (isinstance(step, Apply) and step.p.size >= SHARED):
             return step
         if isinstance(step, Assemble) and np.dtype(step.out.dtype).name not in POINTER:  # int32, float16 ...
@@ -249,7 +246,7 @@ class Emitter:
                     lines += [f"if n == {-1 - k}:", *(f"    {line}" for line in segment)]
         return "\n".join(
             [
-                f'"""A step, compiled (native.py: {native_hash()})."""', "",
+                '"""A step, compiled."""', "",
                 *self.imports(), "",
                 *(f"\n{f}\n" for f in self.functions), "",
                 "def kernel(n, operands):",
@@ -263,7 +260,7 @@ class Emitter:
         self.called |= {"wide_vectors"}
         homes = {
             "math": {"sqrt", "inf", "nan"},
-            "microtrain.compiler.native": {c for c in self.called if c.startswith("gemm_")},
+            "microtrain.kernels.blas_native": {c for c in self.called if c.startswith("gemm_")},
             "microtrain.kernels.folding": {"any_order"},
             "microtrain.kernels.native": {"call", "helper", "separately"},
             "microtrain.kernels.elementary": {
@@ -279,12 +276,6 @@ class Emitter:
                 lines.append(f"from {module} import {', '.join(used)}")
         lines.append(f"from microtrain.kernels.vecmath import {', '.join(sorted(left))}")
         return lines
-
-
-@cache
-def native_hash() -> str:
-    """A hash of what the source calls from this folder: machine code in the cache depends on it."""
-    return hashlib.sha256((Path(__file__).parent / "native.py").read_bytes()).hexdigest()[:12]
 
 
 def is_empty(segment: list[str]) -> bool:

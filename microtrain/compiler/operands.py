@@ -13,9 +13,10 @@ import numpy as np
 
 from ..engine.node import Memory, Writer, memory_of
 from ..errors import ArgumentError
+from ..kernels import blas
 from ..kernels.reductions import row_program
 from ..tensor import Tensor, wrap
-from . import arrays, blas
+from . import arrays
 from .arrays import Array
 from .emit import Emitter
 from .numbers import Numbers

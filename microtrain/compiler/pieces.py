@@ -15,11 +15,11 @@ import numpy as np
 from ..errors import CompileError
 from ..kernels.loading import NOTHING
 from .arrays import Apply, Array, Assemble, Const, InPython, Product
-from .emit import Emitter, is_empty, native_hash
+from .emit import Emitter, is_empty
 from .operands import Operands
 from .plan import STATUS
 from .shared import Shared, SharedLoop
-from .tiles import tiles
+from .tiles import worklist
 
 
 class Pieces:
@@ -48,7 +48,7 @@ class Pieces:
         if isinstance(step, Shared):
             return SharedLoop(step, self.operands).run
         if isinstance(step, Product):
-            return partial(tiles(step, native_hash()).run, self.operands.address)
+            return partial(worklist(step).run, self.operands.address)
         if isinstance(step, Assemble):
             return partial(self._assemble, step)
         return LargeUpdate(step, self.operands).run if isinstance(step, Apply) else partial(self._by_numpy, step)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from . import tiles
+from ..kernels.blas import BLAS_ALONE
+from ..kernels.tiles import leading
 from .arrays import Array, Product
 from .loop import POINTER
 
@@ -31,8 +32,8 @@ def emit_product(em: Any, number: int, step: Product) -> None:
     for x in (a, b, out):
         pointer, where = em.pointer(x.memory), index_of(x, [*batch, "", ""])
         places.append(f"ahead({pointer}, {where})" if where else pointer)
-    (a_turned, lda), (b_turned, ldb) = leading(a), leading(b)
-    em.alone = em.alone or m * n * k > tiles.BLAS_ALONE
+    (a_turned, lda), (b_turned, ldb) = (leading(x.shape, x.strides) for x in (a, b))
+    em.alone = em.alone or m * n * k > BLAS_ALONE
     em.line(
         f"{indent}{gemm}(operands[{slot}], {a_turned}, {b_turned}, {m}, {n}, {k}, {places[0]}, {lda}, "
         f"{places[1]}, {ldb}, {places[2]}, {n})"
@@ -74,11 +75,3 @@ def index_of(x: Array, names: list[str]) -> str:
     parts = [str(x.offset)] if x.offset else []
     parts += [f"{i} * {s}" for i, s, n in zip(names, x.strides, x.shape, strict=True) if i and s and n > 1]
     return " + ".join(parts)
-
-
-def leading(x: Array) -> tuple[int, int]:
-    """(stored column by column?, elements from one row or column to the next)."""
-    (m, n), (down, right) = x.shape[-2:], x.strides[-2:]
-    if (right == 1 or n == 1) and (down >= n or m == 1):
-        return 0, max(down, n) if m > 1 else n
-    return 1, max(right, m) if n > 1 else m

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..kernels.program import Program
+from ..kernels.tiles import Worklist, strips
 from .arrays import Array, Group, Product, Storage
 from .loop import ANY, POINTER, without_comments
 from .plan import ARENA
-from .tiles import Worklist, strips, tiles, wanted as is_cut
+from .tiles import wanted as is_cut, worklist
 
 if TYPE_CHECKING:
     from .emit import Emitter
@@ -32,7 +33,7 @@ PART = 1 << 15  # elements that a thread takes at a time
 FIELDS = 3  # integers that describe a part: its first and last index, and its number
 COMBINE: dict[str, Any] = {"sum": np.add, "max": np.maximum, "min": np.minimum}
 
-SOURCE = '''"""A loop that threads share (native.py: {native})."""
+SOURCE = '''"""A loop that threads share."""
 
 {imports}
 
@@ -58,7 +59,9 @@ def wanted(step: Group) -> bool:
 
 def followed(step: Group, before: Any) -> Product | None:
     """The product, done just before, whose tiles a loop can follow; or None."""
-    if not (isinstance(before, Product) and is_cut(before) and strips(before) and step.shape == before.out.shape):
+    if not (
+        isinstance(before, Product) and is_cut(before) and strips(before.out.shape) and step.shape == before.out.shape
+    ):
         return None
     out = before.out
     for a in (*step.reads(), *step.writes()):  # of the result only the same element
@@ -80,9 +83,9 @@ def _overlap(a: Storage, b: Storage) -> bool:
 class Shared:
     """One such loop: its source, and what lies where. `product` is the one whose tiles it follows."""
 
-    def __init__(self, emitter: Emitter, step: Group, native: str, where: str, product: Product | None) -> None:
-        self.product, self.native = product, native
-        axis, length = (product and strips(product)) or (ANY, 0)
+    def __init__(self, emitter: Emitter, step: Group, where: str, product: Product | None) -> None:
+        self.product = product
+        axis, length = (product and strips(product.out.shape)) or (ANY, 0)
         loop = emitter.group_loop(step, cut=axis)
         before, emitter.called = emitter.called, {"ahead", "int64_at", "wide_vectors"}
         text = loop.source("loop")
@@ -94,7 +97,7 @@ class Shared:
             pointer = f"{kind}_at(places, {k})"
             arguments.append(f"ahead({pointer}, {memory.size} * part[2])" if id(memory) in own else pointer)
         self.source = SOURCE.format(
-            native=native, where=where, imports="\n".join(emitter.imports()), loop=text, fields=FIELDS,
+            where=where, imports="\n".join(emitter.imports()), loop=text, fields=FIELDS,
             arguments=", ".join(arguments),
         )  # fmt: skip
         emitter.called = before
@@ -128,7 +131,7 @@ class SharedLoop:
         else:
             self.pairs = np.array([(part.ctypes.data, self.address) for part in parts], np.int64)
             then = [(kernel.address, pair.ctypes.data) for pair in self.pairs]
-            self.work, self.start = tiles(shared.product, shared.native, then), operands.address
+            self.work, self.start = worklist(shared.product, then), operands.address
         self.results = [(COMBINE[how].reduce, _dense(place, memory.size), room) for how, place, memory, room in results]
 
     def run(self) -> None:

@@ -1,74 +1,15 @@
-"""Large matrix products, cut into tiles that threads share.
-
-BLAS has threads of its own, but they wait for each other at full speed: when another program wants a core, all stand
-still. Here each tile is a product for one thread, taken from a common list by whoever is free (`kernels.pool`). The
-tiles depend on the shapes alone, so the bits do not depend on the threads.
-
-A tile is done by a kernel of our own (`kernels.gemm`) on CPUs with registers of 512 bits, by BLAS on others.
-"""
+"""Large matrix products of a step, which threads share (kernels/tiles.py)."""
 
 from __future__ import annotations
 
-import ctypes
-import math
-import threading
-from collections.abc import Iterator, Sequence
-from functools import cache
-from itertools import count
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..kernels import pool, program
-from ..kernels.job import BASE, HEAD, RECORD, SCRATCH, SIDE_BY_SIDE, new_job
-from ..kernels.loading import cpu_of_this_machine
-from ..kernels.program import Program
-from . import blas
+from ..kernels import tiles
+from ..kernels.products import WORTH_SHARING
 from .arrays import Array, Product
-
-BLAS_ALONE = 1 << 18  # multiplications up to which OpenBLAS does not wake its own threads ...
-WORTH_SHARING = 1 << 21  # ... and from which it pays to share a product among ours (measured)
-LARGEST = 256  # rows and columns of a tile: more would leave the second-level cache ...
-SMALLEST = 64  # ... and they are halved, down to this, ...
-MANY = 8  # ... until there are so many tiles: then it matters little if a core is busy
-BLAS_IS_AS_QUICK = 16  # columns, or terms of a sum, up to which it is as quick as our own kernel (measured)
-FIELDS = [  # the integers that describe a tile, C = A B
-    ["a_slot", "a_start", "b_slot", "b_start", "c_slot", "c_start"],  # which operand it lies in, and bytes from there
-    ["m", "n", "k"],  # A has m rows and k columns, C has n columns
-    ["a_down", "a_right", "b_down", "b_right", "c_down"],  # elements from one row, or column, to the next
-    ["a_turned", "lda", "b_turned", "ldb", "blas"],  # the same in BLAS's words, and the address of its function
-    ["then", "then_operands"],  # the kernel to call when the tile is done, if it is not 0
-]
-COUNT = sum(map(len, FIELDS))
-PLACES = HEAD + RECORD + BASE  # where in a job its second operand is
-
-SOURCE = '''"""Tiles of a matrix product (native.py: {native})."""
-
-from microtrain.compiler.native import gemm_{kind}_{width}
-from microtrain.kernels.elementary import ahead, {kind}_at, int64_at
-from microtrain.kernels.gemm import gemm
-from microtrain.kernels.native import call, integers, {pointer}
-from microtrain.kernels.vecmath import wide_vectors
-
-{own}
-
-
-def kernel(count, operands):
-    """operands: descriptions of the tiles, the addresses of the arrays that they are parts of, room for a thread."""
-    wide_vectors()
-    places = int64_at(operands, 1)
-    for i in range(count):
-        tile = ahead(int64_at(operands, 0), {fields} * i)
-        {unpacked}
-        a = {pointer}(places[a_slot] + a_start)
-        b = {pointer}(places[b_slot] + b_start)
-        c = {pointer}(places[c_slot] + c_start)
-        {multiply}
-        if then:  # what is to be done with the tile while it is in the cache
-            call(then, 1, integers(then_operands))
-'''
-OURS = "multiply(m, n, k, a, a_down, a_right, b, b_down, b_right, c, c_down, {kind}_at(operands, 2))"
-BLAS = "gemm_{kind}_{width}(blas, a_turned, b_turned, m, n, k, a, lda, b, ldb, c, c_down)"
 
 
 def wanted(step: Any) -> bool:
@@ -78,132 +19,11 @@ def wanted(step: Any) -> bool:
     return step.out.size * step.a.shape[-1] > WORTH_SHARING
 
 
-def strips(step: Product) -> tuple[int, int] | None:
-    """(axis, length) if the tiles of a product are strips, which lie one after the other along one axis."""
-    (m, n), (down, across) = step.out.shape, tile_of(*step.out.shape)
-    return (1, across) if down >= m else (0, down) if across >= n else None
+def worklist(step: Product, then: Sequence[tuple[int, int]] = ()) -> tiles.Worklist:
+    """One product, ready to run with the address of the addresses of all arrays. `then`: see `kernels.tiles`."""
+    dtype = np.dtype(step.out.dtype)
 
+    def matrix(x: Array) -> tiles.Matrix:
+        return tiles.Matrix(x.memory.slot, dtype.itemsize * (x.memory.offset + x.offset), x.shape, x.strides)
 
-def tile_of(m: int, n: int) -> tuple[int, int]:
-    """Rows and columns of the tiles that a matrix of this shape is cut into."""
-    down = across = LARGEST
-    while math.ceil(m / down) * math.ceil(n / across) < MANY and max(down, across) > SMALLEST:
-        if across == SMALLEST or (down > SMALLEST and min(m, down) > min(n, across)):
-            down //= 2
-        else:
-            across //= 2
-    return down, across
-
-
-class Worklist:
-    """A kernel and a table, each row of which is a piece of work for whichever thread is free."""
-
-    def __init__(self, kernel: Program, table: np.ndarray[Any, Any]) -> None:
-        self.kernel, self.table, (count, fields) = kernel, table, table.shape
-        self.loop = program.loop()
-        records = [(table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0), (0, 0, SIDE_BY_SIDE, 0), (0, 0, SCRATCH, 0)]
-        # Without room for buffers, so that all memory of a thread is for its kernel.
-        self.job = new_job(kernel.address, records, count, 1, count, step=1, buffer=0, work=self.loop.address)
-
-    def run(self, places: int) -> None:
-        """Do it all. The kernel's second operand points to `places`, the third to the buffers of the thread."""
-        job = self.job[:]
-        job[PLACES] = places
-        pool.run(self.loop, job, True)
-
-
-def tiles(step: Product, native: str, then: Sequence[tuple[int, int]] = ()) -> Worklist:
-    """One product, ready to run with the address of the addresses of all arrays.
-
-    `then` may name a kernel for each tile, which is called when the tile is done: its address and that of its operands.
-    """
-    from .products import leading
-
-    a, b, out = step.a, step.b, step.out
-    kind, found = ("f64" if out.dtype == np.float64 else "f32"), blas.find()
-    (m, k), n, size = a.shape, b.shape[1], np.dtype(out.dtype).itemsize
-    address = found.dgemm if kind == "f64" else found.sgemm
-    rows = []
-    down, across = tile_of(m, n)
-    for i in range(0, m, down):
-        for j in range(0, n, across):
-            places = [
-                a.memory.slot, size * (_start(a) + i * a.strides[0]),
-                b.memory.slot, size * (_start(b) + j * b.strides[1]),
-                out.memory.slot, size * (_start(out) + i * n + j),
-            ]  # fmt: skip
-            sizes = [min(down, m - i), min(across, n - j), k]
-            rows.append([*places, *sizes, *a.strides, *b.strides, n, *leading(a), *leading(b), address, 0, 0])
-    for row, what in zip(rows, then, strict=bool(then)):
-        row[-2:] = what
-    kernel = _kernel(kind, found.width, native, min(n, k) > BLAS_IS_AS_QUICK and has_512_bits())
-    return Worklist(kernel, np.array(rows, np.int64))
-
-
-@cache
-def has_512_bits() -> bool:
-    """Has this CPU registers of 512 bits?"""
-    return "+avx512f" in cpu_of_this_machine()[1].split(",")
-
-
-def _start(x: Array) -> int:
-    return x.memory.offset + x.offset
-
-
-@cache
-def _kernel(kind: str, width: int, native: str, ours: bool) -> Program:
-    given = {"kind": kind, "width": width}
-    text = SOURCE.format(
-        **given, native=native, pointer="doubles" if kind == "f64" else "singles", fields=COUNT,
-        unpacked="\n        ".join(_unpacked()),
-        own=f'multiply = gemm("{kind}")' if ours else "", multiply=(OURS if ours else BLAS).format(**given),
-    )  # fmt: skip
-    return Program(f"tiles of matrix products ({kind})", text)
-
-
-def _unpacked() -> Iterator[str]:
-    """The lines that give the fields of a tile their names."""
-    place = count()
-    for fields in FIELDS:
-        yield f"{', '.join(fields)} = {', '.join(f'tile[{next(place)}]' for _ in fields)}"
-
-
-class one_thread_each:  # noqa: N801
-    """Inside, every product of BLAS is done by the thread that asks for it.
-
-    The setting is the whole process's: the first of several threads that are inside makes it, the last takes it back.
-    """
-
-    __slots__ = ()
-    lock = threading.Lock()
-    inside = before = 0
-
-    def __enter__(self) -> None:
-        cls = one_thread_each
-        with cls.lock:
-            if not cls.inside:
-                get, put = _threads()
-                cls.before = get()
-                put(1)
-            cls.inside += 1
-
-    def __exit__(self, *exception: object) -> None:
-        cls = one_thread_each
-        with cls.lock:
-            cls.inside -= 1
-            if not cls.inside:
-                _threads()[1](cls.before)
-
-
-@cache
-def _threads() -> Any:
-    """(how many threads BLAS uses, set that)."""
-    library = blas.library()
-    for pattern in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
-        try:
-            get, put = (getattr(library, pattern.format(f"{verb}_num_threads")) for verb in ("get", "set"))
-        except AttributeError:
-            continue
-        get.restype, put.argtypes, put.restype = ctypes.c_int, [ctypes.c_int], None
-        return get, put
-    return (lambda: 1), (lambda n: None)
+    return tiles.tiles(matrix(step.a), matrix(step.b), matrix(step.out), dtype, then=then, exact=False)

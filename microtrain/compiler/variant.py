@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..engine.node import count_writes, memory_of
+from ..kernels import blas
+from ..kernels.blas import one_thread_each
 from ..kernels.layout import address
 from ..kernels.loading import NOTHING, SIGNATURE, bound
 from ..kernels.program import Program as Machine
 from ..tensor import Tensor, wrap
-from . import blas, many
+from . import many
 from .aliases import Aliases
 from .emit import Emitter
 from .loop import without_comments
@@ -23,7 +25,6 @@ from .operands import GradOut, Operands
 from .pieces import Pieces
 from .plan import STATUS, make_plan
 from .program import Call, Draw, Program, Update
-from .tiles import one_thread_each
 from .tried import Tried
 from .watch import Watch
 
@@ -130,7 +131,7 @@ class Variant(Operands):
             else:
                 self.native(NOTHING, NOTHING, n, self.pointer)
             return
-        with one_thread_each():
+        with one_thread_each:
             if self.pieces is not None:
                 self.pieces.run()
             else:

@@ -27,7 +27,7 @@ from ..files import atomically
 from .compiling import Code
 
 NATIVE = tuple(  # files that end up in machine code
-    "elementary native folding rows gemm sharing cores job compiling".split()
+    "elementary native folding rows gemm blas_native sharing cores job compiling".split()
 )
 NO_MATTER = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS")  # options of Numba's that change no machine code
 FORMAT = 2  # of these files, and of the interface between kernels and the code that calls them

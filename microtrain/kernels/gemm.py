@@ -21,7 +21,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .elementary import ahead, no_overlap, subnormals_are_zero, subnormals_as_before
+from .elementary import ahead, no_overlap
 from .native import helper, separately
 from .vecmath_bits import wide_vectors
 
@@ -62,7 +62,6 @@ def gemm(kind: str) -> Any:
         """
         separately()
         wide_vectors()
-        before = subnormals_are_zero()
         b_room, edge = ahead(room, b_at), ahead(room, edge_at)
         for first in range(0, k, depth):
             length = min(depth, k - first)
@@ -82,7 +81,6 @@ def gemm(kind: str) -> Any:
                         for q in range(across):
                             old = place[p * c_down + q] if first else real(0)
                             place[p * c_down + q] = old + edge[p * columns + q]
-        subnormals_as_before(before)
 
     return multiply
 

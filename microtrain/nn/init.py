@@ -10,6 +10,7 @@ import numpy as np
 
 from ..calling.signatures import explain_functions
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from ..random import Generator, stream
 from ..tensor import Tensor
 
@@ -153,6 +154,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
+@steady
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014)."""
     if tensor.ndim < 2:
@@ -164,6 +166,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
 
 
+@steady
 def balanced_(
     weights: Sequence[Tensor], product: Any = None, std: float = 1.0, generator: Generator | None = None
 ) -> Sequence[Tensor]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from .diagonals import diagonal
 from .primitive import operation, primitive
 from .shapes import broadcast_to, reshape
@@ -15,6 +16,7 @@ from .shapes import broadcast_to, reshape
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+@steady
 def _einsum(*xs: Any, spec: str) -> Any:
     if len(xs) == 1:
         return np.array(np.einsum(spec, xs[0]))  # NumPy gives a view for "ij->ji"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from .comparison import where_row
 from .diagonals import tril_row
 from .indexing import index_row
@@ -20,6 +21,7 @@ from .shapes import common_shape, reshape
 def _lapack(function: Callable[..., Any], trouble: str, fix: str) -> Callable[..., Any]:
     """NumPy's function, whose complaint about the values of a matrix becomes ours (in the backward pass too)."""
 
+    @steady
     def call(*matrices: Any) -> Any:
         try:
             return function(*matrices)
@@ -47,7 +49,7 @@ def _scale(g: Any) -> Any:
 inv_row = primitive(
     "inv",
     _inverse,
-    [lambda g, y: -(y.mT @ g @ y.mT)],
+    [steady(lambda g, y: -(y.mT @ g @ y.mT))],
     inputs=("x",),
     tex="{x}^{-1}",
 )
@@ -55,7 +57,7 @@ solve_row: Primitive = primitive(
     "solve",
     _solve,
     [
-        lambda g, y, a: -(solve_row(a.mT, g) @ y.mT),
+        steady(lambda g, y, a: -(solve_row(a.mT, g) @ y.mT)),
         lambda g, a: solve_row(a.mT, g),
     ],
     inputs=("a", "b"),
@@ -86,6 +88,7 @@ def cofactors(x: Any) -> Any:
     return cat_row(*rows, dim=x.ndim - 2, starts=tuple(range(n + 1)))
 
 
+@steady
 def _condition(x: Any) -> Any:
     """The largest singular value over the smallest; NaN if some number is NaN."""
     try:
@@ -95,16 +98,17 @@ def _condition(x: Any) -> Any:
 
 
 cond_row = primitive("cond", _condition)
-det_row = primitive("det", np.linalg.det, [_det_vjp], inputs=("x",), tex=r"\det {x}")
-slogdet_sign = primitive("slogdet_sign", lambda x: np.linalg.slogdet(x)[0])
+det_row = primitive("det", steady(np.linalg.det), [_det_vjp], inputs=("x",), tex=r"\det {x}")
+slogdet_sign = primitive("slogdet_sign", steady(lambda x: np.linalg.slogdet(x)[0]))
 logabsdet = primitive(
     "logabsdet",
-    lambda x: np.linalg.slogdet(x)[1],
+    steady(lambda x: np.linalg.slogdet(x)[1]),
     [lambda g, x: _scale(g) * inv_row(x).mT],
     tex=r"\ln |\det {x}|",
 )
 
 
+@steady
 def _cholesky_vjp(g: Any, y: Any) -> Any:
     """L^-T phi(L^T g) L^-1, made symmetric; phi: the lower triangle with half the diagonal (Murray 2016, eq. 8)."""
     inverse_factor = inv_row(y)
@@ -117,12 +121,14 @@ def _cholesky_vjp(g: Any, y: Any) -> Any:
 cholesky_row = primitive("cholesky", _cholesky, [_cholesky_vjp], inputs=("x",))
 
 
+@steady
 def _symmetric_eigenvalues_vjp(g: Any, x: Any) -> Any:
     """The derivative of an eigenvalue is the projector on its eigenvector."""
     vectors = eigenvectors(x)
     return (vectors * row(g)) @ vectors.mT
 
 
+@steady
 def _eigenvectors_vjp(g: Any, y: Any, x: Any) -> Any:
     values = eigvalsh_row(x)
     n = values.shape[-1]

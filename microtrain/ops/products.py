@@ -8,22 +8,18 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..kernels import products
+from ..kernels.blas import SMALL_KERNELS
 from .primitive import operation, primitive
 from .reductions import sum_row, sum_to
 from .shapes import matrix_transpose, reshape
 
-SMALL = 1 << 12  # elements; from there on `@` is the quicker product (measured)
+SMALL = 1 << 17  # multiplications; from there on `@` is the quicker product (measured)
 
-# With registers of 512 bits OpenBLAS has fast code for small A B, and none for A B^T, which it moreover divides among
-# threads that wait for each other. A product with a copy of B^T costs less (measured) where these three hold:
-try:
-    from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
-
-    COPIED = 1 << 15 if __cpu_features__["AVX512_SKX"] else 0  # B has at most so many bytes: it stays in the L1 cache;
-except (ImportError, KeyError):  # pragma: no cover (another NumPy, or another kind of CPU)
-    COPIED = 0
-ROWS = 32  # A has at least so many rows;
-MULTIPLICATIONS = range(1 << 17, 10**6)  # and all of it takes so many multiplications
+# Where BLAS has small kernels but none for A B^T, a product with a copy of B^T costs less (measured) if
+COPIED = 1 << 15 if SMALL_KERNELS else 0  # B has at most so many bytes: it stays in the first-level cache,
+ROWS = 32  # A has at least so many rows,
+MULTIPLICATIONS = range(1 << 17, SMALL_KERNELS)  # and all of it takes so many multiplications.
 
 
 def column(x: Any) -> Any:
@@ -44,20 +40,20 @@ def _left_vjp(g: Any, a_shape: tuple[int, ...], b: Any) -> Any:
         return column(g) * b if len(a_shape) > 1 else g * b
     if len(a_shape) == 1:  # the vector a met each matrix of b
         return sum_to(sum_row(row(g) * b, dim=(g.ndim,), keepdim=False), a_shape)
-    return g @ b.mT
+    return matmul(g, b.mT)
 
 
 def _right_vjp(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
     if len(b_shape) == 1:  # the vector b met each row of a
-        return reshape(g, shape=(math.prod(g.shape),)) @ _rows(a) if a.ndim > 1 else g * a
+        return matmul(reshape(g, shape=(math.prod(g.shape),)), _rows(a)) if a.ndim > 1 else g * a
     if a.ndim == 1:
         return column(a) * row(g)
     if len(b_shape) == 2 and a.ndim > 2:  # one matrix for the whole batch: one product instead of a batch of them
         a, g = _rows(a), _rows(g)
-    return a.mT @ g
+    return matmul(a.mT, g)
 
 
-matmul = primitive("matmul", np.matmul, [_left_vjp, _right_vjp], inputs=("a", "b"), tex="{a} {b}")
+matmul = primitive("matmul", products.matmul, [_left_vjp, _right_vjp], tex="{a} {b}")
 
 
 def _product(a: Any, b: Any) -> Any:
@@ -65,14 +61,16 @@ def _product(a: Any, b: Any) -> Any:
 
     For small arrays `dot` asks BLAS for the same as `@` does, with less ado; but first it fills the result with zeros.
     """
-    return a.dot(b) if a.__class__ is b.__class__ is np.ndarray and a.size < SMALL else a @ b
+    if a.__class__ is b.__class__ is np.ndarray:
+        return a.dot(b) if a.size * b.shape[1] < SMALL else products.matmul(a, b)
+    return matmul(a, b)
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
     if weight.ndim != 2:
         raise ValueError("a weight is a matrix")
     if x.ndim != 2:
-        y = np.matmul(x, weight.T)
+        y = products.matmul(x, weight.T)
     elif weight.nbytes <= COPIED and len(x) >= ROWS and len(x) * weight.size in MULTIPLICATIONS:
         y = _product(x, weight.T.copy())
     else:
@@ -93,7 +91,7 @@ def _weight_vjp(g: Any, x: Any) -> Any:
 
 
 def _input_vjp(g: Any, weight: Any) -> Any:
-    return _product(g, weight) if g.ndim == 2 else g @ weight
+    return _product(g, weight) if g.ndim == 2 else matmul(g, weight)
 
 
 linear_row = primitive("linear", _affine, [_input_vjp, _weight_vjp, lambda g: g], tex=r"{x} {weight}^T + {bias}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..formula_mathml import mathml_of_latex
+from ..kernels.blas import steady
 from .adam import CORRECTIONS, AdamLike, moments, stepped
 from .flat import Flat
 from .optimizer import Group
@@ -73,6 +74,7 @@ class SWATS(AdamLike):
     def rule_for(self, group: Group) -> Rule:
         return ADAM if self.switched_at is None else SGD
 
+    @steady
     def update(self, where: tuple[Any, int]) -> None:
         if self.switched_at is not None:
             super().update(where)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..engine.quiet import quiet, restore
 from ..errors import ArgumentError
+from ..kernels.blas import one_thread_each
 from .flat import Flat
 from .objective import Objective
 from .optimizer import Closure, Group, Optimizer, need_closure
@@ -18,13 +19,17 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def quietly(method: Method) -> Method:
-    """A step without NumPy's warnings: when it diverges, NaN and infinity are values, as everywhere here."""
+    """A step without NumPy's warnings, and with one thread of BLAS, for the same bits each time.
+
+    When it diverges, NaN and infinity are values, as everywhere here.
+    """
 
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
         token = quiet()
         try:
-            return method(*args, **kwargs)
+            with one_thread_each:
+                return method(*args, **kwargs)
         finally:
             restore(token)
 

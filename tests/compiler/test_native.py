@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain.compiler import tiles
+from microtrain.kernels.products import WORTH_SHARING
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="other processors keep subnormals")
@@ -23,7 +23,7 @@ def test_products_take_subnormals_for_zero_and_nothing_else_does(size: int) -> N
     compiled = mt.compile(step)
     for _ in range(3):
         found = compiled(mt.tensor(small), mt.tensor(tiny))
-    assert (size**3 > tiles.WORTH_SHARING) == (size == 300)
+    assert (size**3 > WORTH_SHARING) == (size == 300)
     expected = [np.zeros_like(small), np.zeros_like(small), small * size, small * small, tiny / 2]
     for ours, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours.numpy(), wanted, rtol=1e-5, atol=0)

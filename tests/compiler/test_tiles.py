@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from types import MethodType
 from typing import Any
 
@@ -10,19 +9,9 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain.compiler import tiles
+from microtrain.kernels import tiles
 
 from .twins import closeness
-
-
-@pytest.mark.parametrize("shape", [(256, 1024), (1024, 784), (64, 256), (256, 10), (10, 5000), (3000, 3000), (1, 4096)])
-def test_there_are_enough_tiles_and_none_is_very_small(shape: tuple[int, int]) -> None:
-    m, n = shape
-    down, across = tiles.tile_of(m, n)
-    count = math.ceil(m / down) * math.ceil(n / across)
-    assert count >= tiles.MANY or (min(m, down), min(n, across)) <= (tiles.SMALLEST, tiles.SMALLEST) or count >= 4
-    assert down >= tiles.SMALLEST and across >= tiles.SMALLEST
-    assert max(down, across) <= tiles.LARGEST
 
 
 @pytest.mark.parametrize("ours", [True, False])
@@ -62,27 +51,3 @@ def test_the_bits_do_not_depend_on_the_threads(ours: bool, monkeypatch: pytest.M
     finally:
         mt.kernels.set_num_threads(before)
     assert len(found) == 1
-
-
-def test_blas_gets_its_threads_back() -> None:
-    get, _ = tiles._threads()
-    before = get()
-    with tiles.one_thread_each():
-        assert get() == 1
-    assert get() == before
-
-
-def test_blas_gets_its_threads_back_from_several_threads_of_python() -> None:
-    get, put = tiles._threads()
-    before = get()
-    put(3)
-    one, other = tiles.one_thread_each(), tiles.one_thread_each()
-    try:
-        one.__enter__()
-        other.__enter__()
-        one.__exit__()
-        assert get() == 1
-        other.__exit__()
-        assert get() == 3
-    finally:
-        put(before)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from microtrain.compiler import tiles
-from microtrain.kernels import pool
+from microtrain.kernels import pool, tiles
 from microtrain.kernels.gemm import SIZES, TALLEST
 from microtrain.kernels.job import ARGUMENTS
 from microtrain.kernels.loading import SIGNATURE

@@ -1,4 +1,4 @@
-"""Matrix products of a compiled step: BLAS, called by its address, without Python in between.
+"""Matrix products by BLAS, called by its address from machine code.
 
 It is NumPy's own BLAS where it can be found, so that a compiled step computes the same bits as NumPy and shares its
 threads; else SciPy's. (Large products are cut into tiles, which may be done by another kernel: tiles.py.)
@@ -12,11 +12,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..kernels.elementary import with_subnormals_as, with_subnormals_as_zero
+from .elementary import with_subnormals_as, with_subnormals_as_zero
 
 
-def _gemm(kind, real, width):
-    """Fortran's dgemm or sgemm. It stores matrices column by column: what it sees are the transposes, C^T = B^T A^T."""
+def _gemm(real, width, exact=False):
+    """Fortran's dgemm or sgemm; unless `exact`, with subnormal numbers as 0. It stores matrices column by column: what it sees are the transposes, C^T = B^T A^T."""
     integer = ir.IntType(width)
 
     @intrinsic
@@ -48,9 +48,10 @@ def _gemm(kind, real, width):
                 zero, c, whole(ldc),
             ]  # fmt: skip
             function = ir.FunctionType(ir.VoidType(), [x.type for x in given])
-            before = with_subnormals_as_zero(builder)
+            before = None if exact else with_subnormals_as_zero(builder)
             builder.call(builder.inttoptr(address, function.as_pointer()), given)
-            with_subnormals_as(builder, before)
+            if before is not None:
+                with_subnormals_as(builder, before)
             return context.get_dummy_value()
 
         pointer, size = types.CPointer(real), types.int64
@@ -59,5 +60,7 @@ def _gemm(kind, real, width):
     return gemm
 
 
-gemm_f64_64, gemm_f32_64 = _gemm("f64", types.float64, 64), _gemm("f32", types.float32, 64)
-gemm_f64_32, gemm_f32_32 = _gemm("f64", types.float64, 32), _gemm("f32", types.float32, 32)
+gemm_f64_64, gemm_f32_64 = _gemm(types.float64, 64), _gemm(types.float32, 64)
+gemm_f64_32, gemm_f32_32 = _gemm(types.float64, 32), _gemm(types.float32, 32)
+exact_gemm_f64_64, exact_gemm_f32_64 = _gemm(types.float64, 64, True), _gemm(types.float32, 64, True)
+exact_gemm_f64_32, exact_gemm_f32_32 = _gemm(types.float64, 32, True), _gemm(types.float32, 32, True)

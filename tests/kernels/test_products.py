@@ -1,0 +1,159 @@
+"""Matrix products whose bits do not depend on threads."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import microtrain as mt
+from microtrain.kernels import blas, products, tiles, use
+
+
+@pytest.mark.parametrize("shape", [(256, 1024), (1024, 784), (64, 256), (256, 10), (10, 5000), (3000, 3000), (1, 4096)])
+def test_there_are_enough_tiles_and_none_is_very_small(shape: tuple[int, int]) -> None:
+    m, n = shape
+    down, across = tiles.tile_of(m, n)
+    count = math.ceil(m / down) * math.ceil(n / across)
+    assert count >= tiles.MANY or (min(m, down), min(n, across)) <= (tiles.SMALLEST, tiles.SMALLEST) or count >= 4
+    assert down >= tiles.SMALLEST and across >= tiles.SMALLEST
+    assert max(down, across) <= tiles.LARGEST
+
+
+SHAPES = [
+    ((64, 784), (784, 128)), ((300, 200), (200, 200)), ((257, 301), (301, 203)), ((1000, 500), (500, 10)),
+    ((3, 200, 150), (150, 130)), ((3, 200, 150), (3, 150, 130)), ((2, 1, 200, 150), (3, 150, 130)),
+    ((3, 1, 200, 150), (1, 2, 150, 130)), ((500, 700), (700,)), ((700,), (700, 500)), ((700, 700), (700, 1)),
+    ((1, 700), (700, 700)), ((20_000,), (20_000,)), ((3000, 5), (5, 2000)), ((100, 100), (100, 100)),
+    ((0, 500), (500, 1000)), ((500, 0), (0, 900)),
+]  # fmt: skip
+LAYOUTS = {
+    "as it is": lambda x: x,
+    "columns": lambda x: np.swapaxes(np.ascontiguousarray(np.swapaxes(x, -1, -2)), -1, -2) if x.ndim > 1 else x,
+    "backwards": lambda x: np.ascontiguousarray(x[::-1])[::-1],
+    "every other": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+    "part": lambda x: np.pad(x, 3)[(slice(3, -3),) * x.ndim],
+    "read-only": lambda x: np.broadcast_to(x, x.shape),
+}
+
+
+def operands(shapes: Any, dtype: str, layout: str) -> Any:
+    rng = np.random.default_rng(0)
+    return [LAYOUTS[layout](rng.standard_normal(shape).astype(dtype)) for shape in shapes]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_products_are_numpys(layout: str, dtype: str, ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "has_512_bits", lambda: ours)
+    products._worklist.cache_clear()
+    for shapes in SHAPES:
+        a, b = operands(shapes, dtype, layout)
+        found, wanted = products.matmul(a, b), np.matmul(a, b)
+        assert found.shape == wanted.shape and found.dtype == wanted.dtype
+        bound = np.finfo(dtype).eps * np.matmul(abs(a), abs(b)) * (4 + math.sqrt(a.shape[-1]))
+        assert (abs(found - wanted) <= bound).all(), shapes
+    products._worklist.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bits_do_not_depend_on_the_threads_of_blas(dtype: str) -> None:
+    get, put = blas.threads()
+    before = get()
+    try:
+        for shapes in SHAPES:
+            found = set()
+            for threads in (1, 2, 3, 4):
+                put(threads)
+                for layout in ("as it is", "columns"):
+                    found.add(
+                        (layout, np.ascontiguousarray(products.matmul(*operands(shapes, dtype, layout))).tobytes())
+                    )
+            assert len(found) == 2, shapes
+    finally:
+        put(before)
+
+
+def test_what_is_no_matrix_of_floats_is_numpys_business() -> None:
+    large = np.ones((300, 300))
+    for a, b in (
+        (large.astype(int), large), (large, large.astype(np.float32)), (large.astype(np.float16),) * 2,
+        (large.astype(complex), large), (large.astype(">f8"), large), (large > 0, large),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(products.matmul(a, b), np.matmul(a, b))
+    with pytest.raises(ValueError, match="mismatch"):
+        products.matmul(large, np.ones((301, 300)))
+    with pytest.raises(ValueError, match=r"mismatch|broadcast"):
+        products.matmul(np.ones((2, 300, 300)), np.ones((3, 300, 300)))
+    with pytest.raises(mt.MicrotrainError, match="matmul"):
+        mt.ones(300, 300) @ mt.ones(301, 300)
+
+
+def test_nan_infinity_and_subnormal_numbers() -> None:
+    a, b = np.full((200, 200), 1e-310), np.eye(200)
+    np.testing.assert_array_equal(products.matmul(a, b), a)
+    a[3, 5], b[7, 9] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        wanted = np.matmul(a, b)
+    np.testing.assert_array_equal(np.isnan(products.matmul(a, b)), np.isnan(wanted))
+
+
+def test_without_kernels_one_thread_of_blas_does_it() -> None:
+    a, b = operands(((300, 200), (200, 200)), "float64", "as it is")
+    with use("numpy"), blas.one_thread_each:
+        np.testing.assert_array_equal(products.matmul(a, b), np.matmul(a, b))
+
+
+PROGRAM = """
+import hashlib, numpy as np, microtrain as mt
+from microtrain import nn, optim
+from microtrain.nn.functional import cross_entropy
+mt.manual_seed(0)
+digest = hashlib.sha256()
+for dtype in (mt.float32, mt.float64):
+    model = nn.Sequential(nn.Linear(784, 128, dtype=dtype), nn.Tanh(), nn.Linear(128, 10, dtype=dtype))
+    x, y = mt.randn(64, 784, dtype=dtype), mt.randint(10, (64,))
+    for name, options in dict(Adam={}, SGD={"momentum": 0.9}, LBFGS={"max_iter": 3}).items():
+        optimizer = getattr(optim, name)(model.parameters(), lr=1e-3, **options)
+        def closure():
+            optimizer.zero_grad()
+            loss = cross_entropy(model(x), y)
+            loss.backward()
+            return loss
+        for _ in range(2):
+            optimizer.step(closure)
+            nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+    for p in model.parameters():
+        digest.update(p.detach().numpy().tobytes())
+    a = mt.randn(150, 150, dtype=dtype, requires_grad=True)
+    s = a @ a.mT + 10 * mt.eye(150, dtype=dtype)
+    for value in (
+        s, mt.linalg.inv(s), mt.linalg.solve(s, a), mt.linalg.slogdet(s)[1], mt.linalg.cholesky(s),
+        mt.linalg.eigvalsh(s), mt.einsum("ij,jk->ik", a, s), mt.einsum("ij,ij->", a, s), s.reshape(-1) @ a.reshape(-1),
+        s @ a[0], nn.init.orthogonal_(mt.empty(200, 150, dtype=dtype)),
+    ):
+        a.grad = None
+        digest.update(value.detach().numpy().tobytes())
+        if value.requires_grad:
+            value.sum().backward(retain_graph=True)
+            digest.update(a.grad.numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_a_program_gives_the_same_bits_with_any_number_of_threads() -> None:
+    found = set()
+    for threads in ("1", "2", "4"):
+        variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MICROTRAIN_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(variables, threads)}
+        run = subprocess.run(
+            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True
+        )
+        found.add(run.stdout)
+    assert len(found) == 1
