@@ -13,12 +13,12 @@ from ..tensor import Tensor
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """The share of samples that get the right class; NaN of none.
 
-    Logits (n, classes) stand for the class of the largest, logits (n,) for class 1 where they are above 0 (those of
-    `LogisticRegression`, say); labels (n,). Raises `ShapeError` for other shapes.
+    Logits (n, classes) stand for the class of the largest, logits (n,) or (n, 1) for class 1 where they are above 0
+    (those of `LogisticRegression`, say); labels (n,). Raises `ShapeError` for other shapes.
     """
     z, t = logits.detach().numpy(), np.asarray(labels)
-    if z.shape == t.shape:
-        found = z > 0
+    if z.shape in (t.shape, (*t.shape, 1)):
+        found = z.reshape(t.shape) > 0
     elif z.shape[:-1] == t.shape:
         found = z.argmax(-1)
     else:

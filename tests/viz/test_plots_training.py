@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from microtrain.errors import ArgumentError
 from microtrain.train import History
 from microtrain.viz.plots import against_setting, curves_with_spread, layer_curves, learning_curves, schedule
 from microtrain.viz.plots.axes import new_axes
@@ -64,6 +65,15 @@ def test_layers():
     assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
     np.testing.assert_allclose(ax.lines[1].get_ydata(), [np.nan, 0.1])
     assert layer_curves(history, "update_ratio").get_ylabel().startswith("norm of the update")
+
+
+def test_curves_that_were_not_measured():
+    history = History([{"epoch": 1, "train_loss": 0.5}])
+    for empty in (history, History()):
+        with pytest.raises(ArgumentError, match=r"no training or test curve of 'accuracy'(.|\n)*The history is"):
+            learning_curves(empty, "accuracy")
+        with pytest.raises(ArgumentError, match=r"no 'update_ratio' of the layers(.|\n)*statistics=1"):
+            layer_curves(empty, "update_ratio")
 
 
 def test_schedule_and_settings():
