@@ -131,6 +131,12 @@ def taken_down(result: Any) -> Outcome:
     It may be a number, a `History` (its columns are curves, its last row the numbers), a list of numbers, or a dict of
     these. Raises `DtypeError` for anything else.
     """
+    if result is None:
+        raise DtypeError(
+            "The function returned None.",
+            "A sweep compares what is returned.",
+            "Does it forget its return? Return a number, the history of fit(), a list of numbers, or a dict of these.",
+        )
     outcome = Outcome({}, {})
     if isinstance(result, Mapping):
         for name, value in result.items():

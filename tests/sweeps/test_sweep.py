@@ -272,6 +272,8 @@ def test_what_a_function_may_return():
     for odd in (object(), {"x": object()}, mt.ones(2, 2), {"x": {"y": 1}}):
         (failure,) = sweep(lambda odd=odd: odd, show=False).failures
         assert "can't write down" in failure.outcome.error
+    (failure,) = sweep(lambda: None, show=False).failures
+    assert "forget its return" in failure.outcome.error
 
 
 def test_tables_and_curves(tmp_path):
