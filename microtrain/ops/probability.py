@@ -13,6 +13,7 @@ from ..formula import F, Operand
 from ..kernels import reductions as reductions_by_kernel, tier
 from .activations import logsigmoid
 from .comparison import where_row
+from .conversion import to_row
 from .exponential import exp
 from .loss_reduction import reduce, times
 from .primitive import elementwise, operation, primitive
@@ -345,6 +346,8 @@ def binary_cross_entropy_with_logits(
             f"binary_cross_entropy_with_logits(): logits {input.shape} and targets {target.shape} differ in shape.",
             fix="Reshape one of them: target.reshape(input.shape), or squeeze the last axis of the logits.",
         )
+    if target.dtype.kind != "f":
+        target = to_row(target, dtype=input.dtype)  # labels 0 and 1: int64 would make float32 into float64
     if pos_weight is None:
         losses = bce_with_logits(input, target)
     else:

@@ -500,3 +500,14 @@ def test_targets_of_bce_are_probabilities():
     for labels in ([-1.0, 1.0], [0.0, 1.5]):
         with pytest.raises(ArgumentError, match=r"is not in \[0, 1\]"):
             F.binary_cross_entropy(mt.tensor([0.2, 0.8]), mt.tensor(labels))
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1], [False, True, True]])
+def test_whole_labels_leave_the_dtype_of_the_logits(labels):
+    for loss in (F.binary_cross_entropy_with_logits, F.mse_loss, F.hinge_embedding_loss):
+        logits = mt.tensor([0.5, -1.0, 2.0], dtype=mt.float32, requires_grad=True)
+        got = loss(logits, mt.tensor(labels))
+        assert got.dtype == np.float32, loss
+        got.backward()
+        wanted = loss(logits.detach(), mt.tensor(labels).float())
+        assert got.item() == wanted.item() and logits.grad.dtype == np.float32
