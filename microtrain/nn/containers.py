@@ -23,7 +23,9 @@ class _Items(Module, Generic[Item]):
 
     def _set(self, name: str, item: Item) -> None:
         if not isinstance(item, self.kind):
-            raise DtypeError(f"{type(self).__name__} holds {self.kind.__name__}s, not {type(item).__name__}.")
+            found = f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
+            fix = f"Make one: {item.__name__}(...)." if isinstance(item, type) else ""
+            raise DtypeError(f"{type(self).__name__} holds {self.kind.__name__}s, not {found}.", fix=fix)
         check_part(self, name, item, self.kind)
         setattr(self, name, item)
 

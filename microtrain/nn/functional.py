@@ -77,7 +77,10 @@ def embedding(
         raise DtypeError(f"embedding() takes integers, not {numbers.dtype}.", fix="Convert them: x.long().")
     if numbers.size and (numbers.min() < 0 or numbers.max() >= weight.shape[0]):
         wrong = numbers[(numbers < 0) | (numbers >= weight.shape[0])].flat[0]
-        raise IndexingError(f"embedding(): number {wrong} with {weight.shape[0]} rows.")
+        raise IndexingError(
+            f"embedding(): there is no row {wrong} among {weight.shape[0]}.",
+            f"Rows are numbered 0 ... {weight.shape[0] - 1}.",
+        )
     if max_norm is not None:
         _shorten(weight, np.unique(numbers), max_norm, norm_type)
     rows = weight[numbers]

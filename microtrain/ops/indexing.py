@@ -295,7 +295,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     raw = getattr(labels, "_data", labels)
     if raw.size and not 0 <= raw.min() <= raw.max() < num_classes:
         raise IndexingError(
-            f"one_hot(): labels from {raw.min()} to {raw.max()} with {num_classes} classes.",
-            f"Labels are 0 ... {num_classes - 1}.",
+            f"one_hot(): labels from {raw.min()} to {raw.max()} with {max(num_classes, 0)} classes.",
+            f"Labels are 0 ... {num_classes - 1}." if num_classes > 0 else "Labels count from 0.",
         )
     return one_hot_row(labels, num_classes=num_classes)

@@ -220,12 +220,12 @@ def check_labels(
             f"{who}(): ignore_index is a label, an integer, not {ignore_index!r}.", fix="Leave it out if all count."
         )
     if raw.dtype.kind not in "iu":
-        raise DtypeError(
-            f"{who}(): class labels have dtype {raw.dtype}.",
-            f"Labels are integers 0 ... {classes - 1}; floats are taken as probabilities where they have the shape of "
-            f"the logits, but this is {raw.shape}.",
-            "Convert the labels: target.long().",
-        )
+        why, fix = f"Labels are integers 0 ... {classes - 1}.", "Convert the labels: target.long()."
+        if who == "cross_entropy":
+            why += f" Floats are probabilities where they have the shape of the logits, and this is {raw.shape}."
+        if raw.ndim == input.ndim:
+            fix = f"There are {classes} classes: a probability for each, or the number of one, target.argmax(1)."
+        raise DtypeError(f"{who}(): class labels have dtype {raw.dtype}.", why, fix)
     if raw.shape != input.shape[:-1]:
         raise ShapeError(
             f"{who}(): {classes} logits for each of {input.shape[:-1]} need labels of that shape, not {raw.shape}.",

@@ -87,9 +87,17 @@ class Optimizer:
             if not isinstance(p, Tensor):
                 raise DtypeError(f"An optimizer takes tensors, not {type(p).__name__}.")
             if not p.is_leaf:
-                raise ArgumentError("An optimizer can only change leaves, not the results of operations.")
+                raise ArgumentError(
+                    "An optimizer can only change leaves, not the results of operations.",
+                    "A result is computed anew from its inputs each time.",
+                    "Give the tensors it is computed from, or make a leaf of it: x.detach().requires_grad_().",
+                )
             if id(p) in known:
-                raise ArgumentError("A parameter appears in two places of the optimizer.")
+                raise ArgumentError(
+                    "A parameter appears in two places of the optimizer.",
+                    "Each step would move it twice.",
+                    "Give it once. model.parameters() has what is shared by several modules once.",
+                )
             known.add(id(p))
         if self.rule is not None:  # else the program's own step() may look at any key
             _check_names(type(self).__name__, set(param_group) - {"params", *OF_OTHERS, *self.defaults}, self.defaults)
@@ -298,6 +306,10 @@ def _in_order(params: Any) -> list[Any]:
         raise DtypeError(
             f"An optimizer takes parameters (tensors), not {type(params).__name__}.", fix="model.parameters()"
         )
+    if isinstance(params, Mapping):
+        groups = "params" in params
+        fix = "A group of parameters stands in a list: [{'params': ...}]." if groups else "list(params.values())"
+        raise DtypeError("An optimizer takes a list of parameters or of groups, not a dict.", fix=fix)
     return list(params)
 
 
@@ -367,4 +379,5 @@ def check_range(who: str, **values: float) -> None:
         except (TypeError, ValueError):  # the second: several numbers
             raise no_number(who, name, value) from None
         if negative:
-            raise ArgumentError(f"{who}: {name} is {value}; it can't be negative.")
+            wrong = "it can't be negative" if value < 0 else "it has to be a number"
+            raise ArgumentError(f"{who}: {name} is {value}; {wrong}.")

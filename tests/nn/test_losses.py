@@ -511,3 +511,20 @@ def test_whole_labels_leave_the_dtype_of_the_logits(labels):
         got.backward()
         wanted = loss(logits.detach(), mt.tensor(labels).float())
         assert got.item() == wanted.item() and logits.grad.dtype == np.float32
+
+
+def test_what_is_said_about_labels_of_another_kind():
+    scores = mt.zeros(4, 3)
+    for target, message in [
+        (mt.zeros(4), r"Convert the labels: target\.long\(\)"),
+        (mt.zeros(4, 2), r"There are 3 classes: a probability for each, or the number of one, target\.argmax\(1\)"),
+    ]:
+        with pytest.raises(mt.errors.DtypeError, match=message):
+            F.cross_entropy(scores, target)
+    with pytest.raises(mt.errors.DtypeError, match="argmax") as caught:  # of nll_loss they are labels in any case
+        F.nll_loss(scores, scores)
+    assert "probabilities where" not in str(caught.value)
+    with pytest.raises(IndexError, match="Labels count from 0"):
+        F.one_hot(mt.tensor([-1]))
+    with pytest.raises(mt.errors.DtypeError, match=r"the class ReLU(.|\n)*Make one: ReLU"):
+        nn.Sequential(nn.ReLU)

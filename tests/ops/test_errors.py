@@ -46,7 +46,7 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("linear", lambda: mt.linear(z(2, 3), z(4, 5), z(4)), ShapeError, ["(2, 3)", "(4, 5)"]),
     ("linear without bias", lambda: mt.linear(z(2, 3), z(4, 5)), ShapeError, ["(2, 3)", "(5, 4)"]),
     ("linear with a bias of another length", lambda: mt.linear(z(2, 3), z(4, 3), z(3)), ShapeError, ["(4, 3)", "(3,)"]),
-    ("linear with a vector of weights", lambda: mt.linear(z(2, 3), z(3)), ShapeError, ["(3,)"]),
+    ("linear with a vector of weights and a bias", lambda: mt.linear(z(2, 3), z(3), z(2)), ShapeError, ["(3,)"]),
     ("cat", lambda: mt.cat([z(2, 3), z(2, 4)]), ShapeError, ["(2, 3)", "(2, 4)"]),
     ("cat of different ranks", lambda: mt.cat([z(2), z()]), ShapeError, ["(2,)", "()"]),
     ("cat of numbers", lambda: mt.cat([z(), z()]), ShapeError, ["()"]),

@@ -227,3 +227,9 @@ def test_plateau_asks_for_its_measurement():
     scheduler = lr_scheduler.ReduceLROnPlateau(optim.SGD([mt.zeros(1, requires_grad=True)], lr=0.1))
     with pytest.raises(TypeError, match=r"needs a number(.|\n)*fix: scheduler.step\(loss\)"):
         scheduler.step()
+
+
+def test_a_succession_of_nothing():
+    optimizer = optim.SGD([mt.zeros(1, requires_grad=True)], lr=0.1)
+    with pytest.raises(mt.MicrotrainError, match="of no schedulers"):
+        lr_scheduler.SequentialLR(optimizer, [], [])

@@ -83,15 +83,15 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     input, target = pair(input, target, "binary_cross_entropy")
     if input.shape != target.shape:
         raise ShapeError(f"binary_cross_entropy(): probabilities {input.shape}, but targets {target.shape}.")
-    _check_range(input, 0, 1, "binary_cross_entropy", "Put a sigmoid before it, or use the form with logits.")
-    _check_range(target, 0, 1, "binary_cross_entropy", "Targets are 0, 1 or between. Labels of -1 and 1: (t + 1) / 2.")
+    _check_range(input, "probability", "Put a sigmoid before it, or use the form with logits.")
+    _check_range(target, "target", "Targets are 0, 1 or between. Of labels -1 and 1: (t + 1) / 2.")
     return weighted(bernoulli_surprise(input, target), weight, reduction, "binary_cross_entropy")
 
 
-def _check_range(x: Tensor, low: float, high: float, who: str, fix: str) -> None:
-    outside = (x._data < low) | (x._data > high)
+def _check_range(x: Tensor, what: str, fix: str) -> None:
+    outside = (x._data < 0) | (x._data > 1)
     if outside.any():
-        raise ArgumentError(f"{who}(): {x._data[outside].flat[0]} is not in [{low}, {high}].", fix=fix)
+        raise ArgumentError(f"binary_cross_entropy(): the {what} {x._data[outside].flat[0]} is not in [0, 1].", fix=fix)
 
 
 def hinge_loss(

@@ -167,7 +167,11 @@ def _listed(tensors: Parameters) -> Sequence[Tensor]:
         return [tensors]
     if not isinstance(tensors, Iterable):
         raise DtypeError(f"Clipping takes tensors, not {type(tensors).__name__}.", fix="model.parameters()")
-    return list(tensors)
+    listed = list(tensors)
+    wrong = next((t for t in listed if not isinstance(t, Tensor)), None)
+    if wrong is not None:
+        raise DtypeError(f"Clipping takes tensors, not {type(wrong).__name__}.", fix="model.parameters()")
+    return listed
 
 
 def _is_compiled() -> bool:

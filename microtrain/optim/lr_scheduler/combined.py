@@ -44,6 +44,8 @@ class SequentialLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
     ) -> None:
+        if not schedulers:
+            raise ArgumentError("SequentialLR of no schedulers.")
         if len(milestones) != len(schedulers) - 1:
             needed = len(schedulers) - 1
             raise ArgumentError(
