@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
@@ -145,12 +146,15 @@ FOREIGN = (TypeError, AttributeError, ValueError, LookupError, ArithmeticError) 
 def refuse_call(name: str, function: Callable[..., Any], args: Any, kwargs: Any, error: Exception) -> NoReturn:
     """Raise `SignatureError` if the arguments do not fit, and else an error of ours about what they are.
 
-    Errors of the learner's own code (a listener, say) go through as they are.
+    Errors of the learner's own code (a listener, a loss, a data set), or of what it calls, go through as they are.
     """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    trace, package = error.__traceback__, ""
+    while trace is not None:
+        package = trace.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in _LIBRARIES and package not in sys.stdlib_module_names:
+            raise error
         trace = trace.tb_next
-    if trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES:
+    if package not in _LIBRARIES:
         raise error
     signature = inspect.signature(function)
     bound = _bound(signature, name, args, kwargs).arguments

@@ -26,7 +26,10 @@ the formula, `rule_for` says which rule a group has (see sgd.py); methods that a
 
 from typing import Any
 
-from ..calling.signatures import explain_functions as _explain_functions
+from ..calling.signatures import (
+    explain_constructors as _explain_constructors,
+    explain_functions as _explain_functions,
+)
 from ..pytorch.missing import refuse as _refuse
 from . import lr_scheduler, schedules
 from .adagrad import Adadelta, Adagrad
@@ -63,6 +66,7 @@ __all__ = [
     "golden_section", "lr_scheduler", "schedules", "strong_wolfe", "table",
 ]  # fmt: skip
 
+_explain_constructors([globals()[_name] for _name in __all__])
 _explain_functions(globals(), __all__)
 
 

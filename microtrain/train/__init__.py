@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..calling.signatures import (
+    explain_constructors as _explain_constructors,
+    explain_functions as _explain_functions,
+)
 from .callbacks import Callback, ClipGradNorm, EarlyStopping
 from .checkpoint import Checkpoint
 from .fingerprint import fingerprint
@@ -37,6 +41,10 @@ __all__ = [
     "keep",
     "kept",
 ]
+
+_published = [name for name in __all__ if name != "Survey"]
+_explain_constructors([globals()[_name] for _name in _published])
+_explain_functions(globals(), _published)
 
 
 def __getattr__(name: str) -> Any:

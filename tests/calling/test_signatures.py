@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain import analysis, data, nn, optim
+from microtrain import analysis, data, nn, optim, train
 from microtrain.errors import ArgumentError, SignatureError
 from microtrain.ops.primitive import FUNCTIONS, METHODS, Primitive
 from microtrain.optim import lr_scheduler as scheduler
+from microtrain.viz import plots
 
 
 def test_inputs_by_name():
@@ -70,6 +71,11 @@ def test_wrong_calls_show_the_signature(wrong, message):
         (lambda f: nn.utils.clip_grad_norm_([], "a"), "could not convert"),
         (lambda f: nn.init.normal_(mt.zeros(2), "a"), "normal_"),
         (lambda f: data.make_moons("a"), "make_moons"),
+        (lambda f: optim.Momentum([mt.zeros(1, requires_grad=True)], beta="a"), r"Momentum\(params, lr=0.001, beta"),
+        (lambda f: optim.schedules.Cosine("a"), r"Cosine\(total='a'\)"),
+        (lambda f: train.EarlyStopping(patience="a"), r"EarlyStopping\(monitor='test_loss', patience=5"),
+        (lambda f: train.accuracy(f, 3), "accuracy"),
+        (lambda f: plots.landscape(3), r"'int' object has no attribute 'values'"),
     ],
 )
 def test_packages_answer_as_operations_do(wrong, message):
@@ -81,9 +87,14 @@ def test_errors_of_the_function_that_is_looked_at_are_its_own():
     def loss(w):
         return {}["forgotten"]
 
+    def asks_numpy(w):
+        return np.linalg.inv(np.zeros((2, 2)))
+
     for look in (analysis.hessian, analysis.lambda_max, analysis.landscape):
         with pytest.raises(KeyError, match="forgotten"):
             look(loss, [1.0, 2.0])
+        with pytest.raises(np.linalg.LinAlgError):  # it comes up in NumPy, but the loss called that
+            look(asks_numpy, [1.0, 2.0])
 
 
 def test_other_type_errors_are_left_alone():

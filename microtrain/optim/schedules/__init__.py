@@ -9,6 +9,7 @@ which `0.1 * schedule` sets (1 at first). `a * b` applies a and then b; `a.then(
 counted anew, from there on. Each has its formula: `print(Cosine.rule)`. `schedule.values(10)` are the first ten.
 """
 
+from ...calling.signatures import explain_constructors as _explain_constructors
 from .decay import Exponential, ExponentialTo, InverseSqrt, InverseTime, Linear, Polynomial, Warmup
 from .schedule import Chain, Schedule, Succession
 from .steps import Constant, Lambda, Multiplicative, MultiStep, Step
@@ -19,3 +20,5 @@ __all__ = [
     "InverseTime", "Lambda", "Linear", "MultiStep", "Multiplicative", "OneCycle", "Polynomial", "Schedule", "Step",
     "Succession", "Warmup",
 ]  # fmt: skip
+
+_explain_constructors([globals()[_name] for _name in __all__])

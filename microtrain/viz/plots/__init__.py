@@ -1,5 +1,6 @@
 """Pictures with matplotlib. Every function takes `ax=None` and returns the Axes it drew on."""
 
+from ...calling.signatures import explain_functions as _explain_functions
 from .classification import confusion, images
 from .curves import learning_curves
 from .dynamics import bifurcation, flow, gradient_noise, lyapunov, path, phase_portrait, principal_axes
@@ -31,3 +32,5 @@ __all__ = [
     "spectrum",
     "ternary",
 ]
+
+_explain_functions(globals(), __all__)
