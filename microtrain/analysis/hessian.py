@@ -118,7 +118,8 @@ def symmetric(matrix: Any) -> Array:
     m = np.asarray(matrix, float)
     if m.ndim != 2 or m.shape[0] != m.shape[1] or not m.size:
         raise ShapeError(f"A Hessian is a square matrix, not an array of shape {m.shape}.")
-    apart = float(np.abs(m - m.T).max())
+    with np.errstate(invalid="ignore"):
+        apart = float(np.abs(m - m.T).max())
     if apart > LOPSIDED * float(np.abs(m).max()):
         raise ArgumentError(
             f"The matrix is not symmetric: M and its transpose differ by up to {apart:.3g}.",
