@@ -528,3 +528,9 @@ def test_what_is_said_about_labels_of_another_kind():
         F.one_hot(mt.tensor([-1]))
     with pytest.raises(mt.errors.DtypeError, match=r"the class ReLU(.|\n)*Make one: ReLU"):
         nn.Sequential(nn.ReLU)
+
+
+def test_a_bregman_formula_is_of_one_number():
+    for phi in (lambda x: (x * x).sum(), 3, lambda x, y: x * y):
+        with pytest.raises(ArgumentError, match=r"can't be read with symbols(.|\n)*bregman_divergence\(\)"):
+            nn.BregmanLoss(phi)

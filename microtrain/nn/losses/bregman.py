@@ -8,7 +8,7 @@ from typing import Any
 
 from ...calculus.derivatives import grad
 from ...engine.recording import enable_grad
-from ...errors import NotDifferentiableError
+from ...errors import ArgumentError, MicrotrainError, NotDifferentiableError
 from ...formula import derive
 from ...ops.primitive import Primitive
 from ...tensor import Tensor
@@ -53,7 +53,16 @@ def bregman_formula(phi: Callable[[Any], Any]) -> Primitive:
     `lambda x: x * F.log(x)` x ln(x/t) - x + t, `lambda x: -F.log(x)` the Itakura-Saito divergence. Its derivative is
     derived from it. Raises `ArgumentError` if it can't be read with symbols.
     """
-    slope = _derivative(phi)
+    try:
+        slope = _derivative(phi)
+    except MicrotrainError:
+        raise
+    except Exception as error:  # whatever a function raises that can't read symbols
+        raise ArgumentError(
+            f"The formula of a Bregman divergence can't be read with symbols: {error}.",
+            "It is of one number: elements are added up, or averaged, afterwards.",
+            "Write it with operators and F: lambda x: x * x. bregman_divergence() takes a function of whole tensors.",
+        ) from error
     bend = _derivative(lambda x: slope(x) + 0 * x)  # + 0 x: a constant slope has no x to derive by
     return loss_formula(
         "bregman",
