@@ -78,9 +78,13 @@ def _said(op: Op | Update, names: dict[Value, str]) -> str:
 
     if isinstance(op, Update):
         return f"{type(op.optimizer).__name__} on {len(op.params)} parameters, {sum(p.size for p in op.params)} numbers"
-    site = f"{op.site.filename.rpartition('/')[2]}:{op.site.lineno}" if hasattr(op.site, "lineno") else ""
     what = f"{name(op.out)} = {op.row.name}({', '.join(map(name, op.args))})"
-    return f"{what:48} {op.phase:9}{list(op.out.shape)!s:14} {site}"
+    return f"{what:48} {op.phase:9}{list(op.out.shape)!s:14} {_line(op.site)}"
+
+
+def _line(site: Any) -> str:
+    """The line of the learner's program, in short."""
+    return f"{site.filename.rpartition('/')[2]}:{site.lineno}" if hasattr(site, "lineno") else ""
 
 
 def _kind(step: Step) -> str:
@@ -155,10 +159,9 @@ def graph(compiled: Any) -> Any:
     for number, step in enumerate(variant.plan.steps, 1):
         reads = {key: None for a in step.reads() for key in sources_of(a)}
         writes = step.writes()
-        site = f"{step.site.filename.rpartition('/')[2]}:{step.site.lineno}" if hasattr(step.site, "lineno") else ""
         key = box(
             kind="operation", operation=f"{_kind(step)} {number}", detail=_contents(step),
-            shape=tuple(writes[-1].shape), dtype=str(np.dtype(writes[-1].dtype)), site=site,
+            shape=tuple(writes[-1].shape), dtype=str(np.dtype(writes[-1].dtype)), site=_line(step.site),
             bytes=sum(a.memory.nbytes for a in writes),
         )  # fmt: skip
         for index, source in enumerate(reads):

@@ -66,7 +66,7 @@ def run_backward(
     listeners = [each for each in MODE.get().listeners if hasattr(each, "accumulate")]
     for at, g in found.items():
         tensor = at
-        if type(at) is Node:
+        if type(at) is Node:  # of a tensor that was asked for, or that keeps its gradient
             tensor = tensor_of.get(at, at.keeper() if at.keeper is not None else None)
             if tensor is None:
                 continue

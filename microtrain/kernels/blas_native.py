@@ -16,7 +16,10 @@ from .elementary import with_subnormals_as, with_subnormals_as_zero
 
 
 def _gemm(real, width, exact=False):
-    """Fortran's dgemm or sgemm; unless `exact`, with subnormal numbers as 0. It stores matrices column by column: what it sees are the transposes, C^T = B^T A^T."""
+    """Fortran's dgemm or sgemm, with integers of `width` bits; unless `exact`, with subnormal numbers as 0.
+
+    It stores matrices column by column: what it sees are the transposes, C^T = B^T A^T.
+    """
     integer = ir.IntType(width)
 
     @intrinsic

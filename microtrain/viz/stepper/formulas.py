@@ -16,7 +16,7 @@ from ...engine.quiet import quiet, restore
 from ...engine.recording import MODE, Mode
 from ...formula import NUMBERS, Expr, in_order, tidied
 from ...formula_mathml import mathml_of_latex, spaced
-from ...formula_print import latex, symbol_latex, text
+from ...formula_print import latex, text
 from ...ops.plan import parameter_names
 from ...ops.primitive import Primitive
 from ...tensor import Tensor, wrap
@@ -203,8 +203,3 @@ def mathml(tex: str) -> str:
 def in_brackets(number: str) -> str:
     """A number as it stands inside of a formula."""
     return f"({number})" if number.startswith("-") or "cdot" in number else number
-
-
-def of_symbol(symbol: str) -> str:
-    """The LaTeX of a box's symbol."""
-    return symbol_latex(symbol)
