@@ -73,6 +73,10 @@ class Derivatives(Writes):
         self.leaves: dict[int, tuple[Any, str]] = {}
         self.went_backward = False
 
+    def let_go(self) -> None:
+        super().let_go()
+        self.op_of, self.noted, self.arrived, self.totals, self.node = {}, set(), {}, {}, None
+
     def write(self, tensor: Any, new: Any, what: str) -> None:
         """A tensor was overwritten. What the graph kept of its old values has been copied: the copies have them too."""
         super().write(tensor, new, what)

@@ -27,6 +27,7 @@ import numpy as np
 
 from ..errors import CompileError
 from ..tensor import Tensor
+from .program import Value
 
 
 def check_escapes(recorder: Any, outputs: list[Any]) -> None:
@@ -48,9 +49,27 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
     data = {v: (v.source._data if isinstance(v.source, Tensor) else v.source) for v, _ in outside}
     for value, _ in outside:
         value.source = None
-    recorder.known, recorder.seen, recorder.heard, recorder.home = [], {}, {}, {}
-    recorder.results, recorder.alive, recorder.current, recorder.by_data, recorder.holders = [], [], {}, {}, {}
-    recorder.op_of, recorder.arrived, recorder.totals, recorder.node, recorder.noted = {}, {}, {}, None, set()
+    recorder.let_go()
+    _find_constants(recorder, outside, data, outputs)
+    data.clear()
+    made += [(g, "backward()") for leaf, g in gradients if leaf() is None and id(g()) not in known]
+    for reference, site in made:
+        kept = reference()
+        if kept is not None and not any(kept is v.source for v, _ in outside):
+            raise CompileError(
+                f"mt.compile: the step keeps a tensor of shape {kept.shape} somewhere.\n  made at: {site}",
+                "The compiled step does not run the Python code that puts it there, so it would stay as it is now.",
+                "Return it from the step (of a leaf x.detach()), and keep it where compiled(...) is called.",
+            )
+
+
+def _find_constants(
+    recorder: Any, outside: list[tuple[Value, Any]], data: dict[Value, Any], outputs: list[Any]
+) -> None:
+    """Give the values from `outside` their sources back; those whose source has gone are constants of the step.
+
+    Each comes with a weak reference to its source, and `data` has its array.
+    """
     for value, reference in outside:
         source = reference()
         returned = sum(y is source for y in outputs)
@@ -71,16 +90,6 @@ def check_escapes(recorder: Any, outputs: list[Any]) -> None:
         else:
             value.source = source
         del source
-    data.clear()
-    made += [(g, "backward()") for leaf, g in gradients if leaf() is None and id(g()) not in known]
-    for reference, site in made:
-        kept = reference()
-        if kept is not None and not any(kept is v.source for v, _ in outside):
-            raise CompileError(
-                f"mt.compile: the step keeps a tensor of shape {kept.shape} somewhere.\n  made at: {site}",
-                "The compiled step does not run the Python code that puts it there, so it would stay as it is now.",
-                "Return it from the step (of a leaf x.detach()), and keep it where compiled(...) is called.",
-            )
 
 
 def _forget_bases(outputs: list[Any], made: set[int]) -> None:

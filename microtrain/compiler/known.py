@@ -41,6 +41,11 @@ class Known:
         self.met: set[int] = set()  # ids of parts of something outside, which were there before the step
         self.seen: dict[int, tuple[Any, int, int]] = {}  # id of a tensor: its Memory, version and writes heard by then
 
+    def let_go(self) -> None:
+        """Keep nothing alive any more. Only the program stays, and what was copied (`first`)."""
+        self.alive, self.results, self.holders = [], [], {}
+        self.current, self.by_data, self.home, self.heard, self.seen = {}, {}, {}, {}, {}
+
     def new(self, kind: str, shape: Any, dtype: Any, source: Any, name: str = "") -> Value:
         """A value that was not there before."""
         value = Value(kind, shape, dtype, source, len(self.program.values), name)

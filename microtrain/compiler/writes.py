@@ -27,6 +27,10 @@ class Writes(Known):
         self.stores: dict[Value, Value] = {}  # what memory outside held when the step began: what it holds now
         self.known = [(x, x._memory, version_of(x)) for x in outside if isinstance(x, Tensor)]
 
+    def let_go(self) -> None:
+        super().let_go()
+        self.known = []
+
     def write(self, tensor: Any, new: Any, what: str) -> None:
         """A tensor was overwritten with the result of an operation."""
         self.hear(tensor)
