@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels.program import Program
+from ..kernels.program import MachineCode
 from ..kernels.tiles import Worklist, strips
 from .arrays import Array, Group, Product, Storage
 from .loop import ANY, POINTER, without_comments
@@ -154,5 +154,5 @@ def _dense(place: Array, size: int) -> Array:
 
 
 @cache
-def _program(source: str) -> Program:
-    return Program("a loop that threads share", without_comments(source))
+def _program(source: str) -> MachineCode:
+    return MachineCode("a loop that threads share", without_comments(source))

@@ -14,7 +14,7 @@ from ..kernels import blas
 from ..kernels.blas import one_thread_each
 from ..kernels.layout import address
 from ..kernels.loading import NOTHING, SIGNATURE, bound
-from ..kernels.program import Program as Machine
+from ..kernels.program import MachineCode
 from ..tensor import Tensor, wrap
 from . import many
 from .aliases import Aliases
@@ -48,7 +48,7 @@ class Variant(Operands):
         emitter = Emitter(plan, blas.find().width)
         self.source = emitter.emit()
         self.planned_in = time.perf_counter() - start
-        self.machine = Machine(title, without_comments(self.source))
+        self.machine = MachineCode(title, without_comments(self.source))
         super().__init__(program, plan, emitter)
         self.native, self.pointer = SIGNATURE(self.machine.address), ctypes.c_void_p(self.address)
         self.once = bound(self.machine.address, 1, self.address)

@@ -24,7 +24,7 @@ class Kernel:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.program = program.Program(f"{source.name} ({source.dtype})", source.text)
+        self.program = program.MachineCode(f"{source.name} ({source.dtype})", source.text)
         self.inputs = [o for o in source.operands if not o.is_output]
         self.outputs = [_dtype(o, source) for o in source.operands if o.is_output]
         kinds = [o.kind for o in source.operands]  # the inputs come first

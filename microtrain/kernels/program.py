@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from . import cache, compiling, loading
 
 
-class Program:
+class MachineCode:
     """The machine code of a module's function `kernel(n, operands)`."""
 
     def __init__(self, name: str, text: str) -> None:
@@ -90,25 +90,25 @@ class Function(NamedTuple):
     address: int
 
 
-def loop_program() -> Program:
+def loop_program() -> MachineCode:
     """`native.work`, the loop around kernels."""
-    return Program("the loop around kernels", "from microtrain.kernels.native import work as kernel\n")
+    return MachineCode("the loop around kernels", "from microtrain.kernels.native import work as kernel\n")
 
 
-def folding_program(how: str, dtype: str) -> Program:
+def folding_program(how: str, dtype: str) -> MachineCode:
     """The loop that folds rows of results into one number each."""
     text = f'from microtrain.kernels.folding import folding\n\nkernel = folding("{how}", "{dtype}")\n'
-    return Program(f"the fused {how} ({dtype})", text)
+    return MachineCode(f"the fused {how} ({dtype})", text)
 
 
-def lead_program() -> Program:
+def lead_program() -> MachineCode:
     """`sharing.lead`, for the thread that has a job."""
-    return Program("the sharing of work", "from microtrain.kernels.sharing import lead as kernel\n")
+    return MachineCode("the sharing of work", "from microtrain.kernels.sharing import lead as kernel\n")
 
 
-def serve_program() -> Program:
+def serve_program() -> MachineCode:
     """`sharing.serve`, for the threads that help."""
-    return Program("the helping threads", "from microtrain.kernels.sharing import serve as kernel\n")
+    return MachineCode("the helping threads", "from microtrain.kernels.sharing import serve as kernel\n")
 
 
 # The same, loaded. They raise `KernelError` if they can't be compiled.
@@ -134,5 +134,5 @@ def serve() -> Function:
     return _loaded(serve_program())
 
 
-def _loaded(program: Program) -> Function:
+def _loaded(program: MachineCode) -> Function:
     return Function(loading.SIGNATURE(program.address), program.address)

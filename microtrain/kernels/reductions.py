@@ -94,10 +94,10 @@ def reduction(x: Any, how: str, dim: tuple[int, ...], keepdim: bool) -> Any:
 @cache
 def row_program(name: str, kind: str) -> Any:
     """The machine code of a kernel in rows.py."""
-    from .program import Program
+    from .program import MachineCode
 
     text = f'from microtrain.kernels import rows\n\nkernel = rows.{name}("{kind}")\n'
-    return Program(f"{name} ({kind})", text)
+    return MachineCode(f"{name} ({kind})", text)
 
 
 def _rows(name: str, kind: str, count: int, width: int, arrays: list[Any], *more: Any) -> None:

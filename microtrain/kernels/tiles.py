@@ -21,7 +21,7 @@ import numpy as np
 from . import blas, pool, program
 from .job import BASE, HEAD, RECORD, SCRATCH, SIDE_BY_SIDE, new_job
 from .loading import cpu_of_this_machine
-from .program import Program
+from .program import MachineCode
 
 LARGEST = 256  # rows and columns of a tile: more would leave the second-level cache ...
 SMALLEST = 64  # ... and they are halved, down to this, ...
@@ -97,7 +97,7 @@ def tile_of(m: int, n: int) -> tuple[int, int]:
 class Worklist:
     """A kernel and a table, each row of which is a piece of work for whichever thread is free."""
 
-    def __init__(self, kernel: Program, table: np.ndarray[Any, Any]) -> None:
+    def __init__(self, kernel: MachineCode, table: np.ndarray[Any, Any]) -> None:
         self.kernel, self.table, (count, fields) = kernel, table, table.shape
         self.loop = program.loop()
         records = [(table.ctypes.data, 8 * fields, SIDE_BY_SIDE, 0), (0, 0, SIDE_BY_SIDE, 0), (0, 0, SCRATCH, 0)]
@@ -161,7 +161,7 @@ def has_512_bits() -> bool:
 
 
 @cache
-def _kernel(kind: str, width: int, ours: bool, exact: bool) -> Program:
+def _kernel(kind: str, width: int, ours: bool, exact: bool) -> MachineCode:
     given = {"kind": kind, "width": width}
     text = SOURCE.format(
         **given, pointer="doubles" if kind == "f64" else "singles", fields=COUNT,
@@ -169,7 +169,7 @@ def _kernel(kind: str, width: int, ours: bool, exact: bool) -> Program:
         own=f'multiply = gemm("{kind}")' if ours else "", multiply=(OURS if ours else BLAS).format(**given),
         before="" if exact else "before = subnormals_are_zero()", after="" if exact else "subnormals_as_before(before)",
     )  # fmt: skip
-    return Program(f"tiles of matrix products ({kind})", text)
+    return MachineCode(f"tiles of matrix products ({kind})", text)
 
 
 def _unpacked() -> Iterator[str]:

@@ -9,7 +9,7 @@ from ..errors import KernelError
 from .cache import UnwritableError
 from .fused import kinds_with
 from .kernel import Kernel
-from .program import Program
+from .program import MachineCode
 
 USUAL = (
     "add sub mul div neg square sqrt abs exp log log1p sin cos tanh sigmoid relu leaky_relu gelu silu softplus "
@@ -19,7 +19,7 @@ RULES = ("SGD", "Adam", "AdamW")
 DTYPES = ("float32", "float64")
 
 
-def programs(everything: bool = False, dtypes: tuple[str, ...] = DTYPES) -> Iterator[Program]:
+def programs(everything: bool = False, dtypes: tuple[str, ...] = DTYPES) -> Iterator[MachineCode]:
     """The machine code of the usual operations, their derivatives and optimizers; or of every row of the table."""
     from ..ops.primitive import TABLE
     from . import program, reductions
@@ -38,14 +38,14 @@ def programs(everything: bool = False, dtypes: tuple[str, ...] = DTYPES) -> Iter
         yield from _of_rules(dtype, everything)
 
 
-def _of(fused: Any, dtype: str) -> Iterator[Program]:
+def _of(fused: Any, dtype: str) -> Iterator[MachineCode]:
     for kinds in kinds_with(fused, dtype):
         kernel = fused.make(kinds)
         if isinstance(kernel, Kernel):
             yield kernel.program
 
 
-def _of_rules(dtype: str, everything: bool) -> Iterator[Program]:
+def _of_rules(dtype: str, everything: bool) -> Iterator[MachineCode]:
     from .. import optim
     from ..optim.rule import Rule
 
@@ -59,7 +59,7 @@ def _of_rules(dtype: str, everything: bool) -> Iterator[Program]:
 
 
 def warm(
-    everything: bool = False, dtypes: tuple[str, ...] = DTYPES, progress: Callable[[Program], None] | None = None
+    everything: bool = False, dtypes: tuple[str, ...] = DTYPES, progress: Callable[[MachineCode], None] | None = None
 ) -> tuple[int, int]:
     """Compile what `programs` lists, into the disk cache: (how many were compiled, how many there are).
 

@@ -598,7 +598,7 @@ def test_without_numba(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     def broken(*_: Any) -> Any:
         raise KernelError("Numba can't be imported (a test).")
 
-    monkeypatch.setattr(program.Program, "_find", broken)
+    monkeypatch.setattr(program.MachineCode, "_find", broken)
     monkeypatch.setattr(fused, "_said", set())
     compiled = mt.compile(lambda x: (x * 2).sum())
     assert [compiled(mt.ones(3)).item() for _ in range(5)] == [6.0] * 5

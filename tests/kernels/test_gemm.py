@@ -14,7 +14,7 @@ from microtrain.kernels import pool, tiles
 from microtrain.kernels.gemm import SIZES, TALLEST
 from microtrain.kernels.job import ARGUMENTS
 from microtrain.kernels.loading import SIGNATURE
-from microtrain.kernels.program import Program
+from microtrain.kernels.program import MachineCode
 
 TEXT = """
 from microtrain.kernels.elementary import {kind}_at
@@ -36,7 +36,7 @@ SHAPES = [
 
 @cache
 def function(kind: str) -> Any:
-    return SIGNATURE(Program(f"a matrix product ({kind})", TEXT.format(kind=kind)).address)
+    return SIGNATURE(MachineCode(f"a matrix product ({kind})", TEXT.format(kind=kind)).address)
 
 
 def product(a: Any, b: Any, extra: int = 0) -> Any:
