@@ -90,13 +90,7 @@ class Objective:
     def hessian(self, theta: Any = None) -> Array:
         """All second derivatives, (P, P); exactly symmetric."""
         with self._at(theta), grad_mode(True):
-            gradients = self._gradient_graph()
-            full = np.zeros((self.size, self.size), self.flat.dtype)
-            blocks = [[full[part, other] for other in self.flat.parts] for part in self.flat.parts]
-            many_vjps.second_derivatives(gradients, self.params, blocks)
-        full += full.T.copy()
-        full *= 0.5
-        return full
+            return many_vjps.hessian(self._gradient_graph(), self.params, self.flat.parts, self.flat.dtype)
 
     def hvp(self, vector: Any, theta: Any = None) -> Array:
         """The Hessian times a vector (P,), or times each of several, (K, P). See `product` for many in turn."""

@@ -51,6 +51,18 @@ def second_derivatives(gradients: Sequence[Tensor], inputs: Sequence[Tensor], in
                 into[j][i][...] = into[i][j].T
 
 
+def hessian(gradients: Sequence[Tensor], inputs: Sequence[Tensor], parts: Sequence[slice], dtype: Any) -> Array:
+    """The Hessian of one number, whose gradients these are, by all inputs as one vector; exactly symmetric.
+
+    `parts` say where in that vector each input is.
+    """
+    full = np.zeros((parts[-1].stop, parts[-1].stop), dtype)
+    second_derivatives(gradients, inputs, [[full[part, other] for other in parts] for part in parts])
+    full += full.T.copy()
+    full *= 0.5
+    return full
+
+
 def products(output: Tensor, inputs: Sequence[Tensor], vectors: Array) -> list[Array]:
     """vectors^T J: for each input an array (K, *x.shape), for vectors (K, *output.shape). The graph is kept."""
     found = [np.zeros((len(vectors), *x.shape), x.dtype) for x in inputs]
