@@ -12,7 +12,7 @@ import numpy as np
 from ..dtypes import to_array
 from ..errors import ArgumentError, MicrotrainError, ShapeError
 from ..formula import Operand, derive, python_function, trace
-from ..ops.chains import REDUCTIONS, reduce_formula
+from ..ops.formula_reductions import REDUCTIONS, reduce_formula
 from ..ops.primitive import Primitive
 from ..tensor import Tensor, wrap
 

@@ -139,7 +139,7 @@ def explain(thing: Any) -> Explanation:
 
 
 def _explain_row(row: Any) -> Explanation:
-    from ..ops.chains import PARTS
+    from ..ops.formula_reductions import PARTS
 
     if row in PARTS:
         return _explain_reduction(row, *PARTS[row])

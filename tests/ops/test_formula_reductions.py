@@ -82,7 +82,7 @@ def test_large_values_are_not_stored():
 
 
 def test_mistakes():
-    from microtrain.ops.chains import reduce_formula
+    from microtrain.ops.formula_reductions import reduce_formula
 
     with pytest.raises(ArgumentError, match="no elements"):
         square.max(mt.ones((0, 3)))
