@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..calling.operators import PUBLIC
 from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..functions.creation import tensor
+from ..ops.joining import stack
 from ..random import Generator
 from ..tensor import Tensor
 from .dataset import IterableDataset, Subset, TensorDataset, samples
@@ -237,7 +237,7 @@ def collate(samples: list[Any]) -> Any:
     """
     first = samples[0]
     if isinstance(first, Tensor):
-        return PUBLIC["stack"](samples)
+        return stack(samples)
     if isinstance(first, (np.ndarray, np.generic)):
         if len({np.shape(sample) for sample in samples}) > 1:
             raise ShapeError(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calling.operators import PUBLIC
 from ..errors import ArgumentError, ShapeError, UnsupportedError
+from ..ops.joining import stack
 from ..ops.products import linear
-from ..random import Generator
+from ..random import Generator, dropout
 from ..tensor import Tensor
 from . import init
 from .layers import empty
@@ -114,11 +114,11 @@ class RNN(Module):
         last = []
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
-                sequence = PUBLIC["dropout"](sequence, self.dropout)
+                sequence = dropout(sequence, self.dropout)
             sequence = self._along(sequence, layer, None if hx is None else hx[layer])
             last.append(sequence[-1])
         states = sequence.transpose(0, 1) if batched and self.batch_first else sequence
-        return states, PUBLIC["stack"](last)
+        return states, stack(last)
 
     def _of(self, name: str, layer: int) -> Parameter | None:
         return vars(self).get(f"{name}_l{layer}")
@@ -134,7 +134,7 @@ class RNN(Module):
             step = steps[t] if h is None else steps[t] + linear(h, weight)
             h = getattr(step, self.nonlinearity)()
             states.append(h)
-        return PUBLIC["stack"](states)  # type: ignore[no-any-return]
+        return stack(states)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         more = f", num_layers={self.num_layers}" if self.num_layers > 1 else ""
