@@ -9,8 +9,8 @@ import numpy as np
 
 from ..engine.sites import call_site
 from ..errors import ArgumentError
+from .closure_loss import ClosureLoss
 from .equation import Equation
-from .objective import Objective
 from .optimizer import Closure, check_range
 from .whole import WholeOptimizer, quietly
 from .wolfe import strong_wolfe
@@ -135,7 +135,7 @@ class LBFGS(WholeOptimizer):
         return q
 
     def _searched(
-        self, objective: Objective, x: np.ndarray, step: float, loss: float, g: np.ndarray, direction: np.ndarray,
+        self, objective: ClosureLoss, x: np.ndarray, step: float, loss: float, g: np.ndarray, direction: np.ndarray,
         slope: float, group: Any, budget: int,
     ) -> tuple[float, np.ndarray, float]:  # fmt: skip
         """(loss, gradient, step) where the strong Wolfe conditions hold."""

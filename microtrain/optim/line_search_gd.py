@@ -10,9 +10,9 @@ import numpy as np
 
 from ..engine.sites import call_site
 from ..errors import ArgumentError
+from .closure_loss import ClosureLoss
 from .equation import Equation
 from .line_search import LineSearch, backtracking, bracketing, golden_section
-from .objective import Objective
 from .optimizer import Closure, check_range
 from .whole import WholeOptimizer, quietly
 from .wolfe import strong_wolfe
@@ -79,7 +79,7 @@ class LineSearchGD(WholeOptimizer):
         return -g
 
     def _find(
-        self, objective: Objective, group: Any, lr: float, loss: float, d: np.ndarray, slope: float
+        self, objective: ClosureLoss, group: Any, lr: float, loss: float, d: np.ndarray, slope: float
     ) -> LineSearch:
         if group["method"] == "wolfe":
             start = self.flat.values()

@@ -11,8 +11,8 @@ import numpy as np
 from ..engine.quiet import quiet, restore
 from ..errors import ArgumentError
 from ..kernels.blas import one_thread_each
+from .closure_loss import ClosureLoss
 from .flat import Flat
-from .objective import Objective
 from .optimizer import Closure, Group, Optimizer, need_closure
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -59,9 +59,9 @@ class WholeOptimizer(Optimizer):
     def names_in_state(self, group: Group) -> tuple[str, ...]:
         return ()
 
-    def objective(self, closure: Closure | None, why: str) -> Objective:
+    def objective(self, closure: Closure | None, why: str) -> ClosureLoss:
         """The loss as a function of the parameters."""
-        return Objective(need_closure(closure, type(self).__name__, why), self.flat)
+        return ClosureLoss(need_closure(closure, type(self).__name__, why), self.flat)
 
     def lr(self) -> float:
         """The learning rate of this step, which is counted here."""

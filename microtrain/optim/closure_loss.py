@@ -1,4 +1,7 @@
-"""The loss as a function of all parameters together, with its first and second derivatives."""
+"""The loss that a closure computes, as a function of all parameters together, with first and second derivatives.
+
+(`analysis.Objective` is for those who analyse: it puts the parameters back, and takes many points at once.)
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from ..tensor import Tensor
 from .flat import Flat
 
 
-class Objective:
+class ClosureLoss:
     """A closure and the parameters that it reads.
 
     The closure returns the loss. Whether it calls `backward()` itself, as PyTorch's closures do, does not matter,
