@@ -7,16 +7,16 @@ import itertools
 import threading
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from ..engine.recording import MODE
 from ..errors import ArgumentError, CompileError, DtypeError, KernelError
 from ..kernels.fused import give_up
-from . import trees
+from ..tensor import Tensor
+from . import repeating, trees
 from .capture import capture
 from .program import Program, difference
-from .repeating import Repeating
 from .variant import Stale, Variant
 
 MOST_FORMS = 16  # that are kept: sets of shapes and settings
@@ -42,7 +42,7 @@ class _Form:
         return next((p for p in self.variants if p[0].holds() and p[0].aliases.fit(arguments)), None)
 
 
-class Compiled(Repeating):
+class Compiled:
     """A step that runs as one native function. Call it as you would call the step.
 
     The first two calls run the step as it is, and note what it does; from the third on the native function does it. It
@@ -52,7 +52,7 @@ class Compiled(Repeating):
     def __init__(self, step: Step) -> None:
         if not callable(step):
             raise DtypeError(f"mt.compile takes a function, not {type(step).__name__}.")
-        super().__init__(step)
+        self.step = step
         functools.update_wrapper(self, step, updated=())
         self._forms: dict[Any, _Form] = {}
         self._recorders: dict[Any, Compiled] = {}
@@ -99,6 +99,26 @@ class Compiled(Repeating):
     def __reduce__(self) -> Any:
         """Copies and pickles take the step along, and compile it anew: it may be another's method then."""
         return type(self), (self.step,)
+
+    def repeat(self, n: int, *args: Any, record: Sequence[Tensor] = (), **kwargs: Any) -> Any:
+        """n steps with the same arguments, in machine code; what they returned, with an axis of n in front.
+
+        Args:
+            n: how many steps.
+            args, kwargs: the arguments of each step.
+            record: tensors whose values after every step are wanted, such as parameters. The result is then
+                (what the steps returned, [n values of each tensor]).
+
+        Raises `ArgumentError` for an n that is negative or no whole number, and what the step raises.
+        """
+        return repeating.repeat(self, n, args, kwargs, record)
+
+    def minibatches(self, loader: Any, epochs: int = 1) -> Any:
+        """A step for each batch of a `DataLoader`; what they returned, one after the other.
+
+        Where the data are tensors in memory, the whole epoch is put in order once, and its steps run in machine code.
+        """
+        return repeating.minibatches(self, loader, epochs)
 
     # ---- making compiled forms ---------------------------------------------------------------------------------------
 

@@ -91,6 +91,7 @@ def run_many(
         for slot, array in made.items():
             addresses[slot] = array.ctypes.data
         variant.leave()
+    variant.calls += n
 
 
 def _tables(variant: Variant, block: int, made: dict[int, Any]) -> dict[int, Any]:

@@ -116,13 +116,6 @@ class Variant(Operands):
                 self.arrays[slot] = x
                 self.addresses[slot] = address(x)
 
-    def run_many(
-        self, n: int, arguments: list[Any], advance: dict[int, int], records: list[np.ndarray[Any, Any]]
-    ) -> None:
-        """n steps, see many.py."""
-        many.run_many(self, n, arguments, advance, records)
-        self.calls += n
-
     def call_native(self, n: int) -> None:
         """The machine code, for n steps. A step with pieces of Python in between is done in pieces."""
         if not self.alone:
