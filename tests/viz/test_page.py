@@ -1,6 +1,8 @@
 """The web page: whole, self-contained, and without scripts."""
 
+import os
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -12,7 +14,7 @@ from tests.viz.test_dot import NASTY, drawn
 class Reader(HTMLParser):
     """Collects ids, links, and whether tags are closed in order."""
 
-    EMPTY = ("meta", "br", "img", "path", "polygon", "polyline", "ellipse")
+    EMPTY = ("meta", "br", "img", "path", "polygon", "polyline", "ellipse", "input")
 
     def __init__(self, text):
         super().__init__()
@@ -55,6 +57,27 @@ def test_every_box_leads_to_its_details(loss):
     assert {node.key for node in graph.nodes} <= set(page.ids)
     assert {edge.key for edge in graph.edges} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
+
+
+@pytest.mark.browser
+def test_large_pictures_can_be_seen_as_a_whole(tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = os.environ.get("MICROTRAIN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    y = mt.tensor(1.0, requires_grad=True)
+    for _ in range(30):
+        y = y.sin()
+    path = mt.graph(y, repeats=False).save(tmp_path / "graph.html")
+    with playwright.sync_playwright() as p:
+        page = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page()
+        page.goto(f"file://{path}")
+        hidden = "document.querySelector('.picture').scrollHeight - document.querySelector('.picture').clientHeight"
+        assert page.evaluate(hidden) > 500
+        page.get_by_label("the whole picture").check()
+        assert page.evaluate(hidden) <= 20
+        page.locator("summary", has_text="How to read it").click()
+        assert page.get_by_text("a folded corner").is_visible()
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_runs(loss):

@@ -29,6 +29,7 @@ body {{ font: 15px/1.45 Helvetica, Arial, sans-serif; margin: 0; padding: 1rem; 
 body {{ background: {background}; color: {text}; }}
 h1 {{ font-size: 1.1rem; margin: 0 0 .6rem; }} h2 {{ font-size: 1rem; margin: 0 0 .4rem; }}
 .picture {{ overflow: auto; max-height: 75vh; }} .picture svg {{ max-width: none; height: auto; }}
+#whole:checked ~ .picture svg {{ width: 100%; height: 73vh; }}
 a {{ color: inherit; }} svg a:focus, svg a:hover {{ outline: 2px solid; }}
 section {{ display: none; border-top: 2px solid {line}; margin-top: .8rem; padding-top: .6rem; }}
 section:target {{ display: block; }}
@@ -37,18 +38,33 @@ th, td {{ text-align: left; vertical-align: top; padding: .1rem .9rem .1rem 0; f
 th {{ color: {line}; white-space: nowrap; }}
 td {{ white-space: pre-wrap; font-family: ui-monospace, Consolas, monospace; }}
 pre {{ overflow-x: auto; }}
-@media print {{ section {{ display: block; break-inside: avoid; }} .picture {{ max-height: none; overflow: visible; }}
+@media print {{ .control, #whole {{ display: none; }}
+ section {{ display: block; break-inside: avoid; }} .picture {{ max-height: none; overflow: visible; }}
  .picture svg {{ max-width: 100%; }} }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
-<div class="picture">{picture}</div>
-<p>{hint}</p>
-{details}
+{control}<div class="picture">{picture}</div>
+{hint}{details}
 <details><summary>The same as text</summary><pre>{tree}</pre></details>
 </body>
 </html>
+"""
+
+
+CONTROL = '<input type="checkbox" id="whole"><label class="control" for="whole"> the whole picture at once</label>\n'
+HINT = """<p>Click a box to read all about it.</p>
+<details><summary>How to read it</summary><ul>
+<li>A thick frame: a parameter. A folded corner: an input or a constant. Round corners: an operation with its output.
+A double frame: what the graph was drawn of. Dashed: operations that are folded into one box.</li>
+<li>Arrows go from what is read to what is made of it; no gradient comes back along dashed ones.</li>
+<li>Octagons: gradients, in the opposite order, along thick arrows. In their formulas g is the gradient that comes in
+and y the operation's output (other letters, where a tensor has these names).
+Dotted arrows: values that are read again.</li>
+<li>grad -: no gradient, because backward() has not run. keeps, kept: what an operation needs for its gradient, and what
+it needed before backward() set it free.</li>
+</ul></details>
 """
 
 
@@ -62,7 +78,8 @@ def to_html(graph: Graph, svg: str | None, why: str = "") -> str:
         text=style.text,
         line=style.line,
         picture=picture,
-        hint="Click a box to read all about it." if svg is not None else "",
+        control=CONTROL if svg is not None else "",
+        hint=HINT if svg is not None else "",
         details="\n".join(_all_details(graph)),
         tree=html.escape(tree(graph)),
     )
