@@ -120,3 +120,10 @@ def test_a_comparison_is_saved_as_its_picture(tmp_path):
     before = mt.graph(x.sin())
     path = before.compare(mt.graph(x.sin() * x)).save(tmp_path / "changed.dot")
     assert "+ mul" in path.read_text(encoding="utf-8")
+
+
+def test_a_number_in_the_program_is_compared():
+    x = mt.tensor([1.0, 2.0], requires_grad=True)
+    comparison = mt.graph((x * 2).sum()).compare(mt.graph((x * 3).sum()))
+    assert str(comparison) == "Comparison: 0 added, 0 removed, 1 changed\n~ n1  input: value 2 -> 3"
+    assert "value 2 -> 3" in comparison.graph.dot.replace("&#62;", ">")

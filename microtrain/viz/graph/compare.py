@@ -94,7 +94,11 @@ def _kind(node: GraphNode, exact: bool) -> tuple[object, ...]:
 
 
 def _differences(before: GraphNode, after: GraphNode, values: bool) -> list[str]:
-    fields = ["shape", "dtype", "detail", "count", "parameters", "needs_grad"] + (["value", "grad"] if values else [])
+    fields = ["shape", "dtype", "detail", "count", "parameters", "needs_grad"]
+    if values:
+        fields += ["value", "grad"]
+    elif after.kind == "input" and after.dtype.startswith("Python"):  # a number in the program: no training changes it
+        fields.append("value")
     what = []
     for name in fields:
         old, new = getattr(before, name), getattr(after, name)

@@ -78,7 +78,8 @@ class Zoom:
     def compare(self, after: Graph, *, values: bool = False) -> Comparison:
         """What differs between this graph (before) and another (after): added, removed and changed nodes.
 
-        Values and gradients are compared only with `values=True`; they differ after every step of training.
+        Values and gradients of tensors are compared only with `values=True`; they differ after every step of
+        training. Numbers that stand in the program are always compared.
         """
         return compared(cast("Graph", self), after, values=values)
 

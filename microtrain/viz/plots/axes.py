@@ -32,3 +32,11 @@ def whole_numbers(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+
+
+def headroom(ax: Any, share: float = 0.3, below: bool = False) -> None:
+    """Leave this share of the height free above (or below) what is drawn, for a legend; also on logarithmic axes."""
+    scale = ax.yaxis.get_transform()
+    low, high = scale.transform(ax.get_ylim())
+    more = (high - low) * share / (1 - share)
+    ax.set_ylim(*scale.inverted().transform((low - more, high) if below else (low, high + more)))
