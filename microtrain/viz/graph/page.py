@@ -56,8 +56,10 @@ pre {{ overflow-x: auto; }}
 CONTROL = '<input type="checkbox" id="whole"><label class="control" for="whole"> the whole picture at once</label>\n'
 HINT = """<p>Click a box to read all about it.</p>
 <details><summary>How to read it</summary><ul>
-<li>A thick frame: a parameter. A folded corner: an input or a constant. Round corners: an operation with its output.
-A double frame: what the graph was drawn of. Dashed: operations that are folded into one box.</li>
+<li>A thick frame: a parameter. A folded corner: an input or a constant (dashed: a symbol of a
+formula). Round corners: an operation with its output.
+A double frame: what the graph was drawn of. Grey and dashed:
+operations that are folded into one box.</li>
 <li>Arrows go from what is read to what is made of it; no gradient comes back along dashed ones.</li>
 <li>Octagons: gradients, in the opposite order, along thick arrows. In their formulas g is the gradient that comes in
 and y the operation's output (other letters, where a tensor has these names).

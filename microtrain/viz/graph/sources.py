@@ -184,7 +184,7 @@ def expression_graph(outputs: dict[str, Any]) -> Graph:
 
     for e in everything:
         if e.row is None:
-            keys[e] = add(GraphNode("", "parameter", e.name, needs_grad=False))
+            keys[e] = add(GraphNode("", "input", e.name, needs_grad=False))
             continue
         read, names = [], []
         for argument in e.args:
