@@ -21,6 +21,7 @@ MARKS = {True: "✓", False: "✗"}
 
 def draw(figure: Figure) -> tuple[Any, Callable[[int], object]]:
     """The matplotlib figure, and what shows frame k of it. It shows the last one."""
+    import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas  # without pyplot: nothing is left open
     from matplotlib.ticker import AutoLocator
 
@@ -34,7 +35,8 @@ def draw(figure: Figure) -> tuple[Any, Callable[[int], object]]:
     ]
     for k in figure.solid:
         axes[k].set_box_aspect(None, zoom=0.85)  # else the labels are cut off
-    show = figure.draw(*axes)
+    with mpl.rc_context({"axes.titlesize": "medium"} if columns > 2 else {}):
+        show = figure.draw(*axes)
     for axis in [axis for ax in axes for axis in (ax.xaxis, ax.yaxis)]:
         if COUNTED.match(axis.get_label_text()) and isinstance(axis.get_major_locator(), AutoLocator):
             whole_numbers(axis)

@@ -26,6 +26,9 @@ class Claim:
     margin: float | None = None  # how far inside (positive) or outside: of the tolerance, the limit or half the range
 
 
+WIDEST = 9.6  # inches; on 740 pixels a small legend of such a picture has letters 9 pixels high
+
+
 @dataclass
 class Figure:
     """A picture that is drawn when somebody looks at it; one that moves, if it has frames."""
@@ -143,7 +146,15 @@ class Run:
         With `frames` it moves: `draw` draws what stays and returns a function of k = 0 ... frames - 1 that sets what
         changes. The last frame is the picture for paper, and for whoever wants no motion: it must tell the story.
         The panels whose numbers (from 0) are in `solid` have three axes.
+
+        Raises `ArgumentError` for a picture wider than `WIDEST` inches.
         """
+        if size[0] > WIDEST:
+            raise ArgumentError(
+                f"A picture is {size[0]:g} inches wide.",
+                "Where it is shown letters would be too small to read: a page leaves it some 740 pixels.",
+                f"Make it at most {WIDEST:g} wide, with shorter legends, or put panels below each other.",
+            )
         self.figures.append(Figure(caption, draw, panels, size, frames, seconds, tuple(solid)))
 
     def table(self, caption: Text, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -10,6 +10,8 @@ import pytest
 from microtrain import book
 from microtrain.book.drawing import picture
 
+from .looks import faults
+
 ITEMS = book.items()
 SAMPLE = {entry.id for entry in ITEMS[::16]}  # the default suite runs these; the others take minutes
 
@@ -41,6 +43,7 @@ def test_pictures(ran):
     for figure in ran[0].figures:
         assert len(picture(figure)) < 400_000
         assert not figure.frames or len(figure.webp()) < 250_000
+        assert faults(figure) == []
 
 
 @pytest.mark.parametrize("id", each(e for e in ITEMS if e.printed))

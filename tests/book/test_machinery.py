@@ -25,6 +25,8 @@ from microtrain.book.text import markup, number, plain
 from microtrain.cli.app import app
 from microtrain.errors import ArgumentError, MicrotrainError
 
+from .looks import faults
+
 
 def entry(function, **options):
     about = {
@@ -320,6 +322,28 @@ def test_moments():
     assert moments(1000, 5, log=True).tolist() == [0, 1, 10, 100, 1000]
 
 
+def test_pictures_are_narrow_enough_to_be_read():
+    run = book.run("line-model")
+    with pytest.raises(ArgumentError, match="13 inches wide"):
+        run.figure(("a", "甲"), lambda *axes: None, (1, 3), (13.0, 4.0))
+
+
+def test_unreadable_pictures_are_noticed():
+    def long_legend(left, right):
+        left.plot([1, 2], label="a legend longer than its panel")
+        left.legend()
+        left.set_title("a title that its panel is too small for")
+        right.set_title("and its neighbour, not short either")
+
+    found = faults(Figure(("a", "甲"), long_legend, (1, 2), (5.0, 3.0)))
+    assert {fault.partition(":")[0] for fault in found} == {
+        "a legend is larger than its panel",
+        "cut off",
+        "on each other",
+    }
+    assert faults(Figure(("a", "甲"), lambda ax: ax.set_title("short"))) == []
+
+
 def test_panels_with_three_axes():
     def surface(flat, solid):
         assert not hasattr(flat, "plot_surface")
@@ -368,7 +392,7 @@ def test_the_page(tmp_path, few_frames):
     assert text.count("✗") == 0 and "default-src 'none'" in text
     assert "--set eta=0.1 (0 … " in text and "Not as expected" not in text
     assert text.count('class="moving"') == 1 and "data:image/webp" in text
-    assert "第 6 章，式 (6.4)" in text and 'width="960" height="576"' in text
+    assert "第 6 章，式 (6.4)" in text and 'width="922" height="576"' in text
 
 
 def test_what_does_not_hold_is_shown_with_its_margin(tmp_path, few_frames):

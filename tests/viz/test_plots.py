@@ -15,7 +15,7 @@ matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure  # noqa: E402
 
 from microtrain.viz import plots  # noqa: E402
-from microtrain.viz.plots.axes import new_axes  # noqa: E402
+from microtrain.viz.plots.axes import headroom, new_axes  # noqa: E402
 
 
 def noise() -> analysis.GradientNoise:
@@ -74,6 +74,19 @@ def test_a_landscape_shows_its_numbers_and_paths():
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(np.array(lines["SGD (9 steps)"].get_data()).T, run.points)
     assert ax.get_xlim() == (-2, 2) and ax.get_ylim() == (-1, 3)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "symlog"])
+def test_room_for_a_legend(scale):
+    for below in (False, True):
+        ax = new_axes()
+        ax.plot([0, 1], [1, 1000])
+        ax.set(yscale=scale, ylim=(1, 1000))
+        headroom(ax, 0.25, below)
+        (bottom, _), (top, _) = (
+            ax.transAxes.inverted().transform(ax.transData.transform((0, y)))[::-1] for y in (1, 1000)
+        )
+        assert (bottom, top) == pytest.approx((0.25, 1) if below else (0, 0.75))
 
 
 def test_texts_at_the_edges():

@@ -104,7 +104,7 @@ def cubic(run: Run, eta: float = 2.0, start: float = 0.3) -> None:
 
     run.figure(
         ("The route to chaos: bifurcations, the exponent, and two neighbours that part", "通向混沌：分岔、指数，以及分离的两条轨迹"),
-        draw, (1, 3), (13, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip
     jumps = 44
 
@@ -133,7 +133,7 @@ def cubic(run: Run, eta: float = 2.0, start: float = 0.3) -> None:
     run.figure(
         ("Two starts that no eye can tell apart go together for some twenty steps, then each its own way",
          "肉眼无法分辨的两个起点，最初约二十步同行，之后各走各路"),
-        parting, (1, 2), (10, 3.8), frames=jumps + 1, seconds=12,
+        parting, (1, 2), (9.6, 3.8), frames=jumps + 1, seconds=12,
     )  # fmt: skip
 
 
@@ -205,5 +205,5 @@ def scalar_network(run: Run, eta: float = 1.5, w1: float = 0.3, w2: float = 0.5)
 
     run.figure(
         ("The orbit falls onto the diagonal and wanders along it for ever", "轨迹落到对角线上，并沿对角线无规则地游走"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

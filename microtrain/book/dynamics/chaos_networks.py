@@ -140,7 +140,7 @@ def tanh_network(run: Run, eta: float = 13.0, draws: int = 0) -> None:
     run.figure(
         ("A chaotic run, the separation of its neighbour, and an exponent that is mostly rounding",
          "混沌的训练、相邻轨迹的分离，以及主要由舍入误差造成的“指数”"),
-        draw, (1, 3), (13, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -207,5 +207,5 @@ def linear_map(run: Run, eta: float = 0.25, steps: int = 100) -> None:
     run.figure(
         ("Where the exponent is positive neighbours part, but only because everything runs away",
          "指数为正时相邻轨迹分离，但那只是因为一切都在发散"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

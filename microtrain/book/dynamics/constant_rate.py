@@ -103,5 +103,5 @@ def best_rate(run: Run, low: float = 1.0, high: float = 10.0, steps: int = 30) -
     run.figure(
         (r"Contraction against the rate, its minimum $R$ marked; and the error over the steps from the worst start",
          r"收缩因子随学习率的变化（圆点为最小值 $R$）；最坏起点的误差随步数的变化"),
-        draw, (1, 2), (10, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip

@@ -153,7 +153,7 @@ def neutral_cycle(run: Run, eta: float = 1.1, steps: int = 40) -> None:
     run.figure(
         ("A neutral two-cycle keeps the size of its start; the one in the double well attracts",
          "中性的两步循环保持起点的幅度；双阱中的循环会吸引轨迹"),
-        draw, (1, 2), (10, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 

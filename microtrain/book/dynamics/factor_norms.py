@@ -98,7 +98,7 @@ def variational(run: Run, spread: float = 0.3, rate: float = 0.01) -> None:
     run.figure(
         ("No factors of M are smaller than its nuclear norm; gradient descent over S goes down to it",
          "任何分解都不小于核范数；对 $S$ 做梯度下降可以降到核范数"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -185,5 +185,5 @@ def balancedness(run: Run, eta: float = 0.02, start: float = 0.3) -> None:
     run.figure(
         ("The imbalance drifts in proportion to the rate; from a small start the norms of the factors follow the nuclear norm",
          "不平衡量的漂移与学习率成正比；从很小的起点出发，因子的范数与核范数一致"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -101,4 +101,4 @@ def local_greedy(run: Run, rate: float = 0.75, kappa: float = 50.0, well_rate: f
         for k, (name, key) in enumerate(STAGES):
             six.text(0.02, 0.78 - 0.15 * k, f"{k + 1}. {name}\n    {key}", fontsize=9, va="top")
 
-    run.figure(("Five faces of the same rule", "同一规则的五种表现"), draw, (2, 3), (12, 7))
+    run.figure(("Five faces of the same rule", "同一规则的五种表现"), draw, (2, 3), (9.6, 7))

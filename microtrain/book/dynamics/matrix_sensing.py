@@ -204,5 +204,5 @@ def matrix_sensing(run: Run, init: float = 1e-2, measurements: int = 20, rank: i
     run.figure(
         ("From a small start the nuclear norm ends near the smallest that fits, from a large start far above it",
          "从小初始值出发，核范数接近满足测量的最小值；从大初始值出发则远高于它"),
-        draw, (1, 2), (10, 4.2), frames=60,
+        draw, (1, 2), (9.6, 4.2), frames=60,
     )  # fmt: skip

@@ -174,5 +174,5 @@ def not_nuclear_norm(run: Run, init: float = 1e-2, steps: int = 4000, form: str 
     run.figure(
         ("With a positive determinant the nuclear norm grows without bound; generic starts miss the minimum 2 as well",
          "行列式为正时核范数无界增长；一般初始值也达不到最小值 2"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

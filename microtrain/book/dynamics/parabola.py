@@ -101,5 +101,5 @@ def five_regimes(run: Run, eta: float = 0.1, start: float = 1.0, steps: int = 6)
         return together(*shows)
 
     run.figure(
-        ("The iterates on the parabola", "抛物线上的迭代点"), draw, (2, 3), (10, 6), frames=5 * jumps + 1, seconds=6
+        ("The iterates on the parabola", "抛物线上的迭代点"), draw, (2, 3), (9.6, 6), frames=5 * jumps + 1, seconds=6
     )

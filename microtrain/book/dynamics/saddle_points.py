@@ -122,7 +122,7 @@ def prevalence(run: Run, draws: int = 20000, largest: int = 6) -> None:
     run.figure(
         ("Left: kinds of random symmetric matrices. Right: all critical points of the Gabor loss in the picture",
          "左：随机对称矩阵的类型。右：Gabor 损失在图示范围内的全部临界点"),
-        draw, (1, 2), (10.5, 4.4),
+        draw, (1, 2), (9.6, 4.4),
     )  # fmt: skip
 
 

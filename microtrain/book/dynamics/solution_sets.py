@@ -128,7 +128,7 @@ def solution_manifold(run: Run, samples: int = 10, features: int = 30) -> None:
     run.figure(
         ("Directions that the data fix, and others: there the loss grows with the fourth power of the distance, or not at all",
          "数据所确定的方向与其余方向：沿后者损失只随距离的四次方增长，或完全不变"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def shortest_solution(run: Run, scale: float = 1.0) -> None:
     run.figure(
         ("Gradient descent keeps the null-space part of its start, so only some starts lead to the shortest solution",
          "梯度下降保留起点的零空间分量，因此只有部分起点通向最短的解"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 

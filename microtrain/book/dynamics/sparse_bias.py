@@ -131,5 +131,5 @@ def l1_bias(run: Run, init: float = 1e-3, steps: int = 2000) -> None:
     run.figure(
         ("From a small start the three true weights grow and the other 47 stay near 0",
          "从小初始值出发，3 个真实权重增长，其余 47 个保持在 0 附近"),
-        draw, (1, 2), (10, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

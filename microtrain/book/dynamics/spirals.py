@@ -122,7 +122,7 @@ def rotation(run: Run, omega: float = 3.0, t_end: float = 8.0) -> None:
     run.figure(
         ("Left: a rotation field spirals, but is no gradient. Right: gradient flows of random quadratics turn less than a quarter",
          "左：旋转场会旋入，但不是梯度。右：随机二次函数的梯度流转角不到 1/4 圈"),
-        draw, (1, 2), (10, 4.3), frames=60,
+        draw, (1, 2), (9.6, 4.3), frames=60,
     )  # fmt: skip
 
 
@@ -214,5 +214,5 @@ def spiral(run: Run, k: float = 4.0, eta: float = 0.01, steps: int = 4000) -> No
     run.figure(
         ("The spiral valley (loss over squared distance) with a run, and the endless winding of a longer one",
          "螺旋山谷（损失除以距离的平方）与一次运行；更长的运行会不断卷绕"),
-        draw, (1, 2), (10.5, 4.3), frames=60,
+        draw, (1, 2), (9.6, 4.3), frames=60,
     )  # fmt: skip

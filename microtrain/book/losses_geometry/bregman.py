@@ -235,5 +235,5 @@ def negentropy_is_kl(run: Run, scale: float = 1.5, q1: float = 0.5) -> None:
         (r"On the simplex the divergence is KL. For vectors $s q$ that do not add up to 1 the plain sum becomes negative; the Bregman "
          "divergence does not.",
          r"在单纯形上，散度就是 KL 散度。对总和不为 1 的向量 $s q$，单独的求和式会变负，Bregman 散度不会。"),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -88,8 +88,7 @@ def likelihood(run: Run, samples: int = 5000, classes: int = 3) -> None:
         ("Left: the likelihood is the product of the framed entries. Right: of many samples the product underflows.",
          "左：似然是框中各数之积。右：样本多时，连乘下溢为 0。"),
         draw,
-        (1, 2),
-        (10.0, 4.0),
+        (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -169,8 +168,7 @@ def right_or_probable(run: Run, draws: int = 100000, temperature: float = 1.0) -
         ("Left: three ways to answer. Right: a temperature changes every probability and no decision.",
          "左：三种作答方式。右：温度改变所有概率，却不改变任何判断。"),
         draw,
-        (1, 2),
-        (10.0, 4.0),
+        (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -243,6 +241,5 @@ def is_nll(run: Run, lr: float = 1.0, steps: int = 60) -> None:
         ("Training on the cross-entropy alone finds the frequencies, the closed-form maximum of the likelihood.",
          "只用交叉熵训练即可得到频率，也就是最大似然的闭式解。"),
         draw,
-        (1, 2),
-        (10.0, 4.0),
+        (1, 2), (9.6, 4.0),
     )  # fmt: skip

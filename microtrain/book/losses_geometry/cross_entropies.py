@@ -86,8 +86,7 @@ def decomposition(run: Run, toward: int = 1) -> None:
         ("Left: four models for P = (.7, .2, .1). Right: both curves differ by the constant H(P).",
          "左：P = (.7, .2, .1) 与四种模型分布。右：两条曲线只差常数 H(P)。"),
         draw,
-        (1, 2),
-        (10.5, 4.0),
+        (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -158,6 +157,5 @@ def same_minimum(run: Run, lr: float = 1.0, steps: int = 40) -> None:
         ("Left: both descents visit the same distributions. Right: the cross-entropy ends at the entropy of the target.",
          "左：两种下降经过的分布相同。右：交叉熵最终等于目标分布的熵。"),
         draw,
-        (1, 2),
-        (10.5, 4.2),
+        (1, 2), (9.6, 4.2),
     )  # fmt: skip

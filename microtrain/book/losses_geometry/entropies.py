@@ -86,7 +86,7 @@ def self_information(run: Run, p: float = 0.25) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -155,7 +155,7 @@ def shannon_entropy(run: Run, draws: int = 100000, n: int = 5) -> None:
         ),
         draw,
         (1, 3),
-        (13.0, 3.8),
+        (9.6, 3.8),
     )
 
 
@@ -231,5 +231,5 @@ def entropy_extremes(run: Run, lr: float = 1.0, n: int = 5) -> None:
         ),
         draw,
         (1, 3),
-        (13.0, 3.8),
+        (9.6, 3.8),
     )

@@ -156,7 +156,7 @@ def local_metric(run: Run, kl: float = 0.05, form: str = "right") -> None:
         ("The quotient tends to half the form, from both sides; the asymmetry is of third order; small balls of KL are nearly the ellipses "
          "of the Fisher metric.",
          "商从两个方向都趋于二次型的一半；不对称为三阶量；小的 KL 球接近 Fisher 度量的椭圆。"),
-        draw, (1, 3), (12.5, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -226,7 +226,7 @@ def fisher_matrix(run: Run, z1: float = 2.0, z2: float = 1.0, z3: float = 0.1) -
         ("The matrix at these logits; its estimate from draws; its eigenvalues as the logits are scaled: one is always 0, the others vanish "
          "where the prediction is certain.",
          "给定 logit 处的 Fisher 信息矩阵；抽样估计的误差；logit 缩放时的特征值：一个恒为 0，其余在预测趋于确定时消失。"),
-        draw, (1, 3), (12.0, 3.8),
+        draw, (1, 3), (9.6, 3.8),
     )  # fmt: skip
 
 

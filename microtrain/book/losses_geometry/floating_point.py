@@ -136,7 +136,7 @@ def natural_stability(run: Run, m: float = 1200.0, dtype: str = "float64") -> No
     run.figure(
         ("The true loss is nearly m. Where a line ends (dotted), the value is infinite or NaN; only the fused form goes on.",
          "真实损失约为 m。线在何处中断（点线），此后的值就是无穷大或 NaN；只有融合形式继续有效。"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -228,5 +228,5 @@ def avoids_exp(run: Run, scale: float = 300.0, gap: float = 60.0) -> None:
     run.figure(
         ("Left: shifted to 0 and below, no argument can overflow. Right: the price is that losses below the rounding of 1 become 0.",
          "左：平移到 0 及以下，任何自变量都不会溢出。右：代价是小于 1 的舍入误差的损失变为 0。"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip

@@ -106,7 +106,7 @@ def gaussian_likelihood(run: Run, n: int = 50, noise: float = 0.5, sigma: float 
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -231,5 +231,5 @@ def mse_is_mle(run: Run, sigma: float = 2.0, replicates: int = 2000) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

@@ -97,7 +97,7 @@ def hat_matrix(run: Run, rows: int = 20, columns: int = 4) -> None:
             "is oblique.",
             "矩阵 $P$；它的特征值（列空间内为 1，正交方向上为 0）；对称性的作用：不对称的投影是斜的。",
         ),
-        draw, (1, 3), (11.0, 3.8),
+        draw, (1, 3), (9.6, 3.8),
     )  # fmt: skip
 
 

@@ -156,14 +156,14 @@ def moment_matching(run: Run, p1: float = 0.5, steps: int = 400) -> None:
             ):
                 ax.plot(*analysis.to_triangle(point), mark, markersize=8, label=label)
             gap = np.abs(pythagorean_gaps(own, shown[family][0], members[family])).max()
-            ax.set_title(f"{name}: Pythagorean gap {gap:.2g}")
+            ax.set_title(f"{name}:\nPythagorean gap {gap:.2g}")
         middle.legend(fontsize="small", loc="upper left", bbox_to_anchor=(-0.1, 1.0))
 
     run.figure(
         ("Training stops where the moments agree. In a family that is straight in the logits the data, the M-projection and any member form "
          "a right triangle of KL; in a bent one they do not.",
          "矩相等处训练停止。若模型族在 logit 中是直线，则数据、M 投影与族中任一成员构成 KL 意义下的直角三角形；弯曲的族则不然。"),
-        draw, (1, 3), (13.0, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -257,5 +257,5 @@ def geometry_helps(run: Run, eta: float = 1.0, p1: float = 0.6, steps: int = 120
     run.figure(
         ("The same loss and the same learning rate: the natural gradient arrives in a few steps. Right: both ways to the target (star).",
          "同一损失、同一学习率：自然梯度几步即到。右图：通向目标（星号）的两条路径。"),
-        draw, (1, 2), (10.5, 4.2), frames=50,
+        draw, (1, 2), (9.6, 4.2), frames=50,
     )  # fmt: skip

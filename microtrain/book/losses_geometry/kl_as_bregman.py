@@ -96,7 +96,7 @@ def double_count(run: Run, p1: float = 0.7, q1: float = 0.5, form: str = "right"
     run.figure(
         ("The first two terms end at the dashed line, where the sum should stop; the third lifts it to twice that.",
          "前两项之和已到虚线，即 KL 散度；第三项使总和变为其 2 倍。"),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def asymmetry(run: Run, distance: float = 2.5, weight: float = 0.6) -> None:
         ),
         draw,
         (1, 2),
-        (10.5, 4.2),
+        (9.6, 4.2),
         frames=len(moments),
     )
 
@@ -177,5 +177,5 @@ def not_a_metric(run: Run, b: float = 0.25, triples: int = 2000) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

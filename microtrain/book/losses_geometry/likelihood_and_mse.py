@@ -99,5 +99,5 @@ def proportional(run: Run, sigma: float = 0.5, points: int = 1000, form: str = "
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )

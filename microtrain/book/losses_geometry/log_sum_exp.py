@@ -143,5 +143,5 @@ def trick(run: Run, shift: float = 1000.0, classes: int = 2) -> None:
     run.figure(
         ("Left: the value relative to the shift of both logits. Right: a smooth maximum, between max and max + $\\ln C$.",
          "左：两个 logit 同时平移 a，LogSumExp 减去 a 的值。右：光滑的最大值，介于 max 与 max + $\\ln C$ 之间。"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip

@@ -93,6 +93,6 @@ def loss_surfaces(run: Run, reach: float = 6.0, shift: float = 0.0) -> None:
         ),
         draw,
         (2, 2),
-        (10.0, 8.0),
+        (9.6, 8.0),
         solid=(0, 1),
     )

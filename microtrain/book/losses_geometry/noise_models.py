@@ -137,7 +137,7 @@ def noise_models(run: Run, replicates: int = 2000, samples: int = 20) -> None:
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -247,5 +247,5 @@ def central_limit(run: Run, terms: int = 12, sums: int = 100000) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )

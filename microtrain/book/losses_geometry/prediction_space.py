@@ -131,7 +131,7 @@ def prediction_space(run: Run, a: float = 1.0, b: float = 0.7) -> None:
         ),
         draw,
         (1, 3),
-        (13.5, 4.3),
+        (9.6, 4.3),
     )
 
 
@@ -216,6 +216,7 @@ def orthogonal_projection(run: Run, start: float = 1.0, y0: float = 0.5) -> None
         left.plot([foot[0]], [foot[1]], [0], "C3o", markersize=5, label=r"$\hat{y}^*$")
         left.set(xlabel="in the space", ylabel="in the space", zlabel="away from it", title="(a) linear")
         left.legend(fontsize="small", loc="upper left")
+        left.set_box_aspect(None, zoom=0.75)
         left.view_init(18, -60)
         two, goal = np.array([1.0, 2.0]), np.array([2.6, 0.9])
         angles = np.linspace(-2, 0.6, 200)
@@ -246,9 +247,9 @@ def orthogonal_projection(run: Run, start: float = 1.0, y0: float = 0.5) -> None
         )
         for place, mark in ((0.0, "o"), (math.pi, "x")):
             value = shown(np.array([place]))
-            right.plot([math.cos(place)], [0], "C3" + mark, label=f"critical point, loss {value:.3f}")
-        right.set(xlabel=r"$\hat{y}_1$", ylabel=r"$\hat{y}_2$", aspect="equal", title="(c) a circle", ylim=(-1.2, 1.9))
-        right.legend(fontsize="x-small", loc="upper center", ncols=2)
+            right.plot([math.cos(place)], [0], "C3" + mark, label=f"critical: loss {value:.3f}")
+        right.set(xlabel=r"$\hat{y}_1$", ylabel=r"$\hat{y}_2$", aspect="equal", title="(c) a circle", ylim=(-1.2, 2.6))
+        right.legend(fontsize="small", loc="upper center")
 
     run.figure(
         (
@@ -258,6 +259,6 @@ def orthogonal_projection(run: Run, start: float = 1.0, y0: float = 0.5) -> None
         ),
         draw,
         (1, 3),
-        (13.5, 4.5),
+        (9.6, 4.5),
         solid=(0,),
     )

@@ -122,7 +122,7 @@ def orthogonality(run: Run, y1: float = 1.0, y2: float = -1.0, form: str = "righ
         ),
         draw,
         (1, 3),
-        (13.0, 4.6),
+        (9.6, 4.6),
     )
 
 
@@ -238,13 +238,13 @@ def normal_equations(run: Run, n: int = 20, shift: float = 1.5) -> None:
         for path, colour, label in ((again, "C0", "from 0"), (elsewhere, "C1", "from elsewhere")):
             middle.plot(path @ null, path @ other, "o-", color=colour, markersize=3, label=label)
         middle.set(
-            xlabel="along the direction that predicts nothing",
+            xlabel="along the direction\nthat predicts nothing",
             ylabel="along the shortest solution",
         )
         middle.legend(fontsize="small")
         right.loglog(sizes, lines[:, 1], "s-", markersize=3, color="C3", label=r"$(X^\top X)^{-1} X^\top y$")
         right.loglog(sizes, lines[:, 0], "o-", markersize=3, label="lstsq")
-        right.set(xlabel="distance of a column from the sum of two others", ylabel="error of the predictions")
+        right.set(xlabel="distance of a column\nfrom the sum of two others", ylabel="error of the predictions")
         right.legend(fontsize="small")
 
     run.figure(
@@ -255,5 +255,5 @@ def normal_equations(run: Run, n: int = 20, shift: float = 1.5) -> None:
         ),
         draw,
         (1, 3),
-        (13.5, 4.2),
+        (9.6, 4.2),
     )

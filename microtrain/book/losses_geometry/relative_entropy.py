@@ -102,7 +102,7 @@ def kl_divergence(run: Run, p: float = 0.5) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -143,7 +143,7 @@ def gibbs(run: Run, lr: float = 1.0, n: int = 5) -> None:
                 levels=np.linspace(0, 2.4, 13), label=r"$D(P \| Q)$", cmap="Blues")  # fmt: skip
         middle.plot(*mt.analysis.to_triangle(shown).T, "o-", color="C1", markersize=3, label="gradient descent")
         middle.plot(*mt.analysis.to_triangle(np.array(TARGET)), "k*", markersize=11, label="P = (.7, .2, .1)")
-        middle.legend(fontsize="small", loc="upper left")
+        middle.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.1))
         right.semilogy(np.maximum(kl(np.array(TARGET), shown).numpy(), 1e-17))
         right.set(xlabel=rf"step, $\eta = {lr:g}$", ylabel=r"$D(P \| \mathrm{softmax}(z))$")
 
@@ -154,5 +154,5 @@ def gibbs(run: Run, lr: float = 1.0, n: int = 5) -> None:
         ),
         draw,
         (1, 3),
-        (13.5, 4.0),
+        (9.6, 4.0),
     )

@@ -73,7 +73,7 @@ def probability_simplex(run: Run, spread: float = 1.5, points: int = 500) -> Non
         ),
         draw,
         (1, 3),
-        (12.5, 4.0),
+        (9.6, 4.0),
         solid=(1,),
     )
 
@@ -156,5 +156,5 @@ def concave(run: Run, n: int = 3, pairs: int = 5000) -> None:
         ),
         draw,
         (1, 3),
-        (13.5, 4.0),
+        (9.6, 4.0),
     )

@@ -117,7 +117,7 @@ def constant_curvature(run: Run, p1: float = 0.5, q1: float = 0.2, form: str = "
         ("Shortest paths of the Fisher metric, in the triangle and on the sphere where they are great circles; right, the volume of the "
          "metric, which does vary.",
          "Fisher 度量的最短路径：在三角形中，以及在球面上（即大圆弧）。右图为度量的体积元，它才是逐点变化的。"),
-        draw, (1, 3), (13.0, 4.2), solid=(1,),
+        draw, (1, 3), (9.6, 4.2), solid=(1,),
     )  # fmt: skip
 
 
@@ -212,5 +212,5 @@ def table_4_1_1(run: Run, kl: float = 0.03, form: str = "right") -> None:
         ("Balls of one divergence: the same circles everywhere for squared error, shapes that depend on the place for KL. The metric varies; "
          "the curvature does not.",
          "等散度的“球”：均方误差处处是同样的圆，KL 散度的形状随位置而变。变化的是度量，不是曲率。"),
-        draw, (1, 2), (10.0, 4.4),
+        draw, (1, 2), (9.6, 4.4),
     )  # fmt: skip

@@ -187,5 +187,5 @@ def bijection(run: Run, level: float = 1.5, reach: float = 4.0, form: str = "rig
         ("Left: a whole diagonal of logits has one distribution; the white line has each once. Right: a square net of zero-sum logits, seen in "
          "the simplex, never touches its sides.",
          "左：一整条对角线上的 logit 对应同一分布，白线上每个分布恰有一点。右：和为零的 logit 方格网映到单纯形内，永不触及边。"),
-        draw, (1, 2), (10.5, 4.4),
+        draw, (1, 2), (9.6, 4.4),
     )  # fmt: skip

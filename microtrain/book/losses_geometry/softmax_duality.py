@@ -96,7 +96,7 @@ def canonical(run: Run, z2: float = 1.0, z3: float = 0.1) -> None:
         ("The derivatives of the log-partition function are the mean and the variance of the outcome; the maximum-likelihood logits reproduce the "
          "shares of the draws, which approach the true probabilities.",
          "对数配分函数的一阶、二阶导数分别为均值与方差；最大似然的 logit 重现抽样频率，后者趋于真实概率。"),
-        draw, (1, 3), (12.0, 3.8),
+        draw, (1, 3), (9.6, 3.8),
     )  # fmt: skip
 
 
@@ -196,5 +196,5 @@ def duality(run: Run, z: float = 1.5, p: float = 0.35, form: str = "right") -> N
     run.figure(
         ("Conjugate functions: the tangent of slope $p$ touches the log-sum-exp at the logits of $p$; its gap elsewhere is the KL divergence.",
          "共轭函数：斜率为 $p$ 的切线在 $p$ 的 logit 处与 LogSumExp 相切；其他位置的差距就是 KL 散度。"),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -131,7 +131,7 @@ def storage(run: Run, rows: int = 1024, classes: int = 10) -> None:
         ("One operation instead of seven. Between the passes every way keeps about one number per logit; the backward pass of the fused one needs far "
          "less room.",
          "1 个运算代替 7 个。前向与反向之间，各种算法都为每个 logit 保存约一个数；融合计算在反向传播时占用的内存少得多。"),
-        draw, (1, 2), (10.5, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -227,5 +227,5 @@ def sign_slip(run: Run, eta: float = 0.2, steps: int = 60, form: str = "right") 
     run.figure(
         ("Both recipes bring their number down. The corrected one learns the clouds (areas: predicted class), the printed one to miss every point.",
          "两种算法都使各自的“损失”下降。更正后的学会区分三团数据（底色为预测类别），按原文的却学会把每个点都判错。"),
-        draw, (1, 3), (12.0, 3.9),
+        draw, (1, 3), (9.6, 3.9),
     )  # fmt: skip

@@ -185,7 +185,7 @@ def bounded(run: Run, scale: float = 20.0, classes: int = 5) -> None:
     run.figure(
         ("However large the logits, the norm stays below $\\sqrt{2}$. It lies between two lines through 0: the size is that of the gap.",
          "无论 logit 多大，范数不超过 $\\sqrt{2}$；它介于过原点的两条直线之间，与差距同阶。"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -258,5 +258,5 @@ def not_modulated(run: Run, classes: int = 3, reach: float = 20.0) -> None:
         ("Where the prediction is surely wrong, cross-entropy pulls with full strength, while squared error has lost its gradient in the "
          "saturated output.",
          "预测明显错误时，交叉熵的梯度仍接近最大，平方误差的梯度则因输出饱和而消失。"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip

@@ -79,8 +79,7 @@ def mse_definition(run: Run, n: int = 8, slope: float = 1.2) -> None:
         ("Left: the MSE is the mean of these areas. Right: as a function of the model's slope.",
          "左：均方误差是这些面积的平均值。右：它随模型斜率的变化。"),
         draw,
-        (1, 2),
-        (10.0, 4.2),
+        (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -172,8 +171,7 @@ def conventions(run: Run, factor: float = 0.95, n: int = 200, d: int = 5) -> Non
         ("Left: twice the curvature. Right: with the same learning rate one scaling converges and the other diverges.",
          "左：一种的曲率是另一种的 2 倍。右：同一学习率下，一种归一化收敛，另一种发散。"),
         draw,
-        (1, 2),
-        (10.0, 4.0),
+        (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -258,6 +256,5 @@ def squared_distance(run: Run, n: int = 30, outlier: float = 6.0) -> None:
         ("Left: the same minimiser. Middle: different gradients. Right: one residual's influence on both.",
          "左：最小值点相同。中：梯度不同。右：单个残差对两者的影响。"),
         draw,
-        (1, 3),
-        (13.0, 3.8),
+        (1, 3), (9.6, 3.8),
     )  # fmt: skip

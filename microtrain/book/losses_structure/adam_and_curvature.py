@@ -84,7 +84,7 @@ def update(run: Run, lr: float = 0.05, kappa: float = 10.0, steps: int = 100) ->
 
     run.figure(
         ("Adam's first steps are equally long in all coordinates, whatever their curvature", "Adam 起初在各坐标上步长相同，与曲率无关"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -217,5 +217,5 @@ def curvature_or_slope(
         ("Left: with the same curvatures the rates of Adam's first step depend on where it starts. Right: only in the third of the "
          "three cases do they follow the curvature",
          "左：曲率不变，Adam 第一步的学习率之比却取决于起点。右：三种情形中，只有第三种的学习率与曲率相符"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -105,7 +105,7 @@ def binary(run: Run, target: float = 0.3, dtype: str = "float32") -> None:
             "Left and middle: the loss and its derivative, bounded by 1. Right: the loss computed as it is written, and from the logit.",
             "左、中：损失及其导数，导数的绝对值不超过 1。右：按定义分步计算与由 logit 计算。",
         ),
-        draw, (1, 3), (12.5, 3.8),
+        draw, (1, 3), (9.6, 3.8),
     )  # fmt: skip
 
 
@@ -219,5 +219,5 @@ def blow_up(run: Run, reach: float = 1000.0) -> None:
             "logit stays at 1, that in the probability explodes.",
             "左：损失随差值线性增长；分步计算在概率下溢处（叉号）中断。右：关于 logit 的梯度保持为 1，关于概率的梯度则爆炸。",
         ),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

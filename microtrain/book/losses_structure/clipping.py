@@ -100,7 +100,7 @@ def gradient_clipping(run: Run, limit: float = 1.0) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 3.9),
+        (9.6, 3.9),
     )
 
 

@@ -88,7 +88,7 @@ def condition(run: Run, rho: float = 0.9, steps: int = 40) -> None:
             r"Left: correlated inputs make $\kappa$ large. Middle and right: contours of the loss and gradient descent.",
             r"左：输入相关使 $\kappa$ 变大。中、右：损失的等高线与梯度下降。",
         ),
-        draw, (1, 3), (12.5, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def each_direction(run: Run, kappa: float = 30.0, steps: int = 60) -> None:
             "The distance in both directions; what has arrived is drawn at the lower edge. Each common rate is slow or diverges in one of them.",
             "两个方向上的距离，已到达者画在下缘。每个共同的学习率都在某个方向上很慢，或者发散。",
         ),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -259,12 +259,12 @@ def adam(run: Run, kappa: float = 1000.0, angle: float = 45.0, lr: float = 0.03)
             right.plot(*points.T, "o-", color=colour, markersize=2, linewidth=0.8, label=f"{name}, 150 steps")
         right.plot(0, 0, "k*", markersize=10, label="minimum")
         right.set(xlabel="$w_1$", ylabel="$w_2$", aspect="equal", title=rf"$\kappa = {kappa:g}$, {angle:g} degrees")
-        right.legend(fontsize="x-small")
+        right.legend(fontsize="small")
 
     run.figure(
         (
             r"Left: steps against $\kappa$. Right: both methods in a ravine that lies across the coordinates.",
             r"左：步数随 $\kappa$ 的变化。右：两种方法在斜向峡谷中的路径。",
         ),
-        draw, (1, 2), (10.0, 4.4),
+        draw, (1, 2), (9.6, 4.4),
     )  # fmt: skip

@@ -106,7 +106,7 @@ def linear_rate(run: Run, kappa: float = 10.0, share: float = 1.99, steps: int =
     run.figure(
         (r"Left: the loss for several rates, and the bound of eq. 4.2.11. Right: for which rates the bound is kept in the long run",
          "左：几种学习率下的损失与式 (4.2.11) 的上界。右：从长期看，哪些学习率满足该上界"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def zigzag(run: Run, kappa: float = 10.0, share: float = 1.9, steps: int = 30) -
 
     run.figure(
         ("The same valley with small and large steps, and with an exact line search", "同一条山谷：小步长、大步长与精确线搜索"),
-        draw, (2, 2), (10.0, 7.0),
+        draw, (2, 2), (9.6, 7.0),
     )  # fmt: skip
 
 
@@ -265,5 +265,5 @@ def iterations(run: Run, share: float = 1.0, digits: float = 6.0) -> None:
     run.figure(
         (r"Left: the steps needed are proportional to $\kappa$. Right: the distance to the minimum, step by step",
          r"左：所需步数与 $\kappa$ 成正比。右：到最小值点的距离随步数的变化"),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -103,7 +103,7 @@ def convex_definition(run: Run, spread: float = 2.0, triples: int = 10000) -> No
 
     run.figure(
         ("Chords of three losses; the network's worst chord lies below its graph", "三种损失的弦；网络的最差一条弦位于图像下方"),
-        draw, (1, 3), (13.5, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -209,5 +209,5 @@ def unique_minimum(run: Run, eta: float = 0.1, starts: int = 9, form: str = "rig
 
     run.figure(
         ("Three convex losses: an interval of minimisers, a line of them, none at all", "三种凸损失：最小值点构成区间、构成直线、不存在"),
-        draw, (1, 3), (14.0, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip

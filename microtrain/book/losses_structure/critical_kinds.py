@@ -102,7 +102,7 @@ def classification(run: Run, a: float = 1.0, b: float = 0.0, width: int = 3) -> 
     own: Loss = lambda p: 0.5 * (a * p[0] ** 2 + b * p[1] ** 2)
     kind = analysis.classify_critical_point(own, np.zeros(2))
     shown = {
-        rf"${name}$: {said}" + (f", in fact a {true}" if said != true else ""): (f, at)
+        rf"${name}$: {said}" + (f",\nin fact a {true}" if said != true else ""): (f, at)
         for name, (f, at, said, true) in list(CASES.items())[2:]
     }
     shown[rf"$({a:g} x^2 + {b:g} y^2)/2$: {kind}"] = (own, (0.0, 0.0))
@@ -136,7 +136,7 @@ def classification(run: Run, a: float = 1.0, b: float = 0.0, width: int = 3) -> 
         ("Losses around a critical point: red is above its level, blue below, black level with it. Last: the eigenvalues at a minimum of two linear "
          "layers",
          "临界点附近的损失：红色高于该点，蓝色低于该点，黑线与之等高。最后一图：两层线性网络在最小值点处的特征值"),
-        draw, (2, 3), (12.0, 7.6),
+        draw, (2, 3), (9.6, 7.6),
     )  # fmt: skip
 
 
@@ -219,12 +219,12 @@ def saddles_are_generic(run: Run, draws: int = 100000, largest: int = 6) -> None
 
     def draw(left: Any, middle: Any, right: Any) -> None:
         minima = np.array([result.minima for result in shown])
-        left.semilogy(sizes[minima > 0], minima[minima > 0], "o-", label="all eigenvalues positive, measured")
+        left.semilogy(sizes[minima > 0], minima[minima > 0], "o-", label="all eigenvalues positive")
         left.semilogy(
             sizes,
             0.5 * np.exp(-np.log(3) / 4 * (sizes**2 - 1)),
             "k:",
-            label=r"$\propto 3^{-n^2/4}$, its trend for large n",
+            label=r"$\propto 3^{-n^2/4}$, for large n",
         )
         left.semilogy(
             sizes[1:],
@@ -255,5 +255,5 @@ def saddles_are_generic(run: Run, draws: int = 100000, largest: int = 6) -> None
     run.figure(
         ("Left: random symmetric matrices. Middle: minima that grow in number while their share falls. Right: the smallest deep linear network has one saddle",
          "左：随机对称矩阵。中：极小值个数增加而比例下降。右：最小的深度线性网络只有一个鞍点"),
-        draw, (1, 3), (13.0, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip

@@ -99,7 +99,7 @@ def convex_in_linear_weights(run: Run, scale: float = 3.0, classes: int = 4) -> 
     run.figure(
         ("The curvatures of a linear softmax model along a ray of weights (left); two scalar linear layers (right)",
          "线性 Softmax 模型沿一条权重射线的曲率（左）；两个标量线性层（右）"),
-        draw, (1, 2), (10.5, 4.3),
+        draw, (1, 2), (9.6, 4.3),
     )  # fmt: skip
 
 
@@ -185,5 +185,5 @@ def composition(run: Run, power: float = 2.0, form: str = "right") -> None:
     run.figure(
         ("Both losses are convex in $q$ (left); behind the sigmoid only one of them is (middle), and that one only for affine logits (right)",
          "两种损失对 $q$ 都是凸的（左）；经过 Sigmoid 后只有一种仍是凸的（中），且只在 logit 为仿射函数时（右）"),
-        draw, (1, 3), (13.5, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

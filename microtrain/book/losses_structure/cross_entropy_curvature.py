@@ -143,7 +143,7 @@ def softmax_hessian(run: Run, d: int = 3, classes: int = 4, scale: float = 3.0, 
             r"Left: the Hessian in blocks, $x_i x_j$ times a matrix of classes. Right: its eigenvalues for weights of different size.",
             r"左：Hessian 矩阵的分块，每块为 $x_i x_j$ 乘一个类别矩阵。右：权重大小不同时的特征值。",
         ),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -258,7 +258,7 @@ def lipschitz_bound(
         right.axhline(upper_bound(shown, "softmax", "printed"), color="C3", linestyle="--", label="printed bound, 1/4")
         right.axhline(upper_bound(shown, "softmax", "right"), color="black", linestyle=":", label="bound with 1/2")
         right.set(
-            xlabel="difference of the two classes' weights", ylabel=r"$\lambda_{max}$", title="one input, two classes"
+            xlabel="difference of the classes' weights", ylabel=r"$\lambda_{max}$", title="one input, two classes"
         )
         right.set_ylim(0, None)
         right.legend(fontsize="small", loc="lower center")
@@ -269,5 +269,5 @@ def lipschitz_bound(
             "random distributions. Right: the printed bound is exceeded.",
             "左：三个类别时单个样本的曲率，在各边中点最大。中：随机分布的曲率。右：实际曲率超过原文的上界。",
         ),
-        draw, (1, 3), (13.0, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

@@ -98,7 +98,7 @@ def dimensions(run: Run, samples: int = 20, hidden: int = 8) -> None:
     run.figure(
         ("Curvatures of a linear model with few samples (left); the data bound the curved directions until there are as many as parameters (right)",
          "样本很少时线性模型的各个曲率（左）；弯曲方向数先受样本数限制，再受参数个数限制（右）"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -191,5 +191,5 @@ def implicit_bias(run: Run, scale: float = 1.0, steps: int = 2000) -> None:
         ("The length of the weights during training, from starts of different size (left); all fit the samples, but what is left of the start makes "
          "predictions on new inputs large (right)",
          "不同大小的起点在训练中的权重范数（左）；都精确拟合样本，但起点残留的分量使新输入上的预测变大（右）"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

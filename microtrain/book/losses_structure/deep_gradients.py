@@ -112,7 +112,7 @@ def vanishing(run: Run, activation: str = "sigmoid", scale: float = 3.0, depth: 
             ax.semilogy(np.arange(1, depth + 1), extra[part][:depth, 0], "k--", label=f"here: {activation} {scale:g}")
             ax.set(xlabel="layer", ylabel="norm of the gradient", title=f"of the {name}")
             ax.locator_params(axis="x", integer=True)
-        right.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+        right.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
     run.figure(
         (
@@ -120,7 +120,7 @@ def vanishing(run: Run, activation: str = "sigmoid", scale: float = 3.0, depth: 
             "layers' inputs, which is what travels back.",
             "不同激活函数与权重尺度下各层梯度的范数。左：权重的梯度。右：各层输入的梯度，即反向传播的量。",
         ),
-        draw, (1, 2), (11.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -242,5 +242,5 @@ def immunity(run: Run, hidden: int = 10, activation: str = "relu") -> None:
             "Left: cross-entropy keeps a gradient where the prediction is wrong. Right: what is left of it in the layers before.",
             "左：预测错误时，交叉熵仍有梯度。右：传到前面各层后还剩多少。",
         ),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -180,5 +180,5 @@ def early_gradient(run: Run, classes: int = 20, share: float = 1.0, steps: int =
         ("Left: gradients of a model that guesses. Middle: in training all three losses have gradients that shrink. Right: where "
          "classes overlap, SGD leaves the minimum again, in proportion to the rate",
          "左：随机猜测时的梯度。中：训练中三种损失的梯度都减小。右：两类有重叠时，SGD 又离开最小值点，离开的程度随学习率增大"),
-        draw, (1, 3), (13.0, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

@@ -155,5 +155,5 @@ def warmup_avoids(run: Run, eta: float = 0.1, warmup: int = 500) -> None:
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )

@@ -101,7 +101,7 @@ def composition(run: Run, rho: float = 1.1, steps: int = 50, scale: float = 1.5)
             "explodes just as well (both: the gradient at the output has norm 1)",
             "左：梯度反复穿过同一个矩阵。右：穿过各层矩阵互不相同的链，同样会爆炸（输出处的梯度范数均为 1）",
         ),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -215,5 +215,5 @@ def unbounded(run: Run, gap: float = 10.0, classes: int = 10, scale: float = 100
             "error grows. Right: in the weights of random linear models",
             "左：两种损失都没有上界。中：交叉熵的梯度不超过 $\\sqrt{2}$，平方误差的梯度持续增大。右：随机线性模型关于权重的梯度",
         ),
-        draw, (1, 3), (12.5, 3.8),
+        draw, (1, 3), (9.6, 3.8),
     )  # fmt: skip

@@ -92,7 +92,7 @@ def nonzero_eigenvalue(run: Run, distance: float = 5.0, steps: int = 60, form: s
                 loss.values(best + t[:, None] * direction) - loss(best),
                 label=f"eigenvalue {name:.3g}" if name > 1e-12 else "eigenvalue 0",
             )
-        left.plot(t, nonzero / 2 * t * t, "k:", label=r"$(\mu/2)t^2$, nonzero eigenvalue")
+        left.plot(t, nonzero / 2 * t * t, "k:", label=r"$(\mu/2)t^2$, nonzero $\mu$")
         left.set(xlabel=r"distance t from $w^*$", ylabel="$f - f^*$", title="along the three eigenvectors")
         middle.plot(nearest, rise, ".", markersize=2, label="nearest minimiser")
         middle.plot(across, rise, ".", markersize=2, label="one fixed minimiser")
@@ -101,7 +101,7 @@ def nonzero_eigenvalue(run: Run, distance: float = 5.0, steps: int = 60, form: s
         middle.set(xlabel=r"$\|w - w^*\|^2$", ylabel="$f - f^*$", xlim=(0, 60), ylim=(0, 60), title="2000 random $w$")
         k = np.arange(steps + 1)
         right.semilogy(k, np.maximum(excess[: steps + 1], 1e-16), label="gradient descent")
-        right.semilogy(k, bound[: steps + 1], "k:", label="bound with the nonzero eigenvalue")
+        right.semilogy(k, bound[: steps + 1], "k:", label=r"bound with nonzero $\mu$")
         right.set(
             xlabel="step", ylabel="$f - f^*$", title=f"two starts end {np.linalg.norm(ends[0] - ends[1]):.3g} apart"
         )
@@ -111,7 +111,7 @@ def nonzero_eigenvalue(run: Run, distance: float = 5.0, steps: int = 60, form: s
     run.figure(
         ("A direction without growth (left); eq. 4.2.2 holds for the nearest minimiser, not for a fixed one (middle); the linear rate holds (right)",
          "有一个方向完全不增长（左）；式 (4.2.2) 对最近的最小值点成立，对固定的则不成立（中）；线性收敛速度成立（右）"),
-        draw, (1, 3), (14.5, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -195,5 +195,5 @@ def collinearity(run: Run, rho: float = 0.95, steps: int = 400) -> None:
     run.figure(
         ("The way through the ravine that correlated columns make (left); ten times the condition number takes about ten times as many steps (right)",
          "列相关形成的峡谷中的路径（左）；条件数每增大到 10 倍，步数也增大到约 10 倍（右）"),
-        draw, (1, 2), (10.5, 4.4),
+        draw, (1, 2), (9.6, 4.4),
     )  # fmt: skip

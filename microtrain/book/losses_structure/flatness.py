@@ -272,5 +272,5 @@ def flat_minima_generalise(run: Run, alpha: float = 10.0, sigma: float = 0.01) -
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )

@@ -110,7 +110,7 @@ def overflow(run: Run, spread: float = 1000.0, dtype: str = "float64") -> None:
     run.figure(
         ("Left: where the exponential ends. Right: the softmax of (m, 0, -m), as written and with the maximum taken out",
          "左：指数函数可表示的范围。右：(m, 0, -m) 的 Softmax，按定义计算与先减去最大值"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -211,5 +211,5 @@ def fused(run: Run, scale: float = 300.0, offset: float = 1e4, rows: int = 1000)
     run.figure(
         ("The loss computed in three ways. Left: two large logits in single precision. Right: random logits in double precision",
          "用三种方式计算损失。左：单精度，两个很大的 logit。右：双精度，随机 logit"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -105,7 +105,7 @@ def landscape_definition(run: Run, span: float = 5.0, steps: int = 300) -> None:
         ("Above: slices through a quadratic loss and through a network's. Below: the network's loss on the plane of the extreme eigenvectors, "
          "from above and as a surface, with the projected way of gradient descent; it leaves the plane, and so the surface (cut off at the top)",
          "上：二次损失与网络损失的切片。下：网络损失在两个极端特征向量张成的平面上，俯视图与曲面图；图中为梯度下降路径的投影，路径会离开该平面，因而也离开曲面（高处已截平）"),
-        draw, (2, 2), (11.0, 8.6), solid=(3,),
+        draw, (2, 2), (9.6, 8.6), solid=(3,),
     )  # fmt: skip
 
 
@@ -195,5 +195,5 @@ def geometry_report(run: Run, stretch: float = 10.0, scale: float = 1.0) -> None
     run.figure(
         ("A bowl with its condition number (left); the curvatures of a network at a random place, about half of them negative (right)",
          "碗形损失及其条件数（左）；网络在随机位置的各个曲率，约半数为负（右）"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

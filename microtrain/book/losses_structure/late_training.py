@@ -194,5 +194,5 @@ def late_stall(run: Run, share: float = 1.0, steps: int = 100000) -> None:
         ("The same points and equal rates. Left: with a linear output squared error does not stall. Right: behind a sigmoid it falls "
          "further and further behind cross-entropy",
          "同样的样本，学习率相当。左：线性输出时平方误差并不停滞。右：经过 Sigmoid 时，它越来越落后于交叉熵"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -184,5 +184,5 @@ def negative_curvature(run: Run, y0: float = 1e-6, steps: int = 1300, form: str 
     run.figure(
         ("Left: the way out of the saddle. Right: the curvature that L-BFGS measures along each step, and what becomes of it",
          "左：离开鞍点的过程。右：L-BFGS 沿每一步测得的曲率及其取舍"),
-        draw, (1, 2), (11.0, 4.6),
+        draw, (1, 2), (9.6, 4.6),
     )  # fmt: skip

@@ -119,5 +119,5 @@ def linear_networks(run: Run, a: float = 1.0, b: float = -1.0, init: float = 0.5
         ("Two scalar layers: from almost every start to a minimum, from (1, -1) into the saddle (left); networks of matrices all reach "
          "loss 0 (right)",
          "两个标量层：几乎所有起点都到达最小值点，从 (1, -1) 则落入鞍点（左）；矩阵网络全部到达零损失（右）"),
-        draw, (1, 2), (10.5, 4.6),
+        draw, (1, 2), (9.6, 4.6),
     )  # fmt: skip

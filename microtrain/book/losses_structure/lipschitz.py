@@ -117,7 +117,7 @@ def definition(run: Run, pairs: int = 2000) -> None:
         )
         right.axhline(0.5, color="C2", linestyle="--", label="$1/2$")
         right.set(xlabel=r"distance $\|w_1 - w_2\|$", ylabel="change of the gradient / distance")
-        right.legend(fontsize="x-small")
+        right.legend(fontsize="small")
 
     run.figure(
         (
@@ -125,7 +125,7 @@ def definition(run: Run, pairs: int = 2000) -> None:
             "two points.",
             "左：导数；绝对误差的梯度有跳跃。右：梯度变化与两点距离之比。",
         ),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -228,5 +228,5 @@ def meaning(run: Run, curvature: float = 10.0, eta: float = 0.15) -> None:
             r"Left and middle: $L$ is the largest curvature, met in few places. Right: the product $\eta L$ decides; 2 is the limit.",
             r"左、中：$L$ 是最大的曲率，只在少数地方达到。右：决定过程的是乘积 $\eta L$，界限为 2。",
         ),
-        draw, (1, 3), (12.5, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

@@ -117,5 +117,5 @@ def gradient_norms(
             "Left: the gradient norm depends on the place, $L$ does not. Right: what a rate from either does.",
             "左：梯度范数随位置变化，$L$ 不变。右：按两种估计取学习率的结果。",
         ),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip

@@ -90,5 +90,5 @@ def log_partition(run: Run, eta: float = 1.0, steps: int = 400, form: str = "rig
     run.figure(
         ("For two classes: the log-partition function with its slope (left), and its convex conjugate (right)",
          "两个类别：对数配分函数及其斜率（左），以及它的凸共轭（右）"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -94,7 +94,7 @@ def squared_error_ends(run: Run, y: float = 0.3, form: str = "right") -> None:
     run.figure(
         (r"Left: squared error between $\hat{y} = 0$ and 1; crosses: the limits as printed. Right: behind a sigmoid, where the true class is 1",
          r"左：$\hat{y}$ 从 0 到 1 的平方误差，叉号为原文的极限。右：经过 Sigmoid，真实类别为 1"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -167,5 +167,5 @@ def cross_entropy_ends(run: Run, gap: float = -20.0) -> None:
     run.figure(
         ("The loss grows without bound as the true class gets less probable; its slope in the logits does not",
          "真实类别的概率越低，损失越大，没有上界；损失对 logit 的导数则有界"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip

@@ -127,7 +127,7 @@ def loss_selection(run: Run, share: float = 0.1, shift: float = 20.0, n: int = 4
         ("Gaussian noise", "error of the fit", {"MSE": clean[0] ** 0.5, "MAE": clean[1] ** 0.5}),
         (f"{100 * share:g} % outliers by {shift:g}", "error of the fit", {"MSE": own[0] ** 0.5, "MAE": own[1] ** 0.5}),
         ("Three classes, saturated start", "test accuracy", {"CE": saturated["cross-entropy"], "softmax\nMSE": saturated["softmax MSE"], "linear\nMSE": saturated["linear MSE"]}),
-        ("Rare class", "recall", {"CE": plain[0], "weighted": weighted[0], "CE, other\nthreshold": moved[0]}),
+        ("Rare class", "recall", {"CE": plain[0], "weighted\nCE": weighted[0], "other\nthreshold": moved[0]}),
     )  # fmt: skip
 
     def draw(*axes: Any) -> None:
@@ -145,5 +145,5 @@ def loss_selection(run: Run, share: float = 0.1, shift: float = 20.0, n: int = 4
         ),
         draw,
         (1, 4),
-        (13.0, 3.6),
+        (9.6, 3.6),
     )

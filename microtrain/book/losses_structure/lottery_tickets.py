@@ -208,7 +208,7 @@ def lottery(run: Run, rounds: int = 15, form: str = "right") -> None:
             ax.semilogx(share, [v.shuffled[at] for v in levels], "^:", label="original weights, shuffled mask")
             ax.invert_xaxis()
             ax.set(xlabel="weights kept, %", ylabel="test accuracy", title=f"after {steps} steps", ylim=(0, 1.02))
-            ax.legend(fontsize="small", loc="lower left")
+        left.legend(fontsize="small", loc="lower left")
         inputs = right.imshow(mask.sum(0).reshape(8, 8), cmap="viridis")
         right.figure.colorbar(inputs, ax=right, label="connections to the first layer", fraction=0.046)
         right.set(title="which pixels the ticket still reads", xlabel="pixel column", ylabel="pixel row")
@@ -216,5 +216,5 @@ def lottery(run: Run, rounds: int = 15, form: str = "right") -> None:
     run.figure(
         ("Pruned networks on the digits: what counts are the original weights under their own mask",
          "手写数字上的剪枝网络：起作用的是原始权重与对应掩码的组合"),
-        draw, (1, 3), (14.5, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip

@@ -11,6 +11,7 @@ import microtrain as mt
 from microtrain import analysis
 from microtrain.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
+from ...viz.plots.axes import headroom
 from ..dynamics.descent import descend
 from ..entry import item
 from ..run import Run
@@ -128,6 +129,7 @@ def count_minima(run: Run, steep: float = 10.0, eta: float = 0.1) -> None:
             left.plot(stops[name], curve.values(stops[name]), "o", color=f"C{k}")
         left.set(xlabel="w", ylabel="loss", title=f"one weight, inputs 1 and {steep:g}", yscale="log")
         left.plot([], [], "ko", label="after 800 steps from -3 and 0")
+        headroom(left, below=True)
         seen = analysis.landscape(unit_loss(2, "squared"), None, (-4, 1.5), (-4, 1.5), resolution=120)
         mesh = middle.pcolormesh(seen.x, seen.y, seen.values, shading="gouraud", rasterized=True)
         middle.contour(seen.x, seen.y, seen.values, levels=18, colors="black", linewidths=0.4)
@@ -146,5 +148,5 @@ def count_minima(run: Run, steep: float = 10.0, eta: float = 0.1) -> None:
     run.figure(
         ("Two minima in one dimension (left), four in two (middle), and their number (right): the loss decides, not the dimension alone",
          "一维时两个极小值（左），二维时四个（中），以及个数随维数的变化（右）：起作用的是损失，而不只是维数"),
-        draw, (1, 3), (14.5, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip

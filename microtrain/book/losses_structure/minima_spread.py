@@ -166,11 +166,17 @@ def similar_minima(run: Run, eta: float = 0.5, steps: int = 4000, network: int =
         jitter = np.linspace(-0.15, 0.15, 20)
         for k, (h, a) in enumerate(shown.test.items()):
             left.plot(k + jitter, np.sort(a), "o", markersize=4, label=f"width {h}: spread {a.std():.3f}")
-        for k, (name, w) in enumerate(pair.items()):
-            left.plot(3 + k + jitter[::4], np.sort(accuracy(w, tx, ty)), "s", markersize=5, label=f"width 64, {name}")
+        for k, w in enumerate(pair.values()):
+            left.plot(
+                3 + k + jitter[::4],
+                np.sort(accuracy(w, tx, ty)),
+                "s",
+                markersize=5,
+                label=f"width 64, {'misled' if k else 'ordinary'}",
+            )
         left.set(xticks=range(5), xticklabels=("4", "16", "256", "64", "64\nmisled"), xlabel="width", ylabel="test accuracy",
                  ylim=(0.66, 0.9))  # fmt: skip
-        left.legend(fontsize="x-small", loc="lower left")
+        left.legend(fontsize="small", loc="lower left")
         a, b = np.meshgrid(np.linspace(-2, 3, 150), np.linspace(-1.6, 2, 150))
         grid = np.stack([a.ravel(), b.ravel()], 1)
         for ax, (name, w) in zip((middle, right), pair.items(), strict=True):
@@ -183,11 +189,11 @@ def similar_minima(run: Run, eta: float = 0.5, steps: int = 4000, network: int =
                     *x[y == label].T, "o", color=colour, markeredgecolor="black", markersize=5, label=f"class {label}"
                 )
             test = accuracy([p[network : network + 1] for p in w], tx, ty)[0]
-            ax.set(title=f"{name}: test accuracy {test:.3f}", xlabel="$x_1$", ylabel="$x_2$")
+            ax.set(title=f"{name}:\ntest accuracy {test:.3f}", xlabel="$x_1$", ylabel="$x_2$")
             ax.legend(fontsize="small", loc="lower left")
 
     run.figure(
         ("Test accuracies (left); two networks that both fit the 40 training points (ringed): the second keeps what it learnt from wrong labels",
          "测试准确率（左）；两个都完全拟合 40 个训练点（带黑圈）的网络：后者保留了从错误标签学到的痕迹"),
-        draw, (1, 3), (15.0, 4.4),
+        draw, (1, 3), (9.6, 4.4),
     )  # fmt: skip

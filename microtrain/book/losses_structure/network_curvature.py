@@ -170,7 +170,7 @@ def network_not_convex(run: Run, hidden: int = 8, spread: float = 0.5, xor_hidde
             "non-convex, and yet one minimum.",
             "左：五个随机网络与逻辑回归的曲率。中：训练停在两种损失值。右：非凸，却只有一个极小值。",
         ),
-        draw, (1, 3), (12.0, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip
 
 

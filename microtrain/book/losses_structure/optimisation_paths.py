@@ -100,7 +100,7 @@ def tracer(run: Run, kappa: float = 10.0, ratio: float = 1.7, steps: int = 100) 
     run.figure(
         ("Four paths from (1, 1) to the minimum 0, and how fast the loss falls on them",
          "从 (1, 1) 到最小值点 0 的 4 条路径，以及损失沿各路径的下降速度"),
-        draw, (1, 2), (11.0, 4.4),
+        draw, (1, 2), (9.6, 4.4),
     )  # fmt: skip
 
 
@@ -170,5 +170,5 @@ def length_and_steps(run: Run, kappa: float = 30.0, share: float = 1.5) -> None:
     run.figure(
         (r"The number of steps grows with $\kappa$ for both rates, the length of the path only where it overshoots",
          r"两种学习率下迭代次数都随 $\kappa$ 增长，路径长度只在过冲时增长"),
-        draw, (1, 3), (13.0, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

@@ -88,7 +88,7 @@ def kinds_of_places(run: Run, hidden: int = 3, w: float = -20.0) -> None:
             left.figure.colorbar(mesh, ax=left, label=r"$\log_{10}$ loss")
             at = plane.coordinates(np.stack([here, flipped, swapped]))
             left.plot(*at.T, "w*", markeredgecolor="black", markersize=12, linestyle="none",
-                      label=f"3 of {number} copies of one minimum")  # fmt: skip
+                      label=f"3 of {number} copies")  # fmt: skip
             left.set(xlabel="towards one sign flipped", ylabel="towards two units swapped")
         seen = analysis.landscape(saddle, None, (-2.2, 2.2), (-2.2, 2.2), resolution=80)
         middle.contour(seen.x, seen.y, seen.values, levels=np.geomspace(0.01, 15, 18), cmap="viridis", linewidths=0.8)
@@ -101,7 +101,7 @@ def kinds_of_places(run: Run, hidden: int = 3, w: float = -20.0) -> None:
         right.plot(s, plateau.values(s[:, None]), label="loss")
         right.plot(s, np.abs(plateau.gradients(s[:, None])), "--", label="|gradient|")
         height, steep = plateau.value_and_gradient([w])
-        right.plot(w, height, "ko", label=f"w = {w:g}: |gradient| {abs(steep[0]):.3g}")
+        right.plot(w, height, "ko", label=f"w = {w:g}:\n|gradient| {abs(steep[0]):.3g}")
         right.set(xlabel="w", title=r"plateau: $(1 - \sigma(w))^2/2$", yscale="log")
         for ax in (left, middle, right):
             ax.legend(fontsize="small", loc="lower left")
@@ -109,5 +109,5 @@ def kinds_of_places(run: Run, hidden: int = 3, w: float = -20.0) -> None:
     run.figure(
         ("Copies of one minimum by symmetry (left), a saddle between two branches of minima (middle), a plateau (right)",
          "由对称性得到的同一极小值的多个副本（左）、两支极小值之间的鞍点（中）、平坦区域（右）"),
-        draw, (1, 3), (15.0, 4.4),
+        draw, (1, 3), (9.6, 4.4),
     )  # fmt: skip

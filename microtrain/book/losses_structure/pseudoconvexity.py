@@ -11,6 +11,7 @@ import microtrain as mt
 from microtrain import analysis
 from microtrain.analysis.problems import hole, saturating
 
+from ...viz.plots.axes import headroom
 from ..dynamics.descent import descend, path
 from ..entry import item
 from ..run import Run
@@ -95,7 +96,7 @@ def pseudoconvex_definition(run: Run, start: float = 1.0, eta: float = 0.1, form
 
     run.figure(
         (r"The condition with $\leq$ holds here, and gradient descent stalls at a point that is no minimum", r"此处满足带 $\leq$ 的条件，梯度下降却停在不是极小值的点"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -186,11 +187,12 @@ def pseudoconvex_descent(run: Run, start: float = 2.5, eta: float = 1.0) -> None
         right.semilogx(t + 1, w[:, 0], label="w")
         right.semilogx(t + 1, 10 * two.values(w), "--", label="10 x loss")
         right.set(xlabel="step", title=r"$(1 - \sigma(w))^2/2$: no minimiser")
+        headroom(left)
         for ax in (left, middle, right):
             ax.legend(fontsize="small")
 
     run.figure(
         ("Descent into a hole (left), whose duration depends on the start beyond all bounds (middle); a loss without a minimiser (right)",
          "下降到坑底（左），所需时间随起点急剧增大（中）；没有最小值点的损失（右）"),
-        draw, (1, 3), (14.5, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip

@@ -162,7 +162,7 @@ def imbalanced_losses(run: Run, few: int = 100, shift: float = 1.5) -> None:
             a, b, c = shown["weights"][name]
             left.plot(grid, -(a * grid + c) / b, color=f"C{k}", label=name)
         left.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-4, 5), ylim=(-4, 5), title="Where the probability is 1/2")
-        left.legend(fontsize="x-small", loc="lower left")
+        left.legend(fontsize="small", loc="lower left")
         cuts = 1 / (1 + np.exp(-np.linspace(-9, 6, 150)))
         curve = np.array([operating_point(shown["cross-entropy"], shown["classes"], float(t)) for t in cuts])
         right.plot(1 - curve[:, 1], curve[:, 0], color="0.6", label="cross-entropy, all thresholds")
@@ -170,7 +170,7 @@ def imbalanced_losses(run: Run, few: int = 100, shift: float = 1.5) -> None:
             recall, specificity = operating_point(shown[name], shown["classes"])
             right.plot(1 - specificity, recall, "os^vDP"[k], label=f"{name}, threshold 0.5")
         right.set(xlabel="1 - specificity", ylabel="recall", xlim=(-0.01, 0.4), title="One curve for all of them")
-        right.legend(fontsize="x-small", loc="lower right")
+        right.legend(fontsize="small", loc="lower right")
 
     run.figure(
         (
@@ -179,5 +179,5 @@ def imbalanced_losses(run: Run, few: int = 100, shift: float = 1.5) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.4),
+        (9.6, 4.4),
     )

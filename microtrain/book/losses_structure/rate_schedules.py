@@ -82,7 +82,7 @@ def step_decay_schedule(run: Run, eta0: float = 0.1, gamma: float = 0.5, every: 
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -163,7 +163,7 @@ def cosine_annealing_schedule(run: Run, eta0: float = 0.1, low: float = 0.001, t
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 

@@ -188,13 +188,13 @@ def mse_lr_sensitivity(run: Run, flipped: float = 0.15, steps: int = 2000, form:
         left.axvline(2, color="0.6", linestyle=":")
         left.set(xscale="log", yscale="log", ylim=(0.03, 1e3), xlabel=r"$\eta L$, $L$ of the squared error")
         left.set(ylabel=f"loss after {steps} steps", title=f"{100 * flipped:g} % of the labels flipped")
-        left.legend(fontsize="x-small", loc="upper left")
+        left.legend(fontsize="small", loc="upper left")
         for losses, name, colour in ((mse, "squared error", "C0"), (ce, "cross-entropy", "C1")):
             for factor, style in ((1.9, "-"), (2.1, "--"), (16.0, ":")):
                 values = np.clip(np.nan_to_num(losses[:120, at[factor]], nan=1e9, posinf=1e9), 1e-4, 1e9)
                 right.plot(values, style, color=colour, label=rf"{name}, $\eta L = {factor:g}$")
         right.set(xlabel="step", ylabel="loss", yscale="log", ylim=(1e-3, 1e6), title="Separable classes")
-        right.legend(fontsize="x-small")
+        right.legend(fontsize="small")
 
     run.figure(
         (
@@ -204,5 +204,5 @@ def mse_lr_sensitivity(run: Run, flipped: float = 0.15, steps: int = 2000, form:
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

@@ -94,5 +94,5 @@ def restored(run: Run, lam: float = 0.75, eta: float = 0.1) -> None:
     run.figure(
         ("The double well with a penalty (left), its curvature (middle), and where gradient descent ends (right)",
          "加惩罚项的双阱（左）、其曲率（中），以及梯度下降的去向（右）"),
-        draw, (1, 3), (14.0, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

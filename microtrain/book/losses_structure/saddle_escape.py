@@ -119,7 +119,7 @@ def slow_near_saddle(run: Run, mu: float = 0.01, eta: float = 0.1, y0: float = 1
     run.figure(
         (r"Left: the distance along the way out grows exponentially, from almost nothing. Right: the path on $x^2/2 - \mu y^2/2 + y^4/4$",
          r"左：沿出口方向的距离从几乎为零开始按指数增长。右：$x^2/2 - \mu y^2/2 + y^4/4$ 上的路径"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -211,5 +211,5 @@ def escape_time(
     run.figure(
         (r"The time against $\mu$, $\lambda$ and the start, with what is printed (dashed, fitted in the middle)",
          r"逃离时间与 $\mu$、$\lambda$ 及起点的关系；虚线为原文的界（在中间一点对齐）"),
-        draw, (1, 3), (13.0, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import microtrain as mt
 from microtrain import analysis
 
+from ...viz.plots.axes import headroom
 from ..entry import item
 from ..optimizers.following import descent, follow
 from ..run import Run
@@ -142,11 +143,12 @@ def momentum_and_adam(run: Run, beta: float = 0.95, eps: float = 1e-5, lr: float
             right.plot(1 - b, slow / counts[name], "C1o", label="measured" if b == 0.9 else None)
         right.axhline(slow / counts["Adam"], color="C3", linewidth=1, label="Adam, measured")
         right.set(xlabel=r"$1 - \beta$", ylabel="times faster than gradient descent", xscale="log")
-        for ax in (left, right):
-            ax.legend(fontsize="x-small")
+        headroom(left, 0.3, below=True)
+        left.legend(fontsize="small", loc="lower center", ncols=2)
+        right.legend(fontsize="small")
 
     run.figure(
         (r"Left: the way out of the saddle, $|y|$ from $10^{-6}$. Right: what momentum gains, by formula and measured",
          r"左：离开鞍点的过程，$|y|$ 从 $10^{-6}$ 开始。右：动量带来的加速，公式与实测"),
-        draw, (1, 2), (11.0, 4.6),
+        draw, (1, 2), (9.6, 4.6),
     )  # fmt: skip

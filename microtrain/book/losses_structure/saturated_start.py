@@ -257,5 +257,5 @@ def ce_vs_mse(run: Run, scale: float = 30.0, eta: float = 0.1) -> None:
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )

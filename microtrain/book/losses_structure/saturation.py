@@ -98,7 +98,7 @@ def sigmoid_mse(run: Run, weight: float = -3.0, label: int = 1) -> None:
             r"Left: the loss of one sample with $x = 1$. Right: its gradient is small where the error is small, and where $\sigma'$ is.",
             r"左：$x = 1$ 的单个样本的损失。右：误差小处梯度小，$\sigma'$ 小处梯度也小。",
         ),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def saturation(run: Run, start: float = -5.0, eta: float = 1.0) -> None:
             "Gradient descent on both losses from the same weight. Left: where it is on each curve. Right: the prediction over the steps.",
             "从同一权重出发，对两种损失做梯度下降。左：在各曲线上的位置。右：预测值随步数的变化。",
         ),
-        draw, (1, 2), (10.0, 4.0), frames=len(frames),
+        draw, (1, 2), (9.6, 4.0), frames=len(frames),
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def draw_distances(ax: Any, found: dict[str, np.ndarray], names: Any) -> None:
         parts = np.split(found[name], edges)[1:-1]
         ax.loglog(edges[:-1], [part.mean() for part in parts], label=name)
     ax.set(xlabel="step", ylabel=r"mean $\|w - w^*\|^2$", title="SGD with one sample a step")
-    ax.legend(fontsize="x-small")
+    ax.legend(fontsize="small")
 
 
 @item(
@@ -145,7 +145,7 @@ def warmup_story(run: Run, near: float = 1.0) -> None:
         )
         right.set(xscale="log", yscale="log", title="Quick to get near, and close in the end")
         right.set(xlim=(5, 6e4))
-        right.legend(fontsize="x-small", loc="upper right")
+        right.legend(fontsize="small", loc="upper right")
 
     run.figure(
         (
@@ -154,5 +154,5 @@ def warmup_story(run: Run, near: float = 1.0) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

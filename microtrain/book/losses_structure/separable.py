@@ -9,6 +9,7 @@ import numpy as np
 import microtrain as mt
 from microtrain import analysis
 
+from ...viz.plots.axes import headroom
 from ..dynamics.descent import descend
 from ..entry import item
 from ..run import Run
@@ -107,12 +108,13 @@ def no_minimiser(run: Run, decay: float = 0.01) -> None:
         for step, colour in ((10, "0.75"), (1000, "0.5"), (100000, "0")):
             w = ways[step - 1]
             right.plot(a, -(w[2] + w[0] * a) / w[1], color=colour, linewidth=1, label=f"step {step}")
-        right.set(xlabel="$x_1$", ylabel="$x_2$", ylim=(-3, 3), title="the border hardly moves, the weights grow")
+        right.set(xlabel="$x_1$", ylabel="$x_2$", ylim=(-3, 3), title="the border hardly moves,\nthe weights grow")
+        headroom(right, 0.35, below=True)
         for ax in (left, middle, right):
-            ax.legend(fontsize="x-small" if ax is right else "small")
+            ax.legend(fontsize="small", loc="lower left" if ax is right else "best")
 
     run.figure(
         ("Loss and size of the weights (left, middle); the points and the border between the classes (right)",
          "损失与权重大小（左、中）；样本与类别边界（右）"),
-        draw, (1, 3), (14.0, 4.2),
+        draw, (1, 3), (9.6, 4.2),
     )  # fmt: skip

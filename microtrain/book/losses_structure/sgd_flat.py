@@ -210,7 +210,7 @@ def sgd_prefers_flat(run: Run, amplitude: float = 0.5, eta: float = 0.05, steps:
         left.set(
             xlabel="step", ylabel="sharpness", title=rf"Labels $1 \pm {amplitude:g}$, $\eta = {eta:g}$", ylim=(0, 11)
         )
-        left.legend(fontsize="x-small", ncols=2)
+        left.legend(fontsize="small", ncols=2)
         for k, (name, found) in enumerate((("gradient descent", full), ("batches of 4", small))):
             middle.plot(found.loss, found.sharpness, "os"[k], label=name)
         middle.set(xlabel="training loss", ylabel="sharpness", title="Networks on two moons")
@@ -230,5 +230,5 @@ def sgd_prefers_flat(run: Run, amplitude: float = 0.5, eta: float = 0.05, steps:
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )

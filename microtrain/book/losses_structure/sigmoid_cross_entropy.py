@@ -233,5 +233,5 @@ def cancellation(run: Run, prediction: float = 0.99, form: str = "right") -> Non
             "target.",
             "左：反向传播途中的局部导数及其乘积。右：换一种联系函数，梯度不再是预测减目标。",
         ),
-        draw, (1, 2), (11.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip

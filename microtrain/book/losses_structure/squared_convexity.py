@@ -10,6 +10,7 @@ import microtrain as mt
 from microtrain import analysis
 from microtrain.nn.functional import mse_loss
 
+from ...viz.plots.axes import headroom
 from ..entry import item
 from ..run import Run
 from .designs import design, least_squares
@@ -74,7 +75,7 @@ def mse_convex(run: Run, first: int = 0, second: int = 4) -> None:
     run.figure(
         ("The loss in the plane of two weights (left); its curvature in every direction of the plane, never negative (right)",
          "损失在两个权重的平面上（左）；平面内各方向的曲率，都不为负（右）"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -154,13 +155,14 @@ def sigmoid_mse(run: Run, y: float = 1.0) -> None:
                 at, *np.sort([values.min(), values.max()]), where=h < 0, color="C3", alpha=0.15, label="not convex here"
             )
             ax.set(xlabel="logit z", ylabel=name)
-            ax.legend(fontsize="small")
+            headroom(ax)
+            ax.legend(fontsize="small", loc="upper right")
         ends = np.array([[-7.0], [-0.5]])
         if analysis.chord_violation(mine, *ends) > 0:
             axes[0].plot(ends, mine.values(ends), "o--", color="black", label="a chord below the graph")
-            axes[0].legend(fontsize="small")
+            axes[0].legend(fontsize="small", loc="upper right")
 
     run.figure(
         (f"Half the squared error of a sigmoid, target {y:g}: the shaded part is not convex", f"Sigmoid 输出的半均方误差，目标为 {y:g}：阴影部分非凸"),
-        draw, (1, 3), (13.0, 3.8),
+        draw, (1, 3), (9.6, 3.8),
     )  # fmt: skip

@@ -97,7 +97,7 @@ def lipschitz_constant(run: Run, share: float = 1.5, steps: int = 1000, form: st
             left.loglog(np.arange(1, len(kept) + 1), kept, dash, label=rf"$\eta =$ {name}")
         left.axhline(1e-6, color="0.6", linewidth=0.8)
         left.set(xlabel="step", ylabel="excess loss / that of the start", ylim=(1e-12, 1e5))
-        left.legend(fontsize="x-small", loc="lower left")
+        left.legend(fontsize="small", loc="lower left")
         right_.loglog(shares, predicted, color="0.5", label="closed form")
         right_.plot([1, top / printed], [right, wrong], "o", color="C3", label=f"measured: {right} and {wrong}")
         right_.axvline(2, color="C3", linestyle="--", label=r"$\eta = 2/L$")
@@ -109,7 +109,7 @@ def lipschitz_constant(run: Run, share: float = 1.5, steps: int = 1000, form: st
             "Left: the excess loss with rates from the right and from the printed constant. Right: the price of a rate that is too small.",
             "左：按正确常数与原文常数取学习率时超出的损失。右：学习率过小的代价。",
         ),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -182,8 +182,8 @@ def constant_hessian(run: Run, a: float = 2.0, b: float = 0.5, steps: int = 1000
             left.plot(line, pair[:, 1], f"C{k}", label=rf"{name}: $\lambda_{{max}}$")
             left.plot(line, pair[:, 0], f"C{k}--", label=rf"{name}: $\lambda_{{min}}$")
         left.axhline(0, color="0.6", linewidth=0.8)
-        left.set(xlabel=f"distance along a line (two factors: towards ({a:g}, {b:g}))", ylabel="curvature")
-        left.legend(fontsize="x-small")
+        left.set(xlabel=f"distance along a line\n(two factors: towards ({a:g}, {b:g}))", ylabel="curvature")
+        left.legend(fontsize="small", loc="upper center")
         middle.plot(2 * line, unit.values(2 * line[:, None]), label=r"$\frac{1}{2}(1 - \sigma(w))^2$")
         middle.plot(2 * line, 5 * alone, "--", label="5 times its curvature")
         middle.axhline(0, color="0.6", linewidth=0.8)
@@ -201,7 +201,7 @@ def constant_hessian(run: Run, a: float = 2.0, b: float = 0.5, steps: int = 1000
             "cross-entropy falls as the loss does.",
             "左：只有线性模型的曲率恒定。中：接 Sigmoid 后，平方误差的曲率有正有负。右：交叉熵的曲率随损失一起下降。",
         ),
-        draw, (1, 3), (12.5, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -284,5 +284,5 @@ def predictable(run: Run, share: float = 1.0, steps: int = 300) -> None:
             "Left: every weight follows its forecast. Middle: with cross-entropy it does not. Right: the errors.",
             "左：各权重与预测重合。中：交叉熵则不然。右：两者的误差。",
         ),
-        draw, (1, 3), (12.5, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

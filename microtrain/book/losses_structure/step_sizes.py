@@ -10,6 +10,7 @@ import numpy as np
 import microtrain as mt
 from microtrain import analysis
 
+from ...viz.plots.axes import headroom
 from ..dynamics.descent import path
 from ..entry import item
 from ..optimizers.following import descent, first_within, flips, follow
@@ -92,8 +93,9 @@ def stability(run: Run, curvature: float = 10.0, share: float = 1.2, steps: int 
         for (s, at), mark in zip(courses.items(), "osv^D", strict=False):
             left.plot(at, mark + "-", markersize=3, linewidth=0.8, label=rf"$\eta L = {s:g}$")
         left.axhline(0, color="0.6", linewidth=0.8)
-        left.set(xlabel="step", ylabel="$w_0$", ylim=(-2, 2.6), title=f"a parabola of curvature {curvature:g}")
-        left.legend(fontsize="small", ncols=3, loc="upper right")
+        left.set(xlabel="step", ylabel="$w_0$", ylim=(-2, 2), title=f"a parabola of curvature {curvature:g}")
+        headroom(left)
+        left.legend(fontsize="small", ncols=2, loc="upper center")
         r = np.linspace(0, 2.4, 200)
         middle.plot(r, 1 - r, label="factor of one step")
         middle.plot(r, np.abs(1 - r), "--", label="its size")
@@ -113,7 +115,7 @@ def stability(run: Run, curvature: float = 10.0, share: float = 1.2, steps: int 
             r"rates beyond $2/L$ converge, too.",
             r"左、中：$1/L$ 与 $2/L$ 之间，每一步都越过极小值点。右：若极小值处曲率较小，大于 $2/L$ 的学习率也能收敛。",
         ),
-        draw, (1, 3), (12.5, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -219,5 +221,5 @@ def fastest(run: Run, kappa: float = 10.0, form: str = "right") -> None:
             r"Left and middle: $2/(L + \mu)$ is the fastest. Right: what $1/L$ is best at, the decrease guaranteed for one step.",
             r"左、中：最快的是 $2/(L + \mu)$。右：$1/L$ 使单步保证的下降量最大。",
         ),
-        draw, (1, 3), (12.5, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from microtrain import analysis
 from microtrain.data import make_collinear
 from microtrain.nn.functional import mse_loss
 
+from ...viz.plots.axes import headroom
 from ..entry import item
 from ..optimizers.following import descent, follow
 from ..run import Run
@@ -127,7 +128,7 @@ def straight_line(run: Run, rho: float = 0.9, share: float = 1.0, angle: float =
         for place in (45, 135, 225, 315):
             right.axvline(place, color="0.85", linewidth=0.8)
         right.set(
-            xlabel="direction from which it comes, degrees (lines: eigenvectors)",
+            xlabel="direction from which it comes, degrees\n(lines: eigenvectors)",
             ylabel="length over distance",
             xticks=range(0, 361, 45),
         )
@@ -140,7 +141,7 @@ def straight_line(run: Run, rho: float = 0.9, share: float = 1.0, angle: float =
         ("Left: paths on the squared error of two correlated features, and the straight lines (dotted). Right: how much longer "
          "the path is, by the direction from which it comes",
          "左：两个相关特征的平方误差上的路径，点线为直线。右：从不同方向出发时，路径长度与直线距离之比"),
-        draw, (1, 2), (11.0, 4.6),
+        draw, (1, 2), (9.6, 4.6),
     )  # fmt: skip
 
 
@@ -248,11 +249,12 @@ def curved(run: Run, x: float = -2.0, y: float = 2.5, rate: float = 0.1) -> None
             aside = (points - points[0]) @ np.array([-chord[1], chord[0]]) / size**2
             axes[2].plot(along, aside, styles[name], label=f"{name}")
         axes[2].set(xlabel="share of the straight way", ylabel="offset from it, relative", title="all on one line")
+        headroom(axes[2], below=True)
         for ax in axes:
             ax.legend(fontsize="small")
 
     run.figure(
         ("Paths of linear and of logistic regression on the same features; right, their offsets from the straight lines",
          "同一特征上线性回归与逻辑回归的路径；右图为各路径偏离直线的程度"),
-        draw, (1, 3), (13.0, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

@@ -103,7 +103,7 @@ def growth_inequality(run: Run, wave: float = 10.0, eta: float = 0.04) -> None:
     run.figure(
         ("The inequality of eq. 4.2.2 holds (left), the curvature says that the function is not convex (right)",
          "式 (4.2.2) 的不等式成立（左），曲率却表明函数不是凸函数（右）"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -177,5 +177,5 @@ def mse_constant(run: Run, mu: float = 1.0, form: str = "right") -> None:
     run.figure(
         ("The loss lies above the parabola with the right constant, and far below that with the printed one (left); the growth in all directions (right)",
          "损失位于用正确常数的抛物线之上，远低于用书中常数的抛物线（左）；各方向的增长（右）"),
-        draw, (1, 2), (10.5, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import microtrain as mt
 from microtrain import analysis
 
+from ...viz.plots.axes import headroom
 from ..entry import item
 from ..run import Run
 
@@ -189,7 +190,8 @@ def clipping_stabilises(run: Run, eta: float = 0.1, limit: float = 1.0) -> None:
         right.plot(X, np.sin(2 * X), "ko", markersize=3, label="data")
         right.plot(fine, fitted, label="clipped, 3000 steps")
         right.set(xlabel="x", ylabel="y", title=f"First gradient: norm {np.linalg.norm(first):.0f}")
-        right.legend(fontsize="small")
+        headroom(right)
+        right.legend(fontsize="small", loc="upper center")
 
     run.figure(
         (
@@ -198,5 +200,5 @@ def clipping_stabilises(run: Run, eta: float = 0.1, limit: float = 1.0) -> None:
         ),
         draw,
         (1, 3),
-        (12.5, 4.0),
+        (9.6, 4.0),
     )

@@ -195,12 +195,12 @@ def wide_networks(run: Run, width: int = 2, steps: int = 5000) -> None:
                 linestyle="none",
                 label=f"class {label}",
             )
-        right.set(xlabel="$x_1$", ylabel="$x_2$", title="a run that failed: probability of class 1", aspect="equal")
+        right.set(xlabel="$x_1$", ylabel="$x_2$", title="a run that failed:\nprobability of class 1", aspect="equal")
         for ax in (left, middle, right):
             ax.legend(fontsize="small")
 
     run.figure(
         ("Left: wider networks succeed more often. Middle: the losses of 40 runs. Right: what a trapped network of two units says",
          "左：越宽的网络成功率越高。中：40 次运行的损失。右：一个陷住的两单元网络的输出"),
-        draw, (1, 3), (13.0, 4.0),
+        draw, (1, 3), (9.6, 4.0),
     )  # fmt: skip

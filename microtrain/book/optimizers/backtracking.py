@@ -265,5 +265,5 @@ def armijo_backtracking(run: Run, eta0: float = 1.0, rho: float = 0.5, c: float 
         ),
         draw,
         (2, 2),
-        (10.0, 7.5),
+        (9.6, 7.5),
     )

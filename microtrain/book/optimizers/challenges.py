@@ -120,7 +120,7 @@ def three_challenges(run: Run, kappa: float = 100.0, batch: int = 20) -> None:
         for ax in (first, second, third):
             ax.legend(fontsize="small")
 
-    run.figure(("Each obstacle with its answer", "每个困难及其对策"), draw, (1, 3), (12.0, 3.6))
+    run.figure(("Each obstacle with its answer", "每个困难及其对策"), draw, (1, 3), (9.6, 3.6))
     run.note(
         "More: cost `sgd-cheap-updates`; curvature `ravine-zigzag`, `heavy-ball-momentum`, `adam-axis-dependence`; non-convexity "
         "`noise-escape-sharp-to-flat`, `figure-6-5`.",

@@ -196,7 +196,7 @@ def schedule_changes_basin(
 
     run.figure(
         ("The same nine starts under both schedules, without noise", "同样的九个起点，两种调度，无噪声"),
-        rolling, (1, 3), (11.0, 3.6), frames=60, seconds=8,
+        rolling, (1, 3), (9.6, 3.6), frames=60, seconds=8,
     )  # fmt: skip
 
 
@@ -296,7 +296,7 @@ def lr_decay_noise_floor(run: Run, sigma: float = 1.0, steps: int = 2000) -> Non
         for eta in (0.4, 0.1, 0.02):
             left.axhline(max(eta * sigma**2 / (2 - eta), 1e-12), color="0.5", linewidth=0.7, linestyle=":")
         left.set(xlabel="step", ylabel=r"$E\, x^2$", yscale="log")
-        left.legend(fontsize="x-small", ncols=2)
+        left.legend(fontsize="small", ncols=2)
         right.plot(stalled.points[:, 0], label=r"$0.4 \cdot 0.9^t$, no noise")
         right.set(
             xlabel="step", ylabel="x", ylim=(0, 5.2), xlim=(0, 100), title=r"a decay that is too fast, $f = 0.05 x^2$"
@@ -310,5 +310,5 @@ def lr_decay_noise_floor(run: Run, sigma: float = 1.0, steps: int = 2000) -> Non
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

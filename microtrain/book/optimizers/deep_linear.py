@@ -174,5 +174,5 @@ def deep_linear_backprop(run: Run, seed: int = 0, samples: int = 7) -> None:
             )
 
     run.figure(
-        ("Colours: the formula. Numbers: autodiff.", "颜色为公式的值，数字为自动微分的值。"), draw, (1, 3), (10.0, 3.6)
+        ("Colours: the formula. Numbers: autodiff.", "颜色为公式的值，数字为自动微分的值。"), draw, (1, 3), (9.6, 3.6)
     )

@@ -118,7 +118,7 @@ def deep_linear_rank_bottleneck(run: Run, k: int = 5, eta: float = 0.2, seed: in
             np.maximum(hasty[:300, 0], 1e-16), ".", markersize=2, label=r"width 5, $\eta = 0.6$: loss less floor"
         )
         right.set(xlabel="step", ylabel="loss", xlim=(0, min(1000, len(own))))
-        right.legend(fontsize="x-small")
+        right.legend(fontsize="small")
 
     run.figure(
         (
@@ -127,7 +127,7 @@ def deep_linear_rank_bottleneck(run: Run, k: int = 5, eta: float = 0.2, seed: in
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )
 
 
@@ -285,5 +285,5 @@ def deep_linear_dependent_inputs(
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

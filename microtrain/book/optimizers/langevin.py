@@ -119,7 +119,7 @@ def noisy_descent(run: Run, eta: float = 0.01, temperature: float = 0.5) -> None
         ("Left: single walkers. Right: the variance settles.", "左：单个粒子。右：方差趋于平稳。"),
         draw,
         (1, 2),
-        (10.0, 3.8),
+        (9.6, 3.8),
     )
 
 
@@ -232,7 +232,7 @@ def escape(run: Run, temperature: float = 0.3, eta: float = 0.01, steps: int = 2
         ),
         draw,
         (1, 2),
-        (10.0, 3.8),
+        (9.6, 3.8),
         frames=64,
         seconds=8,
     )

@@ -194,7 +194,7 @@ def zero_mean(run: Run, eta: float = 0.05, batch: int = 8, draws: int = 10000) -
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )
 
 

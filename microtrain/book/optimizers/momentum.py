@@ -81,7 +81,7 @@ def heavy_ball(run: Run, lr: float = 0.01, beta: float = 0.9, steps: int = 200) 
         left.set(xlabel="step", ylabel="loss")
         left.legend(fontsize="small")
         right.set(xlabel="step", ylabel="coordinate")
-        right.legend(fontsize="x-small")
+        right.legend(fontsize="small")
 
     run.figure(
         (
@@ -90,7 +90,7 @@ def heavy_ball(run: Run, lr: float = 0.01, beta: float = 0.9, steps: int = 200) 
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -288,5 +288,5 @@ def accelerates_and_damps(run: Run, product: float = 0.5, beta: float = 0.9, ste
         ),
         draw,
         (1, 2),
-        (10.0, 3.8),
+        (9.6, 3.8),
     )

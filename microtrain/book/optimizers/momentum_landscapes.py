@@ -79,7 +79,7 @@ def crosses_plateau(run: Run, lr: float = 0.03, beta: float = 0.9, k: float = 25
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -175,5 +175,5 @@ def optimal_tuning(run: Run, kappa: float = 100.0, beta: float = 0.9) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )

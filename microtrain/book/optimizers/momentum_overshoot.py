@@ -263,7 +263,7 @@ def overshoot(run: Run, gamma: float = 100.0, product: float = 0.5, beta: float 
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
     def race(*axes: Any) -> Any:
@@ -285,7 +285,7 @@ def overshoot(run: Run, gamma: float = 100.0, product: float = 0.5, beta: float 
         ),
         race,
         (1, len(shown)),
-        (10.0, 3.8),
+        (9.6, 3.8),
         frames=91,
         seconds=9,
     )

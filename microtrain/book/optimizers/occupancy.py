@@ -108,5 +108,5 @@ def prefers_width(run: Run, temperature: float = 0.3) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 3.8),
+        (9.6, 3.8),
     )

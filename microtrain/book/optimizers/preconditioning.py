@@ -8,6 +8,7 @@ import numpy as np
 
 import microtrain as mt
 
+from ...viz.plots.axes import headroom
 from ..entry import item
 from ..run import Run
 from .adaptive import fed
@@ -134,7 +135,7 @@ def preconditioned(run: Run, kappa: float = 100.0, degrees: float = 22.5, steps:
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )
 
 
@@ -246,7 +247,7 @@ def adaptive_principle(run: Run, large: float = 100.0, small: float = 0.01, scal
     }
     runs = {
         f"{name}, loss times {c:g}": scaled(m, c)[:, 0]
-        for name, m in (("Adam", tiny), ("gradient descent", lambda p: mt.optim.SGD(p, lr=1e-6)))
+        for name, m in (("Adam", tiny), ("SGD", lambda p: mt.optim.SGD(p, lr=1e-6)))
         for c in (1.0, scale)
     }
 
@@ -259,6 +260,7 @@ def adaptive_principle(run: Run, large: float = 100.0, small: float = 0.01, scal
                 values, ("-", ":", "--", "-.")[k], color=("C0", "black", "C1", "C3")[k], linewidth=2, label=name
             )
         second.set(xlabel="step", ylabel=r"$\theta_0$", title="a loss multiplied")
+        headroom(second, 0.35, below=True)
         for name, values in flips.items():
             third.semilogy(np.arange(1, 61), values, label=name)
         third.set(xlabel="step", ylabel=r"length of the step over $\eta$", title=r"gradient $\pm 1$ in turn")
@@ -273,5 +275,5 @@ def adaptive_principle(run: Run, large: float = 100.0, small: float = 0.01, scal
         ),
         draw,
         (1, 3),
-        (12.0, 3.8),
+        (9.6, 3.8),
     )

@@ -166,5 +166,5 @@ def deep_linear_random_labels(run: Run, eta: float = 0.3, width: int = 32, layer
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

@@ -194,7 +194,7 @@ def zigzag(run: Run, kappa: float = 50.0, ratio: float = 1.9, steps: int = 50) -
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -283,5 +283,5 @@ def misses_minimum(run: Run, kappa: float = 100.0) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )

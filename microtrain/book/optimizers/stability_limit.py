@@ -166,7 +166,7 @@ def two_over_l(run: Run, ratio: float = 0.9, steps: int = 300, eta: float = 0.1)
         for k, (share, curve) in enumerate(sorted(shown.items())):
             left.semilogy(np.maximum(curve, 1e-15), ("-", "--", "-.")[k % 3], label=rf"$\eta = {share:g} \cdot 2/L$")
         left.set(xlabel="step", ylabel="loss above the minimum", title="least squares", ylim=(3e-15, 1e6))
-        left.legend(fontsize="x-small")
+        left.legend(fontsize="small")
         for k, (rate, path) in enumerate(paths.items()):
             with np.errstate(all="ignore"):
                 here = path[np.isfinite(path).all((1, 2)), 0]
@@ -178,7 +178,7 @@ def two_over_l(run: Run, ratio: float = 0.9, steps: int = 300, eta: float = 0.1)
             right.semilogy(local * rate / 2, f"C{k}:", label=rf"$\eta \lambda / 2$, $\eta = {rate}$")
         right.axhline(1, color="0.6", linewidth=0.8)
         right.set(xlabel="step", title=r"$(w_1 w_2 w_3 w_4 - 1)^2 / 2$", ylabel=r"loss; rate over $2/\lambda$")
-        right.legend(fontsize="x-small")
+        right.legend(fontsize="small")
 
     run.figure(
         (
@@ -187,5 +187,5 @@ def two_over_l(run: Run, ratio: float = 0.9, steps: int = 300, eta: float = 0.1)
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

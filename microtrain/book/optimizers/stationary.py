@@ -150,5 +150,5 @@ def comes_to_rest(run: Run, eta: float = 0.1, y: float = 1e-4, steps: int = 200,
         ),
         draw,
         (1, 2),
-        (10.0, 4.2),
+        (9.6, 4.2),
     )

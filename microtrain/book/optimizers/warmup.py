@@ -335,5 +335,5 @@ def warmup_deep_chain(run: Run, eta: float = 0.3, W: int = 50, spread: float = 0
         ),
         draw,
         (1, 3),
-        (12.0, 4.0),
+        (9.6, 4.0),
     )

@@ -103,7 +103,7 @@ def adagrad(run: Run, eta: float = 0.1, steps: int = 200) -> None:
         ),
         draw,
         (1, 3),
-        (12.0, 4.0),
+        (9.6, 4.0),
     )
 
 

@@ -127,7 +127,7 @@ def ideas(run: Run, eta: float = 0.01, per_decade: int = 4) -> None:
         ),
         draw,
         (1, 3),
-        (12.0, 4.0),
+        (9.6, 4.0),
     )
 
 

@@ -138,5 +138,5 @@ def axis_dependence(run: Run, kappa: float = 1000.0, lr: float = 0.1, angle: flo
     run.figure(
         ("Left: steps over the angle. Right: in a turned ravine Adam falls to the floor and then creeps along it.",
          "左：步数随角度的变化。右：在旋转后的峡谷中，Adam 先落到谷底，随后缓慢前行。"),
-        draw, (1, 2), (10.0, 4.3),
+        draw, (1, 2), (9.6, 4.3),
     )  # fmt: skip

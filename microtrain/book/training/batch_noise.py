@@ -9,6 +9,7 @@ import numpy as np
 
 import microtrain as mt
 
+from ...viz.plots.axes import headroom
 from ..entry import item
 from ..run import Run
 
@@ -117,7 +118,8 @@ def sde_limit(run: Run, eta: float = 0.02, batch: int = 1) -> None:
         z = np.linspace(-4 * width, 4 * width, 200)
         right.plot(z, np.exp(-(z**2) / (2 * width**2)) / (width * np.sqrt(2 * np.pi)), "k", label="the equation's")
         right.set(xlabel="$x$ − minimum", ylabel="density", title=rf"$\eta = {eta:g}$, $B = {batch}$")
-        right.legend(fontsize="small")
+        headroom(right)
+        right.legend(fontsize="small", loc="upper center")
 
     run.figure(
         (
@@ -127,7 +129,7 @@ def sde_limit(run: Run, eta: float = 0.02, batch: int = 1) -> None:
         ),
         draw,
         (1, 3),
-        (12.0, 4.0),
+        (9.6, 4.0),
     )
 
 

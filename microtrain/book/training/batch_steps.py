@@ -106,7 +106,7 @@ def figure_6_6(run: Run, phi_0: float = 3.0, phi_1: float = 10.0, alpha: float =
             ax.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", xlim=(phi_0 - 5, phi_0 + 5), ylim=(phi_1 - 3, phi_1 + 3))
 
     run.figure(("All batches of three, and three of them with the loss that each of them sees", "大小为 3 的批次，以及其中三个各自看到的损失"),
-               draw, (2, 2), (10.0, 8.5))  # fmt: skip
+               draw, (2, 2), (9.6, 8.5))  # fmt: skip
     count = 18
     batches = TRIPLES[np.random.default_rng(1).integers(len(TRIPLES), size=count)]
 

@@ -157,7 +157,7 @@ def full_batch(run: Run, batch: int = 30, alpha: float = 0.1, steps: int = 100) 
         ("The paths, and how far each is from that of gradient descent", "轨迹，以及各自与梯度下降轨迹的距离"),
         draw,
         (1, 2),
-        (10.5, 4.4),
+        (9.6, 4.4),
     )
 
 

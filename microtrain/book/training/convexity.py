@@ -106,7 +106,7 @@ def chord_wording(run: Run, chords: int = CHORDS, form: str = "right") -> None:
     run.figure(
         ("The chord decides by the side on which it lies, not by whether it is cut",
          "关键在于弦位于图像的哪一侧，而不在于是否相交"),
-        draw, (1, 4), (13.0, 3.6),
+        draw, (1, 4), (9.6, 3.6),
     )  # fmt: skip
 
 

@@ -92,7 +92,8 @@ def figure_6_4(run: Run, radius: float = 0.05, which: int = 5) -> None:
         mark(axes[0])
         axes[0].plot(*np.array(MARKED).T, "s", color="none", markeredgecolor="white", markersize=9, linestyle="none",
                      label="marked in the book")  # fmt: skip
-        axes[0].legend(fontsize=7, loc="upper right", facecolor="#555b63", labelcolor="white", ncols=2)
+        axes[0].legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.3),
+                       facecolor="#555b63", labelcolor="white")  # fmt: skip
         x = np.linspace(-15, 15, 300)
         for ax, point in zip(axes[1:8], minima, strict=False):
             ax.plot(x, mt.nn.Gabor(*point.point)(mt.tensor(x)).detach().numpy(), label=f"loss {point.value:.4g}")
@@ -106,7 +107,7 @@ def figure_6_4(run: Run, radius: float = 0.05, which: int = 5) -> None:
         axes[8].legend(fontsize="small")
 
     run.figure(("The loss with its critical points, the fits at the seven lowest minima, and a walk around one of them",
-                "损失及其临界点、七个最低极小值点处的拟合，以及绕其中一个走一圈时的升幅"), draw, (3, 3), (13.0, 10.0))  # fmt: skip
+                "损失及其临界点、七个最低极小值点处的拟合，以及绕其中一个走一圈时的升幅"), draw, (3, 3), (9.6, 10.0))  # fmt: skip
 
 
 @item(
@@ -172,8 +173,8 @@ def classifier(run: Run, a: float = 1.0, b: float = -1.0) -> None:
         axes[0].set_yscale("symlog")
         landscape().plot(axes[1], levels=12)
         mark(axes[1])
-        for ax in axes[:2]:
-            ax.legend(fontsize="x-small")
+        axes[0].legend(fontsize="small", loc="lower right")
+        axes[1].legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
         grid = np.linspace(-1, 1, 61)
         for ax, (title, f) in zip(axes[2:], surfaces, strict=True):
             found = analysis.landscape(f, [0.0, 0.0], (-1, 1), (-1, 1), resolution=61)
@@ -182,7 +183,7 @@ def classifier(run: Run, a: float = 1.0, b: float = -1.0) -> None:
             ax.set(title=title, xlabel="x", ylabel="y", aspect="equal")
 
     run.figure(("The signs of two eigenvalues tell the kinds apart; red is above, blue below the level of the point",
-                "两个特征值的符号区分各类临界点；红色高于该点，蓝色低于该点"), draw, (2, 3), (13.0, 8.0))  # fmt: skip
+                "两个特征值的符号区分各类临界点；红色高于该点，蓝色低于该点"), draw, (2, 3), (9.6, 8.0))  # fmt: skip
 
 
 @item(
@@ -230,7 +231,7 @@ def premature_stop(run: Run, offset: float = 1e-6, tol: float = 1e-2, alpha: flo
             left.semilogy(run_.losses, color=f"C{k}", linewidth=0.8, linestyle=":", label=f"loss, {name}")
         left.axhline(tol, color="0.5", label=f"tolerance {tol:g}")
         left.set(xlabel="iteration", ylabel="norm of the gradient; loss")
-        left.legend(fontsize="x-small")
+        left.legend(fontsize="small")
         found = landscape()
         right.contourf(found.x, found.y, found.values, 30, cmap="viridis")
         for k, run_ in enumerate(shown):
@@ -246,4 +247,4 @@ def premature_stop(run: Run, offset: float = 1e-6, tol: float = 1e-2, alpha: flo
         right.legend(fontsize="small", facecolor="#555b63", labelcolor="white")
 
     run.figure(("For dozens of iterations the gradient is tiny; then the sign of the push decides which minimum is found",
-                "几十次迭代内梯度都极小；之后由偏移的符号决定到达哪个极小值点"), draw, (1, 2), (10.5, 4.4))  # fmt: skip
+                "几十次迭代内梯度都极小；之后由偏移的符号决定到达哪个极小值点"), draw, (1, 2), (9.6, 4.4))  # fmt: skip

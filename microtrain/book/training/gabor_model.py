@@ -110,7 +110,7 @@ def gabor_model(run: Run, phi_0: float = -2.0, phi_1: float = 20.0, shift: float
             ax.legend(fontsize="small", loc="upper right")
 
     run.figure((r"$\phi_0$ moves the wave; $\phi_1$ squeezes it towards $x = 0$. Dotted: the centres.",
-                r"$\phi_0$ 移动波；$\phi_1$ 使波向 $x = 0$ 收缩。虚线为中心位置。"), draw, (1, 2), (10.0, 4.0))  # fmt: skip
+                r"$\phi_0$ 移动波；$\phi_1$ 使波向 $x = 0$ 收缩。虚线为中心位置。"), draw, (1, 2), (9.6, 4.0))  # fmt: skip
 
 
 @item(
@@ -148,7 +148,7 @@ def gabor_loss(run: Run, phi_0: float = 0.0, phi_1: float = 16.6) -> None:
         landscape().plot(right)
         right.plot(phi_0, phi_1, "o", color="white", markeredgecolor="black")
 
-    run.figure(("Two fits, and the loss of all", "两条拟合曲线，以及全部参数的损失"), draw, (1, 2), (11.0, 4.4))
+    run.figure(("Two fits, and the loss of all", "两条拟合曲线，以及全部参数的损失"), draw, (1, 2), (9.6, 4.4))
 
 
 @item(
@@ -288,5 +288,5 @@ def figure_6_3(run: Run, n: int = 28, noise: float = 0.15) -> None:
         ("The points, and what is learned from sets like them", "样本，以及从类似数据中学到的参数"),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )

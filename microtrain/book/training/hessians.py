@@ -128,7 +128,7 @@ def hessian_matrix(run: Run, phi_0: float = -5.0, phi_1: float = 25.0, form: str
     run.figure(
         ("The second derivatives of a network with ten parameters; as printed a row is missing and column 1 is the diagonal",
          "十个参数的网络的二阶导数；按原文缺一行，且第 1 列是对角元"),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 

@@ -282,4 +282,4 @@ def figure_6_1(run: Run, phi_0: float = 1.6, phi_1: float = -0.5, steps: int = 4
         d.legend(fontsize="small")
 
     run.figure(("Each step ends where its line touches a contour; the next turns by a right angle.",
-                "每一步都停在直线与等高线相切处，下一步转过直角。"), draw, (2, 2), (10.0, 8.0), solid=(1,))  # fmt: skip
+                "每一步都停在直线与等高线相切处，下一步转过直角。"), draw, (2, 2), (9.6, 8.0), solid=(1,))  # fmt: skip

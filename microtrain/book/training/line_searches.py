@@ -115,7 +115,7 @@ def motivation(run: Run, alpha: float = 0.1, reach: float = 2.0) -> None:
 
     run.figure(
         ("Left: both paths on the Gabor loss. Right: how far each step goes.", "左：Gabor 损失上的两条路径。右：每一步的长度。"),
-        draw, (1, 2), (11.0, 4.3),
+        draw, (1, 2), (9.6, 4.3),
     )  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def bracketing_search(run: Run, tol: float = 1e-4, high: float = 1.0) -> None:
     run.figure(
         ("Left: the minimum is bracketed. Right: the narrow minimum at 0.52 is missed. Below the curves the brackets.",
          "左：夹住最小值点。右：错过 0.52 处的狭窄极小值。曲线下方为各轮区间。"),
-        draw, (1, 2), (10.0, 4.2),
+        draw, (1, 2), (9.6, 4.2),
     )  # fmt: skip
 
 
@@ -272,11 +272,11 @@ def figure_6_10(run: Run, first: int = 1) -> None:
                 title=f"{'abc'[k]}) round {start + k + 1}, $L[b] {sign} L[c]$: drop ${drop}$",
                 xlabel="distance along the line",
                 ylabel="loss",
-                ylim=(0.25, 1.1),
+                ylim=(0.15, 1.1),
             )
-            ax.legend(fontsize="x-small", loc="lower right")
+            ax.legend(fontsize="small", loc="lower right")
 
-    run.figure(("Three rounds of bracketing", "夹逼法的三轮"), draw, (1, 3), (13.0, 3.8))
+    run.figure(("Three rounds of bracketing", "夹逼法的三轮"), draw, (1, 3), (9.6, 3.8))
     rounds = min(12, len(brackets))
 
     def closing(ax: Any) -> Any:

@@ -103,8 +103,7 @@ def ema_momentum(run: Run, alpha: float = 0.15, beta: float = 0.9, steps: int = 
         (rf"Momentum on the Gabor model's loss, all points in each batch, $\alpha = {alpha:g}$",
          rf"Gabor 模型损失上的动量法，每批取全部样本，$\alpha = {alpha:g}$"),
         draw,
-        (1, 2),
-        (11.0, 4.4),
+        (1, 2), (9.6, 4.4),
     )  # fmt: skip
 
 
@@ -295,6 +294,5 @@ def figure_6_7(run: Run, alpha: float = 0.6, batch: int = 5, beta: float = 0.9, 
         ("Two runs of 81 steps each without momentum (left) and with it (right), the same batches",
          "无动量（左）与有动量（右）各两次运行，81 步，所用小批量相同"),
         draw,
-        (1, 2),
-        (11.5, 4.6),
+        (1, 2), (9.6, 4.6),
     )  # fmt: skip

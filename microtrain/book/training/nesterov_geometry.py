@@ -242,6 +242,5 @@ def acceleration(run: Run, kappa: float = 100.0, steps: int = 100) -> None:
         (r"Left: a quadratic with the condition number $\kappa$. Right: a chain of 200 springs, convex and ill-conditioned.",
          r"左：条件数为 $\kappa$ 的二次函数。右：200 个弹簧的链，凸而病态。"),
         draw,
-        (1, 2),
-        (10.0, 4.0),
+        (1, 2), (9.6, 4.0),
     )  # fmt: skip

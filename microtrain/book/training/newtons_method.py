@@ -286,7 +286,7 @@ def newton_pitfalls(run: Run, start: float = 0.5, steps: int = 12, count: int = 
     run.figure(
         ("The double well from one start and from all; a convex function on which the method diverges; ends on the Gabor loss",
          "双阱函数上的一次运行与全部起点；牛顿法发散的凸函数；Gabor 损失上的终点类型"),
-        draw, (2, 2), (10.0, 7.4),
+        draw, (2, 2), (9.6, 7.4),
     )  # fmt: skip
 
 

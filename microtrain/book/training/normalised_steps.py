@@ -40,7 +40,7 @@ def draw_path(ax: Any, path: np.ndarray, title: str) -> Any:
     ax.plot(*path[0], "ks", markersize=5, label="start")
     ax.plot(*GOAL, "k*", markersize=10, label="minimum")
     ax.set(xlabel=r"$\phi_0$", ylabel=r"$\phi_1$", title=title, xlim=(-1, 1.4), ylim=(-1.1, 1.1))
-    ax.legend(fontsize="x-small", loc="upper left")
+    ax.legend(fontsize="small", loc="upper left")
     return line
 
 
@@ -106,12 +106,12 @@ def fixed_rate(run: Run, small: float = 0.05, large: float = 1.0, steps: int = 2
             axes[2].semilogy(np.abs(path[:, 0] - 0.7), "C0" + style, label=rf"$|\phi_0 - 0.7|$, $\alpha = {rate:g}$")
             axes[2].semilogy(np.abs(path[:, 1]), "C3" + style, label=rf"$|\phi_1|$, $\alpha = {rate:g}$")
         axes[2].set(xlabel="step", ylabel="distance from the minimum", ylim=(1e-4, 3))
-        axes[2].legend(fontsize="x-small")
+        axes[2].legend(fontsize="small")
 
     run.figure(
         ("A rate for the steep direction crawls along the flat one; a rate for the flat direction never settles in the steep one.",
          "适合陡峭方向的学习率在平缓方向上进展缓慢；适合平缓方向的学习率在陡峭方向上不能平息。"),
-        draw, (1, 3), (13.0, 3.9),
+        draw, (1, 3), (9.6, 3.9),
     )  # fmt: skip
 
 

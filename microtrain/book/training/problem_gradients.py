@@ -194,7 +194,7 @@ def problem_6_2(run: Run, spread: float = 0.0) -> None:
         ),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -276,5 +276,5 @@ def problem_6_3(run: Run, phi_0: float = -5.0, phi_1: float = 25.0) -> None:
         ("The derivative of the model, and the directions downhill that follow", "模型的导数，以及由此得到的下降方向"),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )

@@ -177,7 +177,7 @@ def problem_6_7(run: Run, relax: float = 0.9, phi_0: float = -2.1, phi_1: float 
         ),
         draw,
         (1, 2),
-        (11.0, 4.2),
+        (9.6, 4.2),
     )
 
 

@@ -145,7 +145,7 @@ def problem_6_4(run: Run, data: int = 0) -> None:
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -284,7 +284,7 @@ def problem_6_6(run: Run, where: float = -1.0) -> None:
         ),
         draw,
         (1, 3),
-        (11.0, 3.6),
+        (9.6, 3.6),
     )
 
 
@@ -329,5 +329,5 @@ def figure_6_11(run: Run) -> None:
         ),
         draw_shapes,
         (1, 3),
-        (11.0, 3.6),
+        (9.6, 3.6),
     )

@@ -150,5 +150,5 @@ def quantised(run: Run, spacing: float = 0.05, weights: int = 11, count: int = 8
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )

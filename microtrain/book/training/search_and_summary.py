@@ -84,7 +84,7 @@ def hyperparameter_search(run: Run, count: int = 30, steps: int = 400, seeds: in
         ax.plot(ranked[0]["rate"], ranked[0]["loss"], "k*", markersize=14, markerfacecolor="none", label="best")
         ax.axhline(start, color="0.7", linestyle=":", label="loss at the start")
         ax.set(xscale="log", xlabel="learning rate", ylabel=f"loss after {steps} steps, mean of {seeds} seeds")
-        ax.legend(fontsize="x-small", ncols=2)
+        ax.legend(fontsize="small", ncols=2)
 
     run.figure(
         ("Configurations drawn at random, on the Gabor model from (3, 10)", "Gabor 模型上从 (3, 10) 出发的随机配置"),

@@ -130,9 +130,10 @@ def ratio_width(run: Run, strength: float = 6.0, eta: float = 0.02) -> None:
         middle.set_title(f"400 walkers, time 60, noise {strength:g}")
         right.errorbar([r[2] for r in rows], [r[3] for r in rows], [r[4] for r in rows], fmt="o", capsize=3)
         for r in rows:
-            right.annotate(f"B={r[1]}", (r[2], r[3]), xytext=(4, 4), textcoords="offset points", fontsize=8)
+            side: Any = {"xytext": (-4, 4), "ha": "right"} if r[1] == 1 else {"xytext": (4, 4)}
+            right.annotate(f"B={r[1]}", (r[2], r[3]), textcoords="offset points", fontsize=8, **side)
         right.set(xlabel=r"$B / \eta$", ylabel="sharpness (mean, s.e.)", xscale="log", title="48 networks each")
-        right.margins(x=0.15)
+        right.margins(x=0.25)
 
     run.figure(
         (
@@ -142,7 +143,7 @@ def ratio_width(run: Run, strength: float = 6.0, eta: float = 0.02) -> None:
         ),
         draw,
         (1, 3),
-        (13.0, 4.0),
+        (9.6, 4.0),
     )
 
 

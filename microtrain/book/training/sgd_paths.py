@@ -125,7 +125,7 @@ def figure_6_5(run: Run, batch: int = 5, alpha: float = 0.8, runs: int = 500) ->
             ax.legend(fontsize="small", loc="lower left", facecolor="#555b63", labelcolor="white")
 
     run.figure(("From start 2 gradient descent can't leave the wrong valley; noise sometimes can", "从起点 2 出发，梯度下降无法离开错误的山谷；有了噪声，有时可以"),
-               draw, (1, 2), (11.0, 5.0))  # fmt: skip
+               draw, (1, 2), (9.6, 5.0))  # fmt: skip
     wave = np.linspace(-15, 15, 200)
     colours = ("C0", "C3", "C1")
 
@@ -234,7 +234,7 @@ def escapes(run: Run, batch: int = 5, alpha: float = 0.5, runs: int = 500) -> No
         right.legend(fontsize="small")
 
     run.figure(("Noise drives the runs out, mostly to a better minimum, hardly ever to the best", "噪声使运行离开，多半到更好的极小值点，却很少到最好的"),
-               draw, (1, 2), (10.5, 4.4))  # fmt: skip
+               draw, (1, 2), (9.6, 4.4))  # fmt: skip
 
 
 @item(
@@ -302,4 +302,4 @@ def leaves_saddles(run: Run, batch: int = 3, alpha: float = 0.05, runs: int = 50
             ax.legend(fontsize="small")
 
     run.figure(("Where the full gradient vanishes those of the batches do not; within an epoch they nearly cancel, so that it takes longer",
-                "全批量梯度为零处，各批次的梯度不为零；同一轮次内的批次梯度几乎相互抵消，因此需要更久"), draw, (1, 2), (10.0, 4.2))  # fmt: skip
+                "全批量梯度为零处，各批次的梯度不为零；同一轮次内的批次梯度几乎相互抵消，因此需要更久"), draw, (1, 2), (9.6, 4.2))  # fmt: skip

@@ -108,7 +108,7 @@ def random_starts(run: Run, alpha: float = 0.1, starts: int = 1000, steps: int =
         right.legend(fontsize="small")
 
     run.figure(("The starts that lead to the global minimum, and the losses at the ends", "能到达全局最小值的起点，以及各次运行的最终损失"),
-               draw, (1, 2), (11.0, 4.4))  # fmt: skip
+               draw, (1, 2), (9.6, 4.4))  # fmt: skip
 
 
 @item(
@@ -189,7 +189,7 @@ def grid_search(run: Run, spacing: float = 0.5) -> None:
         right.set(xlabel="evaluations", ylabel="loss above the minimum")
         right.legend(fontsize="small")
 
-    run.figure(("The grid, and what more points buy", "网格，以及更密的网格带来的改进"), draw, (1, 2), (11.0, 4.4))
+    run.figure(("The grid, and what more points buy", "网格，以及更密的网格带来的改进"), draw, (1, 2), (9.6, 4.4))
 
 
 @item(
@@ -248,7 +248,7 @@ def multi_start(run: Run, restarts: int = 12, steps: int = 400) -> None:
         ("A dozen runs, and how often some run of n is lucky", "十余次运行，以及 n 次中至少一次成功的比例"),
         draw,
         (1, 2),
-        (10.5, 4.4),
+        (9.6, 4.4),
     )
 
 
@@ -298,4 +298,4 @@ def determined(run: Run, alpha: float = 0.1, resolution: int = 40) -> None:
         right.legend(fontsize="small", loc="upper left", facecolor="#555b63", labelcolor="white")
 
     run.figure(("Each start in the colour of its end; and one start with two rules for the rate", "按终点给起点着色；同一起点、两种步长规则"),
-               draw, (1, 2), (11.0, 5.6))  # fmt: skip
+               draw, (1, 2), (9.6, 5.6))  # fmt: skip

@@ -186,6 +186,5 @@ def step_decay_gabor(run: Run, alpha: float = 0.4, batch: int = 5, count: int = 
         ("Left: the loss above the minimum. Right: where the runs are after 1200 steps.",
          "左：高出最小值的损失。右：1200 步后各次运行的位置。"),
         draw,
-        (1, 2),
-        (10.0, 4.2),
+        (1, 2), (9.6, 4.2),
     )  # fmt: skip

@@ -102,7 +102,7 @@ def training_as_argmin(
         ("The line fit: the path of the parameters, and the loss", "直线拟合：参数的轨迹与损失"),
         draw,
         (1, 2),
-        (10.0, 4.0),
+        (9.6, 4.0),
     )
 
 
@@ -195,7 +195,7 @@ def gradient_vector(run: Run, step: float = 1e-5) -> None:
         ("Left: one number for each parameter. Right: backpropagation against central differences; a long step has the "
          "error of the quotient, a short one rounding.",
          "左：每个参数一个数。右：反向传播与中心差分之差，步长大时是差商的误差，步长小时是舍入误差。"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip
 
 
@@ -268,5 +268,5 @@ def norm_stopping(run: Run, tol: float = 1e-6, alpha: float = 0.02) -> None:
     run.figure(
         ("The rule fits the line; at a kink it never stops, and on a plateau a tolerance of 0.01 would stop far too early.",
          "该规则适用于直线拟合；在尖点处永不停止，在平坦区域若容差为 0.01 则停得过早。"),
-        draw, (1, 2), (10.0, 4.0),
+        draw, (1, 2), (9.6, 4.0),
     )  # fmt: skip

@@ -195,7 +195,7 @@ def wilson(run: Run, n: int = 60, share: float = 0.75) -> None:
         ),
         draw,
         (1, 3),
-        (12.0, 4.0),
+        (9.6, 4.0),
     )
 
 
