@@ -84,4 +84,6 @@ def test_schedule_and_settings():
     assert ax.get_xscale() == "log" and ax.lines[0].get_xdata().tolist() == [1e-3, 0.1] and ax.get_ylabel() == "loss"
     ax = against_setting("width", {"": [(1.0, 3.0, 0.1), (2.0, 1.0, 0.2)]}, "loss")
     assert ax.get_xscale() == "linear" and ax.get_legend() is None and "±" in ax.get_ylabel()
+    ax = against_setting("lr", {"a": [(0.01, 1, 0), (0.001, 2, 0)]}, "loss")
+    assert ax.get_xscale() == "log"  # from one power of ten to the next
     against_setting("width", {}, "loss").figure.canvas.draw()

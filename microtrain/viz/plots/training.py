@@ -147,7 +147,7 @@ def against_setting(
             markersize=4, linewidth=1.3, color=COLOURS[k % len(COLOURS)],
             linestyle=DASHES[k % len(DASHES)] if joined else "none",
         )  # fmt: skip
-    if len(values) and (values > 0).all() and values.max() >= 20 * values.min():
+    if len(values) and (values > 0).all() and values.max() > 9.99 * values.min():  # 0.01 is no whole multiple of 0.001
         ax.set_xscale("log")
     ax.set_xlabel(name)
     several = any(np.isfinite(deviation) for line in points.values() for _, _, deviation in line)
