@@ -56,6 +56,14 @@ def test_two_languages(watched, path):  # noqa: F811
     assert watched(path, locale="zh-CN").inner_text("#language") == "English"  # a Chinese browser begins in Chinese
 
 
+@pytest.mark.parametrize("width", [390, 600, 772, 1000])
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_the_table_in_front_can_be_seen_as_a_whole(watched, path, width, locale):  # noqa: F811
+    page = watched(path, locale=locale, viewport={"width": width, "height": 800})
+    table = "document.querySelector('.front')"
+    assert page.evaluate(f"{table}.scrollWidth - {table}.parentElement.clientWidth") <= 0
+
+
 def test_what_moves_can_be_stopped(watched, path):  # noqa: F811
     page = watched(path, locale="en")
     shown = (
