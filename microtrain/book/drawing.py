@@ -14,7 +14,8 @@ from .text import markup
 if TYPE_CHECKING:
     from .run import Figure
 
-COUNTED = re.compile("(step|update|iteration|epoch|sample|layer|evaluation|round)s?\\b")  # what comes in whole numbers
+# What comes in whole numbers; a step in or along a direction, over something, or called $\eta$ is a length.
+COUNTED = re.compile(r"(step|update|iteration|epoch|sample|layer|evaluation|round)s?\b(?! (in|along|over)\b| \$\\eta)")
 
 MARKS = {True: "✓", False: "✗"}
 

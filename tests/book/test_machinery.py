@@ -559,3 +559,12 @@ def test_what_is_counted_has_whole_ticks():
     left, right = canvas.axes
     assert all(tick == round(tick) for tick in left.get_xticks())
     assert right.get_xscale() == "log" and 1.5 in right.get_yticks()
+
+
+@pytest.mark.parametrize("label", [r"step in $\phi_0$", "step over the rate", r"step $\eta$ along the gradient"])
+def test_the_length_of_a_step_is_not_counted(label):
+    def show(ax):
+        ax.set(xlabel=label, xlim=(-0.8, 0.8))
+
+    canvas, _ = draw(Figure(("a", "甲"), show))
+    assert sum(-0.8 <= tick <= 0.8 for tick in canvas.axes[0].get_xticks()) >= 4

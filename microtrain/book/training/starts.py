@@ -99,7 +99,9 @@ def random_starts(run: Run, alpha: float = 0.1, starts: int = 1000, steps: int =
             markersize=4,
             label=f"finds the global minimum: {100 * good.mean():.1f} %",
         )
-        left.legend(fontsize="small", loc="upper right", facecolor="#555b63", labelcolor="white")
+        left.legend(
+            fontsize="small", loc="upper right", facecolor="#555b63", labelcolor="white", framealpha=1, markerscale=2
+        )
         right.hist(losses, bins=np.linspace(0, 12, 61), color="#1f5fa8")
         right.axvline(lowest.value, color="C3", linestyle="--", label=f"global minimum, {lowest.value:.4f}")
         right.set(

@@ -28,7 +28,7 @@ def line_search(record: Any, phi: Any = None, ax: Any = None, rounds: int = 6) -
         y = bottom - 0.05 * height * (k + 1)
         ax.plot([bracket[0], bracket[-1]], [y, y], color="#7fb069", linewidth=4, alpha=0.5, solid_capstyle="butt")
         ax.scatter(bracket[1:-1], [y] * (len(bracket) - 2), s=12, color="#3b6b2a", zorder=3)
-    ax.set_xlabel("step")
+    ax.set_xlabel("step along the line")
     ax.set_ylabel("loss")
     ax.set_title(record.method)
     ax.legend(loc="upper right")

@@ -120,7 +120,7 @@ def schedules(named: Mapping[str, Any], steps: int, ax: Any = None, *, lr: float
     for k, (label, rate) in enumerate(named.items()):
         rates = [float(rate(t, lr)) if lr is not None else float(rate(t)) for t in times]
         style = {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
-        ax.plot(times, rates, label=label, linewidth=1.6, **style)
+        ax.plot(times, rates, label=label, linewidth=1.6, drawstyle="steps-post", **style)
     ax.set_xlabel("step")
     ax.set_ylabel("learning rate")
     ax.set_ylim(bottom=0)
