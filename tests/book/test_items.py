@@ -6,9 +6,11 @@ import inspect
 import time
 
 import pytest
+from matplotlib.category import StrCategoryFormatter
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from microtrain import book
-from microtrain.book.drawing import picture
+from microtrain.book.drawing import draw, picture
 
 from .looks import faults
 
@@ -44,6 +46,15 @@ def test_pictures(ran):
         assert len(picture(figure)) < 400_000
         assert not figure.frames or len(figure.webp()) < 250_000
         assert faults(figure) == []
+        for ax in draw(figure)[0].axes:
+            assert not ax.axison or all(map(told, (ax.xaxis, ax.yaxis))), f"{ax.get_title()}: an axis has no label"
+
+
+def told(axis):
+    """Does the axis say what its numbers are, or has it names in place of numbers, or nothing at all?"""
+    names = isinstance(axis.get_major_formatter(), (FixedFormatter, FuncFormatter, StrCategoryFormatter))
+    empty = not axis.get_visible() or not len(axis.get_majorticklocs())
+    return axis.get_label_text() or names or empty or axis.axes.get_label() == "<colorbar>"
 
 
 @pytest.mark.parametrize("id", each(e for e in ITEMS if e.printed))

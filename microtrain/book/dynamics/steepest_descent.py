@@ -163,7 +163,7 @@ def gradient_flow(run: Run, x: float = -0.7, y: float = 0.9, t_end: float = 4.0)
         )
         right.plot(times, (slopes**2).sum(1), color="black", linewidth=1, label=r"$\|\nabla L\|^2$")
         right.plot(times, found.values(shown.points), color="#d1600f", linestyle="--", label="loss $L$")
-        right.set(xlabel="time $t$", yscale="log")
+        right.set(xlabel="time $t$", ylabel="loss, and how fast it falls", yscale="log")
         right.legend(fontsize="small")
 
     run.figure(

@@ -108,7 +108,7 @@ def definition(run: Run, p: float = 2.5, q: float = 0.8) -> None:
             ax.plot(x, base + slope.item() * (x - q), "--", color="0.5", label="tangent at q")
             ax.plot([q], [base], "ko", markersize=4)
             ax.plot([p, p], [foot, foot + gaps[name]], color="C3", linewidth=3, label=f"D(p, q) = {gaps[name]:.3g}")
-            ax.set(title=name, xlabel="x")
+            ax.set(title=name, xlabel="x", ylabel=r"$\phi(x)$")
             ax.legend(fontsize="small", loc="upper left")
 
     run.figure(

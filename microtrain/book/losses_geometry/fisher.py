@@ -214,7 +214,7 @@ def fisher_matrix(run: Run, z1: float = 2.0, z2: float = 1.0, z3: float = 0.1) -
         left.set(title="I in logits", xticks=range(3), yticks=range(3), xlabel="class", ylabel="class")
         middle.loglog(counts, errors, label="largest error of an entry")
         middle.loglog(counts, 0.3 / np.sqrt(counts), "k:", label=r"$\propto 1/\sqrt{N}$")
-        middle.set(xlabel="draws N", title="Monte Carlo")
+        middle.set(xlabel="draws N", ylabel="error", title="Monte Carlo")
         for k, name in enumerate(("smallest: 0", "second", "largest")):
             right.plot(scales, spectra[:, k], ("-", "--", "-.")[k], label=name)
         right.axvline(1, color="0.7", linewidth=0.8)

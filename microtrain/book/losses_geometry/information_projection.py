@@ -143,7 +143,7 @@ def moment_matching(run: Run, p1: float = 0.5, steps: int = 400) -> None:
         shown_norms, above = path.gradient_norms[:steps], path.losses[:steps] - lowest
         left.semilogy(np.maximum(shown_norms, 1e-16), label="norm of the gradient")
         left.semilogy(np.where(above > 1e-15, above, np.nan), "--", label="cross-entropy above its minimum")
-        left.set(xlabel="step", title="softmax regression on 60 points")
+        left.set(xlabel="step", ylabel="norm, cross-entropy", title="softmax regression on 60 points")
         left.legend(fontsize="small")
         for ax, family, name in ((middle, straight, "straight in the logits"), (right, bent, "bent")):
             plots.ternary(ax=ax)

@@ -59,7 +59,7 @@ def ce_in_logits(run: Run, z2: float = 1.0, z3: float = 0.1) -> None:
         ax.plot(grid, grid, "--", color="0.5", label="$z_1$")
         ax.plot(grid, total - grid, color="C3", linewidth=2, label="their difference: the loss of class 1")
         ax.plot(grid, rest - grid, ":", color="C3", label="far left: a straight line of slope -1")
-        ax.set(xlabel="$z_1$", ylim=(-2, 8), title=f"$z_2$ = {z2:g}, $z_3$ = {z3:g}")
+        ax.set(xlabel="$z_1$", ylabel="value", ylim=(-2, 8), title=f"$z_2$ = {z2:g}, $z_3$ = {z3:g}")
         ax.legend(fontsize="small")
 
     run.figure(("Where the other logits win, the loss grows like $-z_1$; where $z_1$ wins, it vanishes.",
@@ -135,7 +135,8 @@ def trick(run: Run, shift: float = 1000.0, classes: int = 2) -> None:
         right.plot(x, bump.max(1), "--", color="0.4", label="max")
         right.plot(x, bump.max(1) + np.log(classes), ":", color="C3", label=r"max + $\ln C$")
         right.set(
-            xlabel=f"z, of the logits (z, {', '.join(['0'] * min(classes - 1, 3))}{' ...' if classes > 4 else ''})"
+            ylabel="value",
+            xlabel=f"z, of the logits (z, {', '.join(['0'] * min(classes - 1, 3))}{' ...' if classes > 4 else ''})",
         )
         for ax in (left, right):
             ax.legend(fontsize="small")

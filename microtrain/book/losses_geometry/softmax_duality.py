@@ -84,11 +84,11 @@ def canonical(run: Run, z2: float = 1.0, z3: float = 0.1) -> None:
         left.set(xlabel="$z_1$", ylabel="A")
         middle.plot(grid, curves[1], label=r"slope of A: mean, $p_1$")
         middle.plot(grid, curves[2], "--", label=r"curvature of A: variance")
-        middle.set(xlabel="$z_1$")
+        middle.set(xlabel="$z_1$", ylabel="mean, variance")
         for k in range(3):
             right.semilogx(counts, running[:, k], color=f"C{k}", label=f"share of class {k + 1}")
             right.axhline(p[k], color=f"C{k}", linestyle=":", linewidth=1)
-        right.set(xlabel="draws", title="maximum likelihood, dotted: truth")
+        right.set(xlabel="draws", ylabel="share", title="maximum likelihood, dotted: truth")
         for ax in (left, middle, right):
             ax.legend(fontsize="small")
 

@@ -103,11 +103,11 @@ def softmax_ce_gradient(run: Run, z1: float = 2.0, z2: float = 1.0, z3: float = 
         left.bar_label(bars, fmt="%.3f", fontsize=8)
         left.axhline(0, color="black", linewidth=0.8)
         left.set_xticks(place, [f"$z_{k + 1}$" for k in range(3)])
-        left.set_ylim(-1.1, 1.3)
+        left.set(ylim=(-1.1, 1.3), ylabel="probability, gradient")
         right.plot(grid, losses, label="loss")
         right.plot(grid, slopes, "--", color="C3", label="its slope, between -1 and 0")
         right.axvline(own[label], color="0.7", linewidth=0.8)
-        right.set(xlabel=f"logit of the true class, $z_{label + 1}$")
+        right.set(xlabel=f"logit of the true class, $z_{label + 1}$", ylabel="loss, slope")
         for ax in (left, right):
             ax.legend(fontsize="small")
 

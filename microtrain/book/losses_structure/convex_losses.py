@@ -203,7 +203,7 @@ def unique_minimum(run: Run, eta: float = 0.1, starts: int = 9, form: str = "rig
         right.semilogx(t, away[1:], label="x")
         right.semilogx(t, np.log(0.1 * t + 1), "k:", label=r"$\ln(1 + \eta t)$")
         right.semilogx(t, np.exp(-away[1:]), "--", label="loss")
-        right.set(xlabel="step", title="$e^{-x}$: no minimiser")
+        right.set(xlabel="step", ylabel="x, loss", title="$e^{-x}$: no minimiser")
         for ax in (left, middle, right):
             ax.legend(fontsize="small")
 

@@ -215,7 +215,7 @@ def meaning(run: Run, curvature: float = 10.0, eta: float = 0.15) -> None:
         middle.plot(grid, wavy.values(grid[:, None]), label=r"$x^2 + 10 \sin^2 x$")
         middle.plot(grid, bend, "--", label="second derivative")
         middle.axhline(22, color="C3", label="$L = 22$")
-        middle.set(xlabel="$x$", ylim=(-20, 46))
+        middle.set(xlabel="$x$", ylabel="value, second derivative", ylim=(-20, 46))
         middle.legend(fontsize="small", loc="upper center", ncols=2)
         for k, (rate, at) in enumerate(courses.items()):
             right.plot(at, "os^v"[k % 4] + "-", markersize=3, linewidth=0.8, label=rf"$\eta L = {10 * rate:.3g}$")

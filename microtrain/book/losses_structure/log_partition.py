@@ -79,11 +79,11 @@ def log_partition(run: Run, eta: float = 1.0, steps: int = 400, form: str = "rig
         for t in (-3.0, 0.0, 3.0):
             slope = float(pair.gradient([t])[0])
             left.plot(t + np.array([-2, 2]), pair([t]) + slope * np.array([-2, 2]), color="C3", linewidth=0.8)
-        left.set(xlabel="z", title="softmax is the slope")
+        left.set(xlabel="z", ylabel="value, slope", title="softmax is the slope")
         s = np.linspace(1e-6, 1 - 1e-6, 300)
         right.plot(s, s * np.log(s) + (1 - s) * np.log(1 - s), label=r"$\sum p \log p$")
         right.plot(shares, climbed, "o", markersize=4, label=f"$LSE^*(p)$, {steps} steps of ascent")
-        right.set(xlabel="$p_1$ of $p = (p_1, 1 - p_1)$", title="the dual is the negative entropy")
+        right.set(xlabel="$p_1$ of $p = (p_1, 1 - p_1)$", ylabel="nats", title="the dual is the negative entropy")
         for ax in (left, right):
             ax.legend(fontsize="small", loc="upper left" if ax is left else "upper center")
 

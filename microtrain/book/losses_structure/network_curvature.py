@@ -161,7 +161,7 @@ def network_not_convex(run: Run, hidden: int = 8, spread: float = 0.5, xor_hidde
         right.plot(grid, bend, "--", label="its second derivative")
         right.fill_between(grid, -0.5, 1.1, where=bend < 0, color="#d1600f", alpha=0.12, label="curved downwards")
         right.axhline(0, color="0.6", linewidth=0.8)
-        right.set(xlabel="$x$", title="one minimum", ylim=(-0.5, 1.6))
+        right.set(xlabel="$x$", ylabel="value, second derivative", title="one minimum", ylim=(-0.5, 1.6))
         right.legend(fontsize="small", loc="upper center", ncols=1)
 
     run.figure(

@@ -102,7 +102,7 @@ def kinds_of_places(run: Run, hidden: int = 3, w: float = -20.0) -> None:
         right.plot(s, np.abs(plateau.gradients(s[:, None])), "--", label="|gradient|")
         height, steep = plateau.value_and_gradient([w])
         right.plot(w, height, "ko", label=f"w = {w:g}:\n|gradient| {abs(steep[0]):.3g}")
-        right.set(xlabel="w", title=r"plateau: $(1 - \sigma(w))^2/2$", yscale="log")
+        right.set(xlabel="w", ylabel="loss, gradient", title=r"plateau: $(1 - \sigma(w))^2/2$", yscale="log")
         for ax in (left, middle, right):
             ax.legend(fontsize="small", loc="lower left")
 

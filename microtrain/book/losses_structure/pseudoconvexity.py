@@ -186,7 +186,7 @@ def pseudoconvex_descent(run: Run, start: float = 2.5, eta: float = 1.0) -> None
         w = np.asarray(slide)[t]
         right.semilogx(t + 1, w[:, 0], label="w")
         right.semilogx(t + 1, 10 * two.values(w), "--", label="10 x loss")
-        right.set(xlabel="step", title=r"$(1 - \sigma(w))^2/2$: no minimiser")
+        right.set(xlabel="step", ylabel="w, loss", title=r"$(1 - \sigma(w))^2/2$: no minimiser")
         headroom(left)
         for ax in (left, middle, right):
             ax.legend(fontsize="small")

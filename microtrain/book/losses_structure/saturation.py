@@ -90,7 +90,7 @@ def sigmoid_mse(run: Run, weight: float = -3.0, label: int = 1) -> None:
         right.plot(z, bump, "--", label=r"$\sigma'(z)$")
         right.plot(z, gradient, label=r"$dL/dz = -(y - \hat y)\,\sigma'(z)$")
         right.axhline(0, color="0.6", linewidth=0.8)
-        right.set(xlabel="$z = w^\\top x$")
+        right.set(xlabel="$z = w^\\top x$", ylabel="error, slopes")
         right.legend(fontsize="small")
 
     run.figure(

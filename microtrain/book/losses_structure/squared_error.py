@@ -187,12 +187,12 @@ def constant_hessian(run: Run, a: float = 2.0, b: float = 0.5, steps: int = 1000
         middle.plot(2 * line, unit.values(2 * line[:, None]), label=r"$\frac{1}{2}(1 - \sigma(w))^2$")
         middle.plot(2 * line, 5 * alone, "--", label="5 times its curvature")
         middle.axhline(0, color="0.6", linewidth=0.8)
-        middle.set(xlabel="$w$", title="sigmoid output, squared error")
+        middle.set(xlabel="$w$", ylabel="loss, curvature", title="sigmoid output, squared error")
         middle.legend(fontsize="small")
         kept = seen <= steps
         right.loglog(1 + seen[kept], tops[kept], label=r"$\lambda_{max}$")
         right.loglog(1 + seen[kept], logistic.values(walk[seen[kept]]), "--", label="loss")
-        right.set(xlabel="step + 1", title="logistic regression, separable data")
+        right.set(xlabel="step + 1", ylabel="curvature, loss", title="logistic regression, separable data")
         right.legend(fontsize="small")
 
     run.figure(

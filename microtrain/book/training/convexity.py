@@ -100,7 +100,9 @@ def chord_wording(run: Run, chords: int = CHORDS, form: str = "right") -> None:
         for ax, (at, values, ends, title) in zip(axes, curves, strict=True):
             ax.plot(at, values, label="function")
             ax.plot(ends, np.interp(ends, at, values), "o--", color="C3", markersize=4, label="chord")
-            ax.set(title=title, xlabel=r"$\phi_0$" if ax is axes[-1] else "x")
+            ax.set(
+                title=title, xlabel=r"$\phi_0$" if ax is axes[-1] else "x", ylabel="loss" if ax is axes[-1] else "f(x)"
+            )
             ax.legend(fontsize="small")
 
     run.figure(
@@ -212,7 +214,7 @@ def guarantees(run: Run, alpha: float = 0.02, starts: int = 100) -> None:
         steps = np.unique(np.geomspace(1, len(slopes), 200).astype(int)) - 1
         c.semilogx(steps + 1, slopes[steps], label="slope")
         c.semilogx(steps + 1, -np.log(losses[steps]), "--", label=r"$-\ln$ loss")
-        c.set(xlabel="step", title="separable classes: no minimum")
+        c.set(xlabel="step", ylabel=r"slope, $-\ln$ loss", title="separable classes: no minimum")
         d.semilogy(fast.losses, label=r"$\alpha = 0.041 > 2/L$")
         d.semilogy(
             analysis.trace(lambda p: mt.optim.SGD(p, lr=0.039), objective, steps=300, start=[0.0, 0.0]).losses,
