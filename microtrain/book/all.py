@@ -19,23 +19,27 @@ from .drawing import INCH, movie, picture, uri
 from .entry import VERDICTS, Item
 from .run import Figure, execute
 
+PACKAGE = Path(__file__).parents[1]
+
 
 def version(entry: Item, seed: int) -> str:
-    """Changes with the item's chapter, the machinery and the seed: what was kept of another is run again."""
-    from .. import __version__
-
-    return hashlib.sha256(f"{__version__} {seed} {_texts(entry.chapter)}".encode()).hexdigest()[:16]
+    """Changes with the item's chapter, the library and the seed: what was kept of another is run again."""
+    book = PACKAGE / "book"
+    machinery = (book / f"{name}.py" for name in ("all", "drawing", "movie", "moving", "run"))
+    chapter = sorted((book / entry.chapter).glob("*.py"))  # items share functions
+    return hashlib.sha256(f"{seed} {_library()} {_digest(*machinery, *chapter)}".encode()).hexdigest()[:16]
 
 
 @cache
-def _texts(chapter: str) -> str:
-    """The source of a chapter's files (items share functions) and of what makes an outcome of a run."""
-    folder = Path(__file__).parent
-    files = [
-        *sorted((folder / chapter).glob("*.py")),
-        *(folder / f"{name}.py" for name in ("all", "drawing", "movie", "run")),
-    ]
-    return "".join(path.read_text(encoding="utf-8") for path in files)
+def _library() -> str:
+    """All that items stand on, from `Tensor` to pictures."""
+    files = (path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in ("book", "cli"))
+    return _digest(*sorted(files))
+
+
+@cache
+def _digest(*files: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def outcome(id: str, seed: int = 0) -> dict[str, Any]:

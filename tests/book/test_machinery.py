@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+import shutil
 from importlib import resources
 
 import numpy as np
@@ -363,6 +364,24 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     assert ran == [id for id in IDS if id != first["id"]]
     (tmp_path / f"{first['id']}.json").write_text("{")
     assert all(found["passed"] for found in several.run_all(IDS, tmp_path)) and first["id"] in ran
+
+
+def test_what_another_library_measured_is_run_again(tmp_path, monkeypatch):
+    """A change of an optimizer counts, not only one of the item; one of another chapter's item does not."""
+    copy = shutil.copytree(several.PACKAGE, tmp_path / "microtrain", ignore=shutil.ignore_patterns("*.pyc", "*.npz"))
+    monkeypatch.setattr(several, "PACKAGE", copy)
+
+    def version():
+        several._library.cache_clear()
+        several._digest.cache_clear()
+        return several.version(book.get("line-model"), 0)
+
+    before = version()
+    (copy / "book" / "dynamics" / "spirals.py").write_text("")
+    assert version() == before
+    (copy / "optim" / "sgd.py").write_text("")
+    assert version() != before
+    several._library.cache_clear()
 
 
 def test_side_by_side_is_the_same(tmp_path):

@@ -161,7 +161,7 @@ def watched_exp() -> Iterator[list[float]]:
     title=(r"No $e^{z_i}$, but $C$ exponentials", r"不计算 $e^{z_i}$，但仍有 $C$ 个指数"),
     statement=(
         r"The fused computation never forms any $e^{z_i}$, which removes overflow at the root.",
-        r"融合计算不显式计算任何 $e^{z_i}$，从根本上解决溢出。",
+        r"融合计算不显式计算任何 $e^{z_i}$，从源头上避免溢出。",
     ),
     verdict="holds with a condition",
     correction=(
