@@ -40,7 +40,7 @@ def card(entry: Item, found: Mapping[str, Any]) -> str:
     if found.get("claims"):
         parts.append(claims_table(found["claims"]))
     parts += [both(note, "p") for note in found.get("notes", ())]
-    parts += [_table(table) for table in found.get("tables", ())]
+    parts += [table(rows) for rows in found.get("tables", ())]
     parts.append(f"<p><code>microtrain book run {entry.id}</code>")
     if entry.parameters:
         settings = "".join(f" <code>--set {html.escape(_setting(p))}</code>" for p in entry.parameters)
@@ -118,29 +118,36 @@ def _setting(p: Parameter) -> str:
     return f"{p.name}={values}" + (f" ({p.low:g} … {p.high:g})" if p.low is not None else "")
 
 
-def _heads(titles: Sequence[Text]) -> str:
-    return "<tr>" + "".join(f"<th>{both(title)}</th>" for title in titles) + "</tr>"
+def _heads(titles: Sequence[Text], tag: str = "span") -> str:
+    return "<tr>" + "".join(f"<th>{both(title, tag)}</th>" for title in titles) + "</tr>"
 
 
-def claims_table(claims: Sequence[Mapping[str, Any]]) -> str:
-    """What was measured beside what was expected."""
-    titles = (("Claim", "论断"), ("Measured", "实测"), ("Expected", "预期"), ("As expected", "相符"))
-    rows = "".join(f"<tr><td>{both(c['text'])}</td>{_numbers(c)}<td>{MARKS[c['passed']]}</td></tr>" for c in claims)
-    return f'<div class="wide"><table><thead>{_heads(titles)}</thead><tbody>{rows}</tbody></table></div>'
+def claims_table(claims: Sequence[Mapping[str, Any]], judged: bool = True, tag: str = "span") -> str:
+    """What was measured beside what was expected, and whether it is so; with tag="div" a language a line."""
+    titles = (("Claim", "论断"), ("Measured", "实测"), ("Expected", "预期"), ("As expected", "相符"))[: 3 + judged]
+    marks = [f"<td>{MARKS[c['passed']]}</td>" if judged else "" for c in claims]
+    rows = "".join(
+        f"<tr><td>{both(c['text'], tag)}</td>{_numbers(c, tag)}{mark}</tr>"
+        for c, mark in zip(claims, marks, strict=True)
+    )
+    return f'<div class="wide"><table><thead>{_heads(titles, tag)}</thead><tbody>{rows}</tbody></table></div>'
 
 
-def _numbers(claim: Mapping[str, Any]) -> str:
+def _numbers(claim: Mapping[str, Any], tag: str = "span") -> str:
     """Two cells: what was measured, and what is expected."""
     texts = (number(claim["measured"], claim["expected"]), claim["expected"])
-    return "".join(f"<td>{both((text, FACTS[text])) if text in FACTS else html.escape(text)}</td>" for text in texts)
+    return "".join(
+        f"<td>{both((text, FACTS[text]), tag) if text in FACTS else html.escape(text)}</td>" for text in texts
+    )
 
 
-def _table(table: Mapping[str, Any]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table["columns"])
+def table(found: Mapping[str, Any], between: str = "") -> str:
+    """Numbers in rows, folded under their caption; `between` parts its two languages."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in found["columns"])
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(number(x))}</td>" for x in row) + "</tr>" for row in table["rows"]
+        "<tr>" + "".join(f"<td>{html.escape(number(x))}</td>" for x in row) + "</tr>" for row in found["rows"]
     )
     return (
-        f"<details><summary>{both(table['caption'])}</summary>"
+        f"<details><summary>{both((found['caption'][0] + between, found['caption'][1]))}</summary>"
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>'
     )

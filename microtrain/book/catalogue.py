@@ -57,6 +57,8 @@ def items(chapter: str = "", kind: str = "", verdict: str = "", search: str = ""
 def get(id: str) -> Item:
     """The item with this id. Raises `ArgumentError`, with what it may have meant, if there is none."""
     _load()
+    if not isinstance(id, str):
+        raise ArgumentError(f"An item is found by its id, a text, not by {id!r}.", fix='get("gd-update")')
     if id not in ITEMS:
         near = difflib.get_close_matches(id, ITEMS, 3, 0.5) or [key for key in ITEMS if id in key][:3]
         raise ArgumentError(

@@ -55,7 +55,8 @@ class Parameter:
                 fits = value in (True, False, "true", "false", "True", "False")
                 value = value in (True, "true", "True")
             elif kind in (int, float, str):
-                fits, value = True, kind(value)
+                given, value = value, kind(value)
+                fits = not isinstance(given, bool) and (kind is not int or isinstance(given, str) or given == value)
             else:  # a list of numbers, as "0.1,0.2" on the command line
                 value = [float(x) for x in value.split(",")] if isinstance(value, str) else list(value)
                 fits = True

@@ -6,18 +6,26 @@ import base64
 from dataclasses import asdict
 from html import escape
 
-from .cards import claims_table
+from .cards import CORRECTIONS, VERDICTS_ZH, claims_table, table
 from .drawing import INCH, both, movie, svg, uri
+from .entry import SIGNS
 from .run import Figure, Run
-from .text import plain
+from .sources import where
+from .text import markup, plain
 
 
 def html(run: Run) -> str:
-    """A run for a notebook: English first, Chinese below it."""
-    parts = [f"<h3>{both(run.item.title, 'div')}</h3>", both(run.item.statement, "p")]
-    if run.item.correction[0]:
-        parts.append(both(run.item.correction, "p"))
-    parts.append(claims_table([asdict(claim) for claim in run.claims]))
+    """A run for a notebook: English first, Chinese below it. The claims are judged for the item's own values only."""
+    entry = run.item
+    verdict = (f"{SIGNS[entry.verdict]} {entry.verdict}", f"{SIGNS[entry.verdict]} {VERDICTS_ZH[entry.verdict]}")
+    about = tuple(f"{verdict} · {source}" for verdict, source in zip(verdict, where(entry), strict=True))
+    parts = [f"<h3>{both(entry.title, 'div')}</h3>", both((about[0], about[1]), "p"), both(entry.statement, "p")]
+    if entry.correction[0]:
+        texts = zip(("en", "zh-Hans"), CORRECTIONS[entry.verdict], entry.correction, strict=True)
+        parts += [f'<p lang="{lang}"><b>{name}</b> {markup(text)}</p>' for lang, name, text in texts]
+    parts.append(claims_table([asdict(claim) for claim in run.claims], judged=run.usual, tag="div"))
+    parts += [both(note, "p") for note in run.notes]
+    parts += [table(asdict(rows), " / ") for rows in run.tables]
     parts += [f"<figure>{_shown(f)}<figcaption>{both(f.caption, 'div')}</figcaption></figure>" for f in run.figures]
     return "\n".join(parts)
 

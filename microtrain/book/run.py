@@ -209,8 +209,10 @@ class Run:
 
 
 def execute(item: Item, given: dict[str, Any] | None = None, seed: int = 0, form: str = "right") -> Run:
-    """Run an item. Raises `ArgumentError` for parameters that it has not."""
-    run = Run(item, seed, item.values(given or {}), form)
+    """Run an item. Raises `ArgumentError` for parameters that it has not, and for a seed that is none."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError(f"{item.id}: seed={seed!r} is not possible.", fix="A seed is a whole number from 0 on.")
+    run = Run(item, int(seed), item.values(given or {}), form)
     start = time.perf_counter()
     item.function(run, **run.values, **({"form": form} if item.printed else {}))
     run.seconds = time.perf_counter() - start

@@ -187,6 +187,10 @@ def test_parameters():
     assert Parameter("n", 3, 1, 9).checked("4", "x") == 4
     assert Parameter("flag", True).checked("false", "x") is False
     assert Parameter("rates", (0.1, 0.2), 0, 1).checked("0.3,0.4", "x") == [0.3, 0.4]
+    for bad in (2.5, True, "2.5"):  # not cut to 2 or taken for 1
+        with pytest.raises(ArgumentError, match="from 1 to 9"):
+            Parameter("n", 3, 1, 9).checked(bad, "x")
+    assert Parameter("n", 3, 1, 9).checked(np.int64(4), "x") == 4
     with pytest.raises(ArgumentError, match="takes loss in"):
         Parameter("loss", "mse", choices=("mse", "mae")).checked("x", "x")
 
@@ -233,6 +237,14 @@ def test_find():
         book.run("nesterov", alpha=1)
 
 
+@pytest.mark.parametrize("seed", [-1, "a", None, 1.5, True])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ArgumentError, match="whole number"):
+        book.run("line-model", seed=seed)
+    with pytest.raises(ArgumentError, match="by its id"):
+        book.get(None)
+
+
 def test_other_parameters_are_not_judged():
     assert "as expected" not in str(book.run("gd-parabola-regimes", eta=0.7))
 
@@ -242,6 +254,24 @@ def test_notebook_display(few_frames):
     assert "抛物线" in text and "<math" in text
     assert "prefers-reduced-motion" in text and 'src="data:image/webp' in text and "srcset=" in text
     assert "<svg" in book.run("line-model")._repr_html_()
+    problem = book.run("problem-6-2")  # its notes are the reasoning
+    text = problem._repr_html_()
+    assert markup(problem.notes[0][0]) in text and markup(problem.notes[0][1]) in text
+    assert "有条件成立" in text and "习题 6.2" in text and text.count("✓") == len(problem.claims)
+
+
+def test_tables_are_shown_in_a_notebook_and_other_values_are_not_judged(few_frames):
+    text = book.run("gd-parabola-regimes", eta=0.9)._repr_html_()
+    assert '<div lang="en">yes</div><div lang="zh-Hans">是</div>' in text  # not side by side without a space
+    assert "Positions / <" in text and "各步位置" in text and "✓" not in text and "As expected" not in text
+
+
+def test_the_learner_s_own_rate_is_seen():
+    run = book.run("gd-parabola-regimes", eta=0.9, start=2.0, steps=5)
+    assert "alternating, shrinking" in run.notes[0][0] and "-0.65536" in run.notes[0][0]
+    titles = [ax.get_title() for ax in draw(run.figures[0])[0].axes]
+    assert titles[-1] == "$\\eta = 0.9$" and len(titles) == 6 and "$\\eta = 1.0$" in titles
+    assert "monotone" in book.run("gd-parabola-regimes", eta=0.2, start=-1.0).notes[0][0]
 
 
 def test_large_pictures_become_pixels():

@@ -33,7 +33,7 @@ def regime(path: np.ndarray) -> str:
     """Which of the five regimes a path shows."""
     if (path[1:] == 0).all():
         return LABELS[1]
-    if (path > 0).all():
+    if (path * path[0] > 0).all():
         return LABELS[0]
     size = np.abs(path)
     if (size == size[0]).all():
@@ -79,13 +79,23 @@ def five_regimes(run: Run, eta: float = 0.1, start: float = 1.0, steps: int = 6)
         rows.append((rate, found, *path))
     run.table(("Positions", "各步位置"), ("eta", "regime", *(f"x{t}" for t in range(7))), rows)
 
-    paths = {rate: descend(rate, start, steps) for rate in (*rates, *({eta} - set(rates)))}
+    paths = {rate: descend(rate, start, steps) for rate in rates}
+    own = descend(eta, start, steps)
+    kind = regime(own)
+    if eta not in paths:  # it takes the place of one of its kind, and stands last
+        del paths[next((rate for rate, path in paths.items() if regime(path) == kind), 0.1)]
+        paths[eta] = own
+    if (eta, start, steps) != (0.1, 1.0, 6):
+        run.note(
+            f"Your run, $\\eta = {eta:g}$ from {start:g}: {kind}; $x = {own[-1]:.6g}$ after {steps} steps.",
+            f"你的运行：$\\eta = {eta:g}$，从 {start:g} 出发：{LABELS_ZH[kind]}；{steps} 步后 $x = {own[-1]:.6g}$。",
+        )
 
     jumps = min(steps, 12)  # that are shown, in five frames each
 
     def draw(*axes: Any) -> Any:
         shows = []
-        for ax, (rate, path) in zip(axes, paths.items(), strict=False):
+        for ax, (rate, path) in zip(axes, paths.items(), strict=True):
             reach = 1.15 * np.abs(path[: jumps + 1]).max()
             x = np.linspace(-reach, reach, 200)
             ax.plot(x, x**2, color="0.7")
