@@ -117,6 +117,7 @@ def run(
     from ..book import get, items
     from ..book.run import execute
     from ..errors import ArgumentError
+    from ..files import make_folder
 
     if all == (id is not None):
         raise ArgumentError("Which items?", fix="Give one id, or --all.")
@@ -127,7 +128,10 @@ def run(
         wrong = [str(found["id"]) for found in outcomes.values() if not found["passed"]]
         print(f"{len(outcomes)} items, {len(wrong)} not as expected" + (": " + ", ".join(wrong) if wrong else ""))
         raise typer.Exit(1 if wrong else 0)
-    done = execute(get(id or ""), _settings(set or []), seed)
+    entry = get(id or "")
+    if out is not None:
+        make_folder(out)
+    done = execute(entry, _settings(set or []), seed)
     print(done)
     if out is not None:
         for path in _save(done, out):
@@ -158,7 +162,9 @@ def _run_all(entries: list[Item], out: Path, jobs: int, seed: int) -> dict[str, 
     from rich.progress import Progress
 
     from ..book.all import run_all
+    from ..files import make_folder
 
+    make_folder(out)  # now, not after the first item has run
     found = {}
     console = _console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -188,8 +194,12 @@ def report(
     """
     from ..book import items
     from ..book.report import page
-    from ..files import write_text
+    from ..errors import DataFileError
+    from ..files import make_folder, write_text
 
+    if out.is_dir():
+        raise DataFileError(f"{out} is a folder, not a page.", fix=f"Name the page, as in -o {out / 'book.html'}")
+    make_folder(out.parent)  # before minutes of work
     entries = items()
     write_text(out, page(entries, _run_all(entries, keep, jobs, seed)))
     print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+import sys
 from importlib import resources
 
 import numpy as np
@@ -24,7 +25,7 @@ from microtrain.book.run import Figure, Run, execute
 from microtrain.book.sources import chinese, where
 from microtrain.book.text import markup, number, plain
 from microtrain.cli.app import app
-from microtrain.errors import ArgumentError, MicrotrainError
+from microtrain.errors import ArgumentError, DataFileError, MicrotrainError
 
 from .looks import faults
 
@@ -589,6 +590,20 @@ def test_commands(tmp_path, monkeypatch, few_frames):
         ["list", "--verdict", "wrong"],
     ):
         assert isinstance(call(app, ["book", *wrong]).exception, ArgumentError)
+
+
+def test_places_that_cannot_be_written_are_found_before_the_work(tmp_path, monkeypatch):
+    for module in (several, sys.modules[Run.__module__]):
+        monkeypatch.setattr(module, "execute", lambda *args, **options: pytest.fail("it has run"))
+    (tmp_path / "file").write_text("")
+    file, keep = str(tmp_path / "file"), str(tmp_path / "keep")
+    for wrong in (
+        ["report", "-o", str(tmp_path), "--keep", keep],
+        ["report", "-o", file + "/book.html", "--keep", keep],
+        ["run", "--all", "--out", file],
+        ["run", "line-model", "--out", file],
+    ):
+        assert isinstance(CliRunner().invoke(app, ["book", *wrong]).exception, DataFileError), wrong
 
 
 def test_items_are_frozen():
