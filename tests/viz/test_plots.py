@@ -119,7 +119,8 @@ def test_a_spectrum_counts_every_eigenvalue():
 def test_schedules_side_by_side():
     ax = plots.schedules({"constant": lambda t: 0.1, "decay": lambda t: 0.1 * 0.5**t}, 4)
     np.testing.assert_allclose(ax.lines[1].get_ydata(), 0.1 * 0.5 ** np.arange(5))
-    assert all(line.get_drawstyle() == "steps-post" for line in ax.lines)  # a rate holds until the next step
+    ax = plots.schedules({"stairs": optim.schedules.Step(10, 0.5), "cosine": optim.schedules.Cosine(40)}, 40, lr=1.0)
+    assert [line.get_drawstyle() for line in ax.lines] == ["steps-post", "default"]
     ax = plots.schedules({"cosine": optim.schedules.Cosine(10)}, 10, lr=0.3)
     assert ax.lines[0].get_ydata()[0] == pytest.approx(0.3)
 

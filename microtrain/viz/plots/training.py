@@ -120,7 +120,8 @@ def schedules(named: Mapping[str, Any], steps: int, ax: Any = None, *, lr: float
     for k, (label, rate) in enumerate(named.items()):
         rates = [float(rate(t, lr)) if lr is not None else float(rate(t)) for t in times]
         style = {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
-        ax.plot(times, rates, label=label, linewidth=1.6, drawstyle="steps-post", **style)
+        stairs = 4 * len(set(rates)) <= len(rates)  # else a curve, whose steps would blur its dashes
+        ax.plot(times, rates, label=label, linewidth=1.6, drawstyle="steps-post" if stairs else "default", **style)
     ax.set_xlabel("step")
     ax.set_ylabel("learning rate")
     ax.set_ylim(bottom=0)
