@@ -58,9 +58,9 @@ class Parameter:
                 given, value = value, kind(value)
                 fits = not isinstance(given, bool) and (kind is not int or isinstance(given, str) or given == value)
             else:  # a list of numbers, as "0.1,0.2" on the command line
-                value = [float(x) for x in value.split(",")] if isinstance(value, str) else list(value)
-                fits = True
-        except (TypeError, ValueError):
+                value = [float(x) for x in (value.split(",") if isinstance(value, str) else value)]
+                fits = bool(value)
+        except (TypeError, ValueError, OverflowError):
             fits = False
         values = value if isinstance(value, list) else [value]
         if fits and self.choices:

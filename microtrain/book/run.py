@@ -199,7 +199,7 @@ class Run:
             mark = ("as expected" if claim.passed else "NOT as expected") if self.usual else "measured"
             measured = number(claim.measured, claim.expected)
             lines.append(f"  {plain(claim.text[0])}: {measured} (expected {claim.expected}): {mark}")
-        lines += [f"  {plain(note[0])}" for note in self.notes]
+        lines += [f"  {plain(text)}" for note in self.notes for text in note]  # the rest in Chinese: `book show`
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

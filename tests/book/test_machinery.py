@@ -188,7 +188,10 @@ def test_parameters():
     assert Parameter("n", 3, 1, 9).checked("4", "x") == 4
     assert Parameter("flag", True).checked("false", "x") is False
     assert Parameter("rates", (0.1, 0.2), 0, 1).checked("0.3,0.4", "x") == [0.3, 0.4]
-    for bad in (2.5, True, "2.5"):  # not cut to 2 or taken for 1
+    for bad in ([], ["x"], [[0.1]], {"a": 1}, 0.3):
+        with pytest.raises(ArgumentError, match="rates from 0 to 1"):
+            Parameter("rates", (0.1, 0.2), 0, 1).checked(bad, "x")
+    for bad in (2.5, True, "2.5", math.inf):  # not cut to 2 or taken for 1
         with pytest.raises(ArgumentError, match="from 1 to 9"):
             Parameter("n", 3, 1, 9).checked(bad, "x")
     assert Parameter("n", 3, 1, 9).checked(np.int64(4), "x") == 4
@@ -258,6 +261,7 @@ def test_notebook_display(few_frames):
     problem = book.run("problem-6-2")  # its notes are the reasoning
     text = problem._repr_html_()
     assert markup(problem.notes[0][0]) in text and markup(problem.notes[0][1]) in text
+    assert plain(problem.notes[0][0]) in str(problem) and plain(problem.notes[0][1]) in str(problem)
     assert "有条件成立" in text and "习题 6.2" in text and text.count("✓") == len(problem.claims)
 
 
