@@ -162,22 +162,26 @@ def _source_vjp(g: Any, indices: Any, source_shape: tuple[int, ...], dim: int) -
 scatter_add_row = primitive("scatter_add", _scatter_add, [lambda g: g, None, _source_vjp])
 
 
+def _as_indices(index: Any) -> Any:
+    """Indices as a tensor or array; a copy of an array, which may be overwritten before the backward pass."""
+    return index if hasattr(index, "_data") else np.array(index)
+
+
 def _indices(index: Any, length: int, what: str) -> Any:
     """Integer indices, checked against the length of their axis."""
-    raw = index._data if hasattr(index, "_data") else np.array(index)
+    index = _as_indices(index)
+    raw = getattr(index, "_data", index)
     if raw.dtype.kind not in "iu":
         raise DtypeError(f"{what}: indices must be integers, not {raw.dtype}.", fix="Convert them: indices.long().")
     if raw.size and (raw.min() < -length or raw.max() >= length):
         bad = raw[(raw < -length) | (raw >= length)].flat[0]
         raise IndexingError(f"{what}: index {bad} is outside an axis of length {length}.")
-    return index if hasattr(index, "_data") else raw
+    return index
 
 
 def _index_along(input: Any, dim: int, index: Any, what: str, others: tuple[Any, ...] = ()) -> tuple[int, Any]:
     """(axis, indices) of gather and scatter, after checking that they fit `input` (and the sources, if there are)."""
     axis = normalise_dim(dim, input.ndim)
-    if input.ndim == 0:
-        raise ShapeError(f"{what}() on a tensor without axes (shape ()).", fix="Use x.reshape(1).")
     indices = _indices(index, input.shape[axis], f"{what}() of shape {input.shape}")
     for role, shape in [("input", input.shape), *(("src", source.shape) for source in others)]:
         free = axis if role == "input" else -1  # along it, there may be more indices than elements
@@ -193,9 +197,17 @@ def _index_along(input: Any, dim: int, index: Any, what: str, others: tuple[Any,
     return axis, indices
 
 
+def _vector(x: Any) -> Any:
+    """A tensor or array without axes as one with one element: to gathering and scattering they are the same."""
+    return x.reshape(1) if x.ndim == 0 else x
+
+
 @operation()
 def gather(input: Any, dim: int, index: Any) -> Any:
     """output[i][j] = input[index[i][j]][j] for dim 0; `index` may be shorter than `input` along the other axes."""
+    index = _as_indices(index)
+    if input.ndim == 0 or index.ndim == 0:
+        return gather(_vector(input), dim, _vector(index)).reshape(index.shape)
     axis, indices = _index_along(input, dim, index, "gather")
     return gather_row(input, indices, dim=axis)
 
@@ -227,6 +239,9 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
 @operation(inplace=True)
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """`input` with src[i][j] added at [index[i][j]][j] (for dim 0)."""
+    index = _as_indices(index)
+    if input.ndim == 0 or index.ndim == 0:
+        return scatter_add(_vector(input), dim, _vector(index), _vector(src)).reshape(input.shape)
     axis, indices = _index_along(input, dim, index, "scatter_add", (src,))
     return scatter_add_row(input, indices, src, dim=axis)
 
@@ -240,6 +255,9 @@ def scatter(input: Any, dim: int, index: Any, src: Any = None, value: Any = None
     src = value if src is None else src
     if src is None:
         raise ArgumentError("scatter() needs what is to be written: src or value.")
+    index = _as_indices(index)
+    if input.ndim == 0 or index.ndim == 0:
+        return scatter(_vector(input), dim, _vector(index), src, reduce=reduce).reshape(input.shape)
     many = bool(getattr(src, "shape", ()))
     if reduce == "add":
         if not many:
@@ -260,7 +278,7 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     """The slices of `input` at these positions of an axis."""
     axis = normalise_dim(dim, input.ndim)
     if input.ndim == 0:
-        raise ShapeError("index_select() of a tensor without axes (shape ()).")
+        return index_select(input.reshape(1), 0, index).reshape(())
     indices = _indices(index, input.shape[axis], f"index_select() of shape {input.shape}")
     if indices.ndim > 1:
         raise ShapeError(f"index_select(): the positions are a vector, not of shape {indices.shape}.")

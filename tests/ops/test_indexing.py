@@ -198,3 +198,37 @@ def test_a_tuple_inside_an_index_is_a_list() -> None:
     assert x[0, :, (0, 1)].shape == x[0, :, [0, 1]].shape == (3, 2)
     x[0, :, (0, 1)] = mt.zeros(3, 2, dtype=x.dtype)
     assert x[0, :, :2].sum() == 0
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("shape", [(), (3,)])
+@pytest.mark.parametrize("index", [0, [0], [0, 0]], ids=repr)
+def test_gathering_and_scattering_without_axes(shape: Any, index: Any) -> None:
+    """PyTorch treats a tensor or an index of one number as a vector, and gives the result the shape of it again."""
+    torch = pytest.importorskip("torch")
+    count = np.shape(index)
+    calls = [
+        lambda lib, x, s: x.gather(0, lib.tensor(index)),
+        lambda lib, x, s: x.scatter_add(-1, lib.tensor(index), s),
+        lambda lib, x, s: (x * 1).scatter_add_(0, lib.tensor(index), s),
+        lambda lib, x, s: x.scatter(0, lib.tensor(index), 2.5),
+    ]
+    if count != (2,):  # of two writes to one place, PyTorch differentiates both
+        calls.append(lambda lib, x, s: x.scatter(0, lib.tensor(index), s * 1))
+    if count != (2,) or shape:  # PyTorch takes one of a tensor without axes, and not two
+        calls.append(lambda lib, x, s: x.index_select(0, lib.tensor(index)))
+    for call in calls:
+        results = []
+        for lib in (torch, mt):
+            x = lib.tensor(np.full(shape, 1.5), requires_grad=True)
+            s = lib.tensor(np.arange(1.0, 3.0)[: count[0]] if count else np.array(2.0), requires_grad=True)
+            y = call(lib, x, s)
+            found = lib.autograd.grad((y**3).sum(), [x, s], allow_unused=True)
+            results.append([y.detach().numpy(), *(np.zeros(1) if g is None else g.numpy() for g in found)])
+        for theirs, ours in zip(*results, strict=True):
+            assert ours.shape == theirs.shape
+            np.testing.assert_allclose(ours, theirs)
+    with pytest.raises(IndexError, match="outside"):
+        mt.tensor(1.5).gather(0, mt.tensor(1))
+    with pytest.raises(mt.errors.ShapeError):
+        mt.zeros(2, 3).gather(0, mt.tensor(1))
