@@ -143,9 +143,18 @@ clamp_row = elementwise(
     public=False,
     note="derivative 1 at the bounds themselves",
 )
+
+
+def _lerp(a: Any, b: Any, weight: Any) -> Any:
+    """From the end that is nearer: a at weight 0 and b at weight 1, exactly."""
+    if isinstance(weight, (int, float)):  # one weight for all: half of the work
+        return a + weight * (b - a) if -0.5 < weight < 0.5 else b - (1 - weight) * (b - a)
+    return F.where(weight * weight < 0.25, a + weight * (b - a), b - (1 - weight) * (b - a))
+
+
 lerp_row = elementwise(
     "lerp",
-    lambda a, b, weight: a + weight * (b - a),
+    _lerp,
     [lambda g, weight: g * (1 - weight), lambda g, weight: g * weight, lambda g, a, b: g * (b - a)],
     tex="{a} + {weight} ({b} - {a})",
     public=False,
@@ -209,7 +218,7 @@ def _range_of(dtype: Any) -> tuple[int, int]:
 
 @operation(inplace=True)
 def lerp(input: Any, end: Any, weight: Any) -> Any:
-    """input + weight * (end - input)."""
+    """input + weight * (end - input); exactly `end` where the weight is 1."""
     return lerp_row(input, end, weight)
 
 

@@ -55,6 +55,16 @@ def test_a_power_of_zero_is_constant_to_every_order() -> None:
         assert first.tolist() == second.tolist() == [0.0, 0.0, 0.0]
 
 
+def test_lerp_meets_its_ends() -> None:
+    start, end = mt.tensor([1e30, 1.0, 0.1]), mt.tensor([1.0, 1e30, 0.7])
+    for one in (1, 1.0, mt.tensor(1.0), mt.ones(3)):
+        np.testing.assert_array_equal(mt.lerp(start, end, one), end)
+        np.testing.assert_array_equal(mt.lerp(start, end, 0 * one), start)
+    x = mt.tensor([0.1, 0.2, 0.3])
+    x.lerp_(mt.tensor([0.7, 0.8, 0.9]), 1.0)
+    assert x.tolist() == [0.7, 0.8, 0.9]
+
+
 def test_ties_of_minimum_and_maximum_share() -> None:
     assert slopes(mt.maximum, [1.0, 2.0, 3.0], [2.0, 2.0, 2.0]) == [[0.0, 0.5, 1.0], [1.0, 0.5, 0.0]]
     assert slopes(mt.minimum, [1.0, 2.0, 3.0], [2.0, 2.0, 2.0]) == [[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]

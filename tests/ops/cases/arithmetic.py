@@ -123,7 +123,6 @@ CASES = [
         lambda a, b: mt.lerp(a, b, 0.3),
         None,
         lambda t, a, b: t.lerp(a, b, 0.3),
-        special=False,
     ),
     elementwise(
         "addcmul",
