@@ -128,6 +128,12 @@ def _var(x: Any, *, dim: tuple[int, ...], keepdim: bool, correction: float) -> A
     return _sum(apart * apart, dim=dim, keepdim=keepdim) / _freedom(x.shape, dim, correction)
 
 
+def _std(x: Any, *, dim: tuple[int, ...], keepdim: bool, correction: float) -> Any:
+    """In float64, where squares of float32 numbers neither overflow nor vanish."""
+    y = np.sqrt(_var(x.astype(np.float64, copy=False), dim=dim, keepdim=keepdim, correction=correction))
+    return y.astype(x.dtype, copy=False) if x.dtype.kind == "f" else y
+
+
 def _deviation(x: Any, dim: tuple[int, ...]) -> Any:
     return x - mean_row(x, dim=dim, keepdim=True)
 
@@ -152,7 +158,7 @@ var_row = primitive(
 )
 std_row = primitive(
     "std",
-    lambda x, *, dim, keepdim, correction: np.sqrt(_var(x, dim=dim, keepdim=keepdim, correction=correction)),
+    _std,
     [_std_vjp],
     tex=r"\operatorname{std} {x}",
     note="derivative 0 where all elements are equal",

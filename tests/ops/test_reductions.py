@@ -46,6 +46,15 @@ def test_the_spread_of_one_number_and_of_equal_ones() -> None:
     assert x.var().item() == 64
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_the_standard_deviation_of_float32_has_squares_that_fit(size: float) -> None:
+    x = mt.tensor([size, size, 0.0], dtype=mt.float32, requires_grad=True)
+    y = x.std()
+    assert y.dtype == mt.float32 and y.item() == pytest.approx(size / 3**0.5, rel=1e-6)
+    y.backward()
+    np.testing.assert_allclose(x.grad, np.array([1, 1, -2]) / 12**0.5, rtol=1e-6)
+
+
 def test_the_spread_of_equal_numbers_twice_differentiated_is_not_nan() -> None:
     x = mt.tensor([2.0, 2.0, 2.0], requires_grad=True)
     for f in (mt.std, mt.norm):
