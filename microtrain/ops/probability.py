@@ -80,15 +80,15 @@ def _float(x: Any, dtype: Any = None) -> Any:
 @operation()
 def softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Any:
     """exp(x) / sum(exp(x)) along an axis."""
-    input = _float(input, dtype)
-    return softmax_row(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else exp(input - input)
+    input, dim = _float(input, dtype), normalise_dim(dim, input.ndim)
+    return softmax_row(input, dim=dim) if input.ndim else exp(input - input)
 
 
 @operation()
 def log_softmax(input: Any, dim: int = -1, *, dtype: Any = None) -> Any:
     """ln softmax(x) along an axis, finite for logits of any size."""
-    input = _float(input, dtype)
-    return log_softmax_row(input, dim=normalise_dim(dim, input.ndim)) if input.ndim else input - input
+    input, dim = _float(input, dtype), normalise_dim(dim, input.ndim)
+    return log_softmax_row(input, dim=dim) if input.ndim else input - input
 
 
 def right_places(target: Any) -> tuple[Any, ...]:

@@ -153,3 +153,10 @@ def test_dropout_at_its_ends() -> None:
     before = mt.Generator(3)
     mt.dropout(x, 0.5, training=False, generator=before)
     assert before.get_state() == mt.Generator(3).get_state()  # nothing was drawn
+
+
+def test_softmax_without_axes() -> None:
+    for f, value in ((mt.softmax, 1.0), (mt.log_softmax, 0.0)):
+        assert f(mt.tensor(3.0), 0).item() == f(mt.tensor(3.0), -1).item() == value
+        with pytest.raises(IndexError, match="dim 1 does not exist"):
+            f(mt.tensor(3.0), 1)
