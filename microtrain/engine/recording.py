@@ -50,6 +50,15 @@ class grad_mode:  # noqa: N801
 
             return generate  # type: ignore[return-value]
 
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def wait(*args: Any, **kwargs: Any) -> Any:
+                with grad_mode(enabled):
+                    return await function(*args, **kwargs)
+
+            return wait  # type: ignore[return-value]
+
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             with grad_mode(enabled):

@@ -61,6 +61,27 @@ def test_decorated_generator_does_not_leak(parentheses):
     assert seen == [False, (False, "a"), False, (False, "b"), False]
 
 
+def test_decorated_coroutine():
+    seen = []
+
+    @mt.no_grad()
+    async def inside():
+        seen.append(mt.is_grad_enabled())
+        await asyncio.sleep(0)
+        seen.append(mt.is_grad_enabled())
+        return 3
+
+    async def beside():
+        seen.append("beside" if mt.is_grad_enabled() else "leaked")
+
+    async def both():
+        results = await asyncio.gather(inside(), beside())
+        return results[0], mt.is_grad_enabled()
+
+    assert asyncio.run(both()) == (3, True)
+    assert seen == [False, "beside", False]
+
+
 def test_decorated_generator_is_closed():
     closed = []
 
