@@ -488,7 +488,7 @@ def test_promise_6_what_numpy_cannot_differentiate_raises():
         lambda: np.cbrt(x),
         lambda: np.add.reduce(x),
         lambda: np.add(x, 1, out=np.zeros(2)),
-        lambda: np.median(x),
+        lambda: np.nanmax(x),
         lambda: np.asarray(x),
         lambda: np.array([x, x]),
         lambda: np.std(x, mean=0.5),

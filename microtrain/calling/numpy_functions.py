@@ -14,12 +14,12 @@ import numpy as np
 
 from ..errors import ArgumentError, NotDifferentiableError, ShapeError
 from ..functions.arranging import equal_parts
-from ..functions.norms import norm
+from ..functions.norms import norm, vector_norm
 from ..ops import arithmetic, special
 from ..ops.arithmetic import mul
 from ..ops.primitive import FUNCTIONS, METHODS, Primitive
 from ..ops.products import matmul
-from ..ops.shapes import normalise_dim
+from ..ops.shapes import normalise_dim, normalise_dims
 from ..tensor import Tensor
 
 
@@ -36,8 +36,13 @@ def _where_is(name: str) -> Callable[..., Any]:
     return lambda a, axis=None, keepdims=False: FUNCTIONS[name](a, axis, keepdims)
 
 
+def _flat_if(axis: int | None, a: Any, function: Callable[[Any, int], Any]) -> Any:
+    """A function along an axis; NumPy's None means all elements, as a vector."""
+    return function(a.reshape(-1), 0) if axis is None else function(a, axis)
+
+
 def _running(name: str) -> Callable[..., Any]:
-    return lambda a, axis=None: FUNCTIONS[name](a.reshape(-1) if axis is None else a, 0 if axis is None else axis)
+    return lambda a, axis=None: _flat_if(axis, a, FUNCTIONS[name])
 
 
 def _dot(a: Any, b: Any) -> Any:
@@ -89,6 +94,8 @@ def _average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = 
     if weights is None:
         return FUNCTIONS["mean"](a, axis, keepdims)
     a, weights = _each([a, weights])
+    if weights.ndim == 1 and isinstance(axis, int) and len(weights) == a.shape[axis]:
+        weights = weights.reshape(*(-1 if i == axis % a.ndim else 1 for i in range(a.ndim))).expand_as(a)
     if np.shape(weights) != np.shape(a):
         raise ShapeError(
             f"np.average(): weights of shape {np.shape(weights)} for numbers of shape {np.shape(a)}.",
@@ -114,6 +121,41 @@ def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
 
 def _round(a: Any, decimals: int = 0) -> Any:
     return FUNCTIONS["round"](a, decimals=decimals)
+
+
+def _expand_dims(a: Any, axis: Any) -> Any:
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    for dim in sorted(normalise_dims(axes, a.ndim + len(axes))):
+        a = FUNCTIONS["unsqueeze"](a, dim)
+    return a
+
+
+def _take(a: Any, indices: Any, axis: int | None = None) -> Any:
+    indices = np.asarray(getattr(indices, "_data", indices))
+    return _flat_if(axis, a, lambda x, dim: x[(slice(None),) * normalise_dim(dim, x.ndim) + (indices,)])
+
+
+def _ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return FUNCTIONS["amax"](a, axis, keepdims) - FUNCTIONS["amin"](a, axis, keepdims)
+
+
+def _quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """PyTorch's knows one axis; several become the last."""
+    if isinstance(axis, tuple):
+        axes = normalise_dims(axis, a.ndim)
+        a = FUNCTIONS["movedim"](a, axes, tuple(range(-len(axes), 0))).flatten(-len(axes))
+        result = FUNCTIONS["quantile"](a, q, -1)
+        return _expand_dims(result, tuple(d + np.ndim(q) for d in axes)) if keepdims else result
+    return FUNCTIONS["quantile"](a, q, axis, keepdims)
+
+
+def _percentile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return _quantile(a, np.true_divide(q, 100), axis, keepdims)
+
+
+def _median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Between the two in the middle, where PyTorch's is the lower of them."""
+    return _quantile(a, 0.5, axis, keepdims)
 
 
 def _repeat(a: Any, repeats: int, axis: int | None = None) -> Any:
@@ -148,8 +190,8 @@ SAME: dict[Any, Callable[..., Any]] = {
     np.round: _round,
     np.around: _round,
     np.where: lambda condition, x=None, y=None: FUNCTIONS["where"](condition, x, y),
-    np.sort: lambda a, axis=-1: FUNCTIONS["sort"](a, axis).values,
-    np.argsort: lambda a, axis=-1: FUNCTIONS["argsort"](a, axis),
+    np.sort: lambda a, axis=-1: _flat_if(axis, a, lambda x, dim: FUNCTIONS["sort"](x, dim).values),
+    np.argsort: lambda a, axis=-1: _flat_if(axis, a, FUNCTIONS["argsort"]),
     np.concatenate: _concatenate,
     np.stack: lambda arrays, axis=0: FUNCTIONS["stack"](_each(arrays), axis),
     np.vstack: lambda tup: FUNCTIONS["vstack"](_each(tup)),
@@ -158,7 +200,7 @@ SAME: dict[Any, Callable[..., Any]] = {
     np.reshape: lambda a, shape: FUNCTIONS["reshape"](a, shape),
     np.ravel: _all_of("flatten"),
     np.squeeze: lambda a, axis=None: FUNCTIONS["squeeze"](a, axis),
-    np.expand_dims: lambda a, axis: FUNCTIONS["unsqueeze"](a, axis),
+    np.expand_dims: _expand_dims,
     np.transpose: lambda a, axes=None: a.T if axes is None else FUNCTIONS["permute"](a, axes),
     np.swapaxes: lambda a, axis1, axis2: FUNCTIONS["transpose"](a, axis1, axis2),
     np.moveaxis: lambda a, source, destination: FUNCTIONS["movedim"](a, source, destination),
@@ -204,9 +246,19 @@ SAME: dict[Any, Callable[..., Any]] = {
     ),
     np.einsum: lambda subscripts, *operands: FUNCTIONS["einsum"](subscripts, *operands),
     np.take_along_axis: lambda arr, indices, axis: FUNCTIONS["take_along_dim"](arr, indices, axis),
-    np.quantile: lambda a, q, axis=None, keepdims=False: FUNCTIONS["quantile"](a, q, axis, keepdims),
+    np.quantile: _quantile,
+    np.percentile: _percentile,
+    np.median: _median,
+    np.ptp: _ptp,
+    np.take: _take,
+    np.trapezoid: lambda y, x=None, dx=1.0, axis=-1: FUNCTIONS["trapezoid"](y, x, dx=dx, dim=axis),
+    np.vander: lambda x, N=None, increasing=False: FUNCTIONS["vander"](x, N, increasing),
+    np.matrix_transpose: lambda x: x.mT,
     np.astype: lambda x, dtype: METHODS["to"](x, dtype),
     np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: norm(x, ord, axis, keepdims),
+    np.linalg.vector_norm: lambda x, *, axis=None, keepdims=False, ord=2: vector_norm(x, ord, axis, keepdims),
+    np.linalg.trace: lambda x, *, offset=0: FUNCTIONS["diagonal"](x, offset, -2, -1).sum(-1),
+    np.linalg.diagonal: lambda x, *, offset=0: FUNCTIONS["diagonal"](x, offset, -2, -1),
     np.linalg.inv: _all_of("inv"),
     np.linalg.det: _all_of("det"),
     np.linalg.slogdet: _all_of("slogdet"),

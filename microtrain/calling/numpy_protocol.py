@@ -45,10 +45,11 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opti
 
 SHAPES = frozenset([np.shape, np.ndim, np.size])  # functions that look at nothing else
 
-# Functions that look at shapes, or answer yes or no: no gradient can be lost.
+# Functions that look at shapes, answer yes or no, or say where: no gradient can be lost.
 HARMLESS = SHAPES.union(
     [np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shares_memory]
-    + [np.may_share_memory, np.result_type, np.array_equal, np.allclose, np.isclose, np.array2string]
+    + [np.may_share_memory, np.result_type, np.array_equal, np.allclose, np.isclose, np.isin, np.array2string]
+    + [np.array_repr, np.array_str, np.searchsorted, np.digitize, np.iscomplexobj, np.isrealobj]
 )
 
 

@@ -27,7 +27,9 @@ CALLS = {
     np.column_stack: [(((V, W),), {})],
     np.reshape: [((A, (1, 9)), {})],
     np.squeeze: [((A[None],), {"axis": 0})],
-    np.expand_dims: [((A, 0), {}), ((A,), {"axis": -1})],
+    np.expand_dims: [((A, 0), {}), ((A,), {"axis": -1}), ((A, (0, -1)), {}), ((A, (3, 0)), {})],
+    np.sort: [((A,), {}), ((A, 0), {}), ((A, None), {})],
+    np.argsort: [((A,), {}), ((A, 0), {}), ((A, None), {})],
     np.transpose: [((A,), {}), ((A, (1, 0)), {})],
     np.swapaxes: [((A, 0, 1), {})],
     np.moveaxis: [((A, 0, 1), {})],
@@ -48,6 +50,8 @@ CALLS = {
         ((V,), {"weights": W}),
         ((V,), {"weights": [1, 2, 3, 4]}),
         ((A,), {"axis": 1, "weights": A * A}),
+        ((A,), {"axis": -2, "weights": [1, 2, 3]}),
+        ((A,), {"axis": 1, "weights": A[0] * A[0], "keepdims": True}),
     ],
     np.nan_to_num: [
         ((np.array([np.nan, np.inf, 1.0]),), {}),
@@ -66,7 +70,21 @@ CALLS = {
     np.tensordot: [((A, A, 1), {}), ((A, A), {"axes": (0, 1)}), ((A, A, ([0], [1])), {})],
     np.einsum: [(("ij,jk->ik", A, A), {}), ((A, [0, 1], A, [1, 2], [2, 0]), {})],
     np.take_along_axis: [((A, np.argsort(A, 0), 0), {})],
-    np.quantile: [((A, 0.3), {}), ((A, 0.5), {"axis": 1})],
+    np.take: [((A, [0, 5]), {}), ((A, 2), {}), ((A, [[0, 2], [1, -1]]), {"axis": 1}), ((A, -1, -1), {})],
+    np.quantile: [
+        ((A, 0.3), {}),
+        ((A, 0.5), {"axis": 1}),
+        ((np.stack([A, A.T]), [0.1, 0.6]), {"axis": (0, -1)}),
+        ((np.stack([A, A.T]), [0.1, 0.6]), {"axis": (2, 1), "keepdims": True}),
+    ],
+    np.percentile: [((A, 30), {}), ((A, [10, 50.0]), {"axis": 1})],
+    np.median: [((A,), {}), ((V,), {}), ((A,), {"axis": 0, "keepdims": True}), ((A,), {"axis": (0, 1)})],
+    np.ptp: [((A,), {}), ((A, 0), {"keepdims": True})],
+    np.trapezoid: [((A,), {}), ((V, W), {}), ((A,), {"dx": 0.5, "axis": 0})],
+    np.vander: [((V,), {}), ((V, 3), {"increasing": True})],
+    np.linalg.vector_norm: [((A,), {}), ((A,), {"axis": (0, 1), "keepdims": True}), ((A,), {"axis": 1, "ord": 3})],
+    np.linalg.trace: [((A,), {}), ((np.stack([A, A.T]),), {"offset": 1})],
+    np.linalg.diagonal: [((np.stack([A, A.T]),), {"offset": -1})],
     np.astype: [((A, np.float32), {})],
     np.linalg.norm: [((A,), {}), ((V,), {"ord": 1}), ((A,), {"axis": 1})],
     np.linalg.solve: [((A, SPD), {})],
@@ -113,6 +131,8 @@ def test_what_numpy_would_refuse():
         lambda: np.split(x, 2, axis=1),
         lambda: np.vsplit(x, 2),
         lambda: np.split(x, 0),
+        lambda: np.expand_dims(x, 5),
+        lambda: np.take(x, [0, 99]),
     ):
         with pytest.raises(mt.MicrotrainError):
             call()
@@ -127,9 +147,9 @@ def test_gradients_are_kept():
 def test_calls_with_other_arguments():
     x = mt.tensor([1.0, 2.0])
     assert type(np.sum(x, dtype=np.float32)) is np.float32  # NumPy does it
-    assert np.pad(x, 1, "edge").tolist() == [1, 1, 2, 2] and np.median(x) == 1.5 and type(np.histogram(x)) is tuple
+    assert np.pad(x, 1, "edge").tolist() == [1, 1, 2, 2] and np.nanmax(x) == 2 and type(np.histogram(x)) is tuple
     w = mt.tensor([1.0, 2.0], requires_grad=True)
-    for call in (lambda: np.sum(w, dtype=np.float32), lambda: np.median(w), lambda: np.clip(w, 0, 1, out=np.zeros(2))):
+    for call in (lambda: np.sum(w, dtype=np.float32), lambda: np.nanmax(w), lambda: np.clip(w, 0, 1, out=np.zeros(2))):
         with pytest.raises(NotDifferentiableError):
             call()
     assert np.shape(w) == (2,) and np.allclose(w, [1, 2])
@@ -145,3 +165,10 @@ def test_a_number_stored_in_an_array():
     array = np.zeros(3)
     array[0] = mt.tensor(2.0)
     assert array[0] == 2
+
+
+def test_what_tells_places_or_kinds_needs_no_gradient():
+    x = mt.tensor(V, requires_grad=True)
+    np.testing.assert_array_equal(np.searchsorted(np.sort(V), x), np.searchsorted(np.sort(V), V))
+    np.testing.assert_array_equal(np.digitize(x, [0.0, 1.0]), np.digitize(V, [0.0, 1.0]))
+    assert np.isin(x, V[:1]).sum() == 1 and np.isrealobj(x) and not np.iscomplexobj(x)
