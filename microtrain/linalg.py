@@ -9,6 +9,7 @@ from .calling.operators import PUBLIC
 from .errors import ArgumentError as LinAlgError, ShapeError
 from .functions.creation import arange
 from .functions.norms import matrix_norm, norm, vector_norm
+from .ops.primitive import with_numpy_names
 from .pytorch.missing import refuse
 from .tensor import Tensor
 
@@ -60,6 +61,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return x.unsqueeze(-1) ** arange(x.shape[-1] if N is None else N).to(x.dtype)
 
 
+@with_numpy_names
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The dot products of vectors along an axis."""
     return (x * y).sum(dim)

@@ -6,10 +6,12 @@ from math import inf
 from typing import Any
 
 from ..errors import ArgumentError, UnsupportedError
+from ..ops.primitive import with_numpy_names
 from ..ops.shapes import normalise_dim
 from ..tensor import Tensor
 
 
+@with_numpy_names
 def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """(sum |x|^ord)^(1/ord) over `dim`, by default over everything. Where it is 0 its derivative is taken as 0.
 
@@ -18,6 +20,7 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False,
     return (x if dtype is None else x.to(dtype)).norm(ord, dim, keepdim)
 
 
+@with_numpy_names
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -42,6 +45,7 @@ def matrix_norm(
     return A.norm(2, dim, keepdim)
 
 
+@with_numpy_names
 def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The vector norm of a vector or along one axis; of anything else the Frobenius norm, or another matrix norm.
 

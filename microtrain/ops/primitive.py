@@ -33,7 +33,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -170,6 +170,8 @@ def _signature(forward: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, 
     return tuple(inputs), params, variadic
 
 
+Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
+
 TABLE: dict[str, Primitive] = {}  # every row, by name
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # what becomes `microtrain.name`
 METHODS: dict[str, Callable[..., Any]] = {}  # what becomes `Tensor.name`
@@ -227,7 +229,7 @@ def operation(
         code = f.__code__
         theirs = {"dim", "dims"}.intersection(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
         if theirs:
-            f = _with_numpy_names(f, *theirs)
+            f = with_numpy_names(f, *theirs)
         for each in (name or f.__name__, *aliases):
             if function:
                 FUNCTIONS[each] = f
@@ -240,7 +242,9 @@ def operation(
     return publish
 
 
-def _with_numpy_names(f: Callable[..., Any], dim: str) -> Callable[..., Any]:
+def with_numpy_names(f: Wrapped, dim: str = "dim") -> Wrapped:
+    """The same function, which also understands `axis` and `keepdims`."""
+
     @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -255,4 +259,4 @@ def _with_numpy_names(f: Callable[..., Any], dim: str) -> Callable[..., Any]:
                     kwargs[ours] = kwargs.pop(theirs)
         return f(*args, **kwargs)
 
-    return call
+    return call  # type: ignore[return-value]

@@ -48,3 +48,15 @@ def test_what_needs_singular_values_is_refused():
 def test_the_dtype_in_which_a_norm_is_taken(norm):
     x = mt.full((4, 4), 200.0, dtype=mt.float16)
     assert norm(x, dtype=mt.float64).item() == 800 and norm(x, dtype=mt.float64).dtype == mt.float64
+
+
+def test_numpys_names_of_the_axes():
+    x = mt.tensor(A)
+    for name, kwargs in (
+        ("norm", {"axis": 1}),
+        ("norm", {"ord": 1, "axis": (0, 2), "keepdims": True}),
+        ("vector_norm", {"axis": (0, 1), "keepdims": True}),
+        ("matrix_norm", {"ord": 1, "keepdims": True}),
+    ):
+        np.testing.assert_allclose(getattr(mt.linalg, name)(x, **kwargs), getattr(np.linalg, name)(A, **kwargs))
+    np.testing.assert_allclose(mt.linalg.vecdot(x, x, axis=1), np.sum(A * A, 1))
