@@ -15,6 +15,7 @@ from ..engine.recording import no_grad
 from ..engine.values import looked_at
 from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..ops.comparison import where_row
+from ..ops.conversion import in_float32
 from ..ops.probability import softmax
 from ..ops.products import matmul
 from ..ops.reductions import mean_row, var_row
@@ -115,6 +116,11 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return output if bias is None else output + bias  # type: ignore[no-any-return]
 
 
+def _standardized(x: Tensor, *, dim: tuple[int, ...], eps: float) -> Tensor:
+    spread = var_row(x, dim=dim, keepdim=True, correction=0.0)
+    return (x - mean_row(x, dim=dim, keepdim=True)) * (spread + eps).rsqrt()  # type: ignore[no-any-return]
+
+
 def layer_norm(
     input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -126,8 +132,7 @@ def layer_norm(
     if not shape or input.shape[-len(shape) :] != shape:
         raise ShapeError(f"layer_norm(): the last axes of {input.shape} are not {shape}.")
     dim = tuple(range(input.ndim - len(shape), input.ndim))
-    spread = var_row(input, dim=dim, keepdim=True, correction=0.0)
-    output = (input - mean_row(input, dim=dim, keepdim=True)) * (spread + eps).rsqrt()
+    output = in_float32(_standardized, input, dim=dim, eps=eps)
     if weight is not None:
         output = output * weight
     return output if bias is None else output + bias  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from ..errors import ArgumentError
 from ..formula import F
 from .arithmetic import minimum
 from .comparison import where_row
+from .conversion import in_float32
 from .exponential import exp, log1p
 from .primitive import elementwise, operation
 from .shapes import reshape
@@ -166,7 +167,7 @@ hardtanh_row = elementwise(
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """ln(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
     if beta == 1 and threshold == 20:
-        return softplus_row(input)
+        return in_float32(softplus_row, input)
     scaled = input * beta
     return where_row(scaled > threshold, input, log1p(exp(minimum(scaled, threshold))) / beta)
 

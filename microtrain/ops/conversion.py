@@ -23,6 +23,14 @@ def check_device(device: Any) -> None:
         )
 
 
+def in_float32(row: Any, input: Any, **params: Any) -> Any:
+    """row(input). Of float16 it is computed in float32: beyond 65504 sums, powers and even a count of elements are
+    infinite, and the result would be 0, infinity or NaN where it is an ordinary number."""
+    if input.dtype == dtypes.float16:
+        return to_row(row(to_row(input, dtype=dtypes.float32), **params), dtype=dtypes.float16)
+    return row(input, **params)
+
+
 @operation(function=False)
 def to(
     self: Any, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False

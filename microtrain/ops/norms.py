@@ -12,6 +12,7 @@ from ..kernels import tier
 from ..kernels.reductions import reduction
 from .arithmetic import abs as absolute, sign
 from .comparison import where_row
+from .conversion import in_float32
 from .exponential import exp
 from .extremes import amax, amin
 from .primitive import operation, primitive
@@ -89,4 +90,4 @@ def norm(input: Any, p: Any = 2, dim: Dims = None, keepdim: bool = False, *, dty
         return sum_row(absolute(input), **over(input, dim, keepdim))
     if math.isinf(p):
         return (amax if p > 0 else amin)(absolute(input), dim, keepdim)
-    return norm_row(input, **over(input, dim, keepdim), p=p)
+    return in_float32(norm_row, input, **over(input, dim, keepdim), p=p)

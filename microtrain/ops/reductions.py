@@ -11,6 +11,7 @@ import numpy as np
 from ..kernels import tier
 from ..kernels.reductions import reduction
 from .comparison import where_row
+from .conversion import in_float32
 from .primitive import operation, primitive
 from .shapes import Dims, broadcast_to, normalise_dims, reshape
 
@@ -108,7 +109,7 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = No
     """The mean over `dim`; NaN over no elements."""
     if dtype is not None:
         input = input.to(dtype)
-    return mean_row(input, **over(input, dim, keepdim))
+    return in_float32(mean_row, input, **over(input, dim, keepdim))
 
 
 # ---- variances -------------------------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ def var(
 ) -> Any:
     """The variance; divides by n - correction, with correction 1 unless `unbiased` is False."""
     dim, correction = _corrected(dim, unbiased, correction)
-    return var_row(input, **over(input, dim, keepdim), correction=correction)
+    return in_float32(var_row, input, **over(input, dim, keepdim), correction=correction)
 
 
 @operation()
@@ -187,7 +188,7 @@ def std(
 ) -> Any:
     """The standard deviation; see `var`. Where all elements are equal its derivative is taken as 0."""
     dim, correction = _corrected(dim, unbiased, correction)
-    return std_row(input, **over(input, dim, keepdim), correction=correction)
+    return in_float32(std_row, input, **over(input, dim, keepdim), correction=correction)
 
 
 # ---- booleans --------------------------------------------------------------------------------------------------------

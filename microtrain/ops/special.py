@@ -17,7 +17,8 @@ def _scipy(name: str) -> Any:
     def forward(x: Any) -> Any:
         from scipy import special
 
-        return getattr(special, name)(x)
+        y = getattr(special, name)(x)
+        return y.astype(np.float16) if getattr(x, "dtype", None) == np.float16 else y  # SciPy has no float16
 
     return forward
 

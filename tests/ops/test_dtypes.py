@@ -144,3 +144,41 @@ def test_a_sum_of_bytes_is_a_number_like_others() -> None:
     x = mt.tensor([1, 2], dtype=mt.uint8)
     assert (x.sum() - 5).item() == -2 and (x.prod() - 3).item() == -1 and (x.cumsum(0) - 2).tolist() == [-1, 1]
     assert x.sum(dtype=mt.float32).dtype == mt.float32
+
+
+HALF = {
+    "mean": lambda lib, x: x.mean(),
+    "mean of rows": lambda lib, x: x.mean(0),
+    "var": lambda lib, x: x.var(),
+    "std": lambda lib, x: x.std(correction=0),
+    "norm": lambda lib, x: lib.norm(x),
+    "softplus": lambda lib, x: lib.nn.functional.softplus(x),
+    "layer_norm": lambda lib, x: lib.nn.functional.layer_norm(x, (x.shape[1],)),
+    "mse_loss": lambda lib, x: lib.nn.functional.mse_loss(x, lib.zeros_like(x)),
+}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", HALF)
+@pytest.mark.parametrize(("shape", "size"), [((350, 200), 3.0), ((4, 6), 150.0)])
+def test_float16_is_added_up_in_float32(name, shape, size):
+    """Of more than 65504 elements, and of squares beyond that, float16 itself made 0, infinity or NaN."""
+    torch = pytest.importorskip("torch")
+    a = (np.random.default_rng(0).normal(size=shape) * size).astype(np.float16)
+    x, theirs = mt.tensor(a, requires_grad=True), torch.tensor(a, requires_grad=True)
+    y, z = HALF[name](mt, x), HALF[name](torch, theirs)
+    assert y.dtype == mt.float16
+    np.testing.assert_allclose(y.detach().numpy().astype(float), z.detach().numpy(), rtol=2e-3, atol=1e-4)
+    y.sum().backward()
+    z.sum().backward()
+    assert x.grad.dtype == mt.float16
+    if name != "layer_norm":  # the gradients of its sum are 0 and what rounding leaves
+        np.testing.assert_allclose(x.grad.numpy().astype(float), theirs.grad.numpy(), rtol=2e-2, atol=2e-7)
+
+
+@pytest.mark.parametrize("name", ["erf", "erfc", "erfinv", "digamma", "lgamma", "gelu"])
+def test_special_functions_keep_float16(name):
+    x = mt.tensor([0.25, 0.5], dtype=mt.float16)
+    y = getattr(mt, name)(x)
+    assert y.dtype == mt.float16
+    np.testing.assert_allclose(y.numpy().astype(float), getattr(mt, name)(x.double()), rtol=2e-3)
