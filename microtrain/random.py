@@ -84,7 +84,10 @@ def stream(generator: Generator | None) -> np.random.Generator:
     if generator is None:
         return default_generator.numpy
     if not isinstance(generator, Generator):
-        raise DtypeError(f"A {type(generator).__name__} is no Generator.", fix="Use mt.Generator(seed).")
+        raise DtypeError(
+            f"A generator is a microtrain.Generator, not {type(generator).__module__}.{type(generator).__qualname__}.",
+            fix="Use mt.Generator(seed).",
+        )
     return generator.numpy
 
 

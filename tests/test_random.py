@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
+import numpy as np
 import pytest
 
 import microtrain as mt
@@ -57,3 +58,8 @@ def test_a_generator_may_be_told_its_device():
         assert mt.rand(2, generator=generator).tolist() == mt.rand(2, generator=mt.Generator(0)).tolist()
     with pytest.raises(NotImplementedError, match="cuda"):
         mt.Generator(device="cuda")
+
+
+def test_another_librarys_generator_is_named():
+    with pytest.raises(mt.errors.DtypeError, match=r"not numpy\.random\._generator\.Generator"):
+        mt.rand(2, generator=np.random.default_rng(0))

@@ -211,8 +211,12 @@ def randint(
         raise ArgumentError(
             f"randint(): there is no integer from {low} to {high} - 1.", fix="The upper bound is left out: low < high."
         )
+    wanted = dtypes.parse(dtype) or dtypes.int64
+    held = np.iinfo(wanted if wanted.kind in "iu" else dtypes.int64)
+    if low < held.min or high - 1 > held.max:
+        raise ArgumentError(f"randint(): {wanted} does not hold all integers from {low} to {high} - 1.")
     data = stream(generator).integers(low, high, _shape((size,)))
-    return _finish(data.astype(dtypes.parse(dtype) or dtypes.int64, copy=False), False, device)
+    return _finish(data.astype(wanted, copy=False), False, device)
 
 
 @drawing

@@ -79,7 +79,9 @@ def test_bad_arguments():
         with pytest.raises(ArgumentError):
             call()
     for call in (
-        lambda: mt.randint(5, 2, (3,)), lambda: mt.randint(0, (3,)), lambda: mt.linspace(0, 1, -1), lambda: mt.eye(-1),
+        lambda: mt.randint(5, 2, (3,)), lambda: mt.randint(0, 300, (3,), dtype=mt.uint8),
+        lambda: mt.randint(2**64, (3,)), lambda: mt.randint(-1, 2, (3,), dtype=mt.uint8),
+        lambda: mt.randint(0, (3,)), lambda: mt.linspace(0, 1, -1), lambda: mt.eye(-1),
         lambda: mt.linspace(0, 1, 2.5), lambda: mt.arange(0, 5, -1), lambda: mt.randperm(-1), lambda: mt.eye(2, 1.5),
         lambda: mt.bernoulli(mt.tensor([2.0])), lambda: mt.poisson(mt.tensor([-1.0])),
     ):  # fmt: skip
