@@ -160,7 +160,7 @@ def gradient_of(
     if not row.variadic:
         shown |= {letter: name for letter, name in zip(row.inputs, names, strict=False) if name}
     line = re.sub(r"(?<![\w.])[A-Za-z]\w*(?![\w(=])", lambda m: shown.get(m[0], m[0]), line)
-    line = re.sub(r"_product\((\S+), (\S+)\)", r"\1 @ \2", line)
+    line = re.sub(r"\b_?(?:product|matmul)\((\S+), (\S+)\)", r"\1 @ \2", line)
     line = re.sub(r"(?<!\w)_(?=\w)", "", line)
     return line.replace(" * ", " · ").replace(" ** ", "^").replace(".mT", "ᵀ")
 
