@@ -1,6 +1,10 @@
 """A whole training step (forward, backward, Adam, float32, cross-entropy) beside PyTorch's eager mode.
 
-python -m tests.benchmarks.bench_steps [threads]
+    python -m tests.benchmarks.bench_steps [threads] [--rested]
+
+`--rested` lets the cores come to rest before each turn: PyTorch's threads go on waiting for work at full speed for
+0.2 s, in the time of whoever is next. (NumPy's do so too, but large products are done by threads of our own, which
+do not.)
 """
 
 from __future__ import annotations
@@ -48,8 +52,9 @@ def theirs(widths, batch):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        torch.set_num_threads(int(sys.argv[1]))
+    for threads in filter(str.isdigit, sys.argv[1:]):
+        torch.set_num_threads(int(threads))
+    rest = 0.3 if "--rested" in sys.argv else 0.0
     for widths, batch in SIZES:
         title = "-".join(map(str, widths)) + f", batch {batch}"
-        report(title, race({"microtrain": ours(widths, batch), "torch": theirs(widths, batch)}, target=0.1))
+        report(title, race({"microtrain": ours(widths, batch), "torch": theirs(widths, batch)}, target=0.1, rest=rest))
