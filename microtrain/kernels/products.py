@@ -59,41 +59,44 @@ def _for_tiles(a: Any, b: Any) -> bool:
 
 def _by_tiles(a: Any, b: Any) -> Any:
     """One product for each matrix of the batch. Raises ValueError for batches that do not go together."""
+    if a.ndim == b.ndim == 2:
+        out = memory.empty((len(a), b.shape[1]), a.dtype)
+        _one(a, b, out)
+        return out
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     out = memory.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
-    if batch:
-        a, b = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
+    a, b = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
     for i in np.ndindex(batch):
-        left, right = _in_rows(a[i]), _in_rows(b[i])
-        work = _worklist(left.shape, left.strides, right.shape, right.strides, left.dtype.char)
-        places = array("q", (address(left), address(right), address(out[i])))
-        work.run(places.buffer_info()[0])
+        _one(a[i], b[i], out[i])
     return out
 
 
-def _in_rows(x: Any) -> Any:
-    """The matrix, or a copy of it whose rows lie side by side if neither they nor the columns do."""
-    from .tiles import for_blas
-
-    whole = not any(s % x.itemsize for s in x.strides)
-    return x if whole and for_blas(x.shape, _in_elements(x.strides, x.itemsize)) else np.ascontiguousarray(x)
+def _one(a: Any, b: Any, out: Any) -> None:
+    copy_a, copy_b, work = _worklist(a.shape, a.strides, b.shape, b.strides, a.dtype.char)
+    a = np.ascontiguousarray(a) if copy_a else a
+    b = np.ascontiguousarray(b) if copy_b else b
+    places = array("q", (address(a), address(b), address(out)))
+    work.run(places.buffer_info()[0])
 
 
 @lru_cache(maxsize=64)  # a training step has few different products
 def _worklist(
-    a_shape: tuple[int, ...],
-    a_strides: tuple[int, ...],
-    b_shape: tuple[int, ...],
-    b_strides: tuple[int, ...],
+    a_shape: tuple[int, int],
+    a_strides: tuple[int, int],
+    b_shape: tuple[int, int],
+    b_strides: tuple[int, int],
     char: str,
-) -> Any:
-    from .tiles import Matrix, tiles
+) -> tuple[bool, bool, Any]:
+    """(has A to be copied first? B? the work)."""
+    from .tiles import Matrix, for_blas, tiles
 
     dtype = np.dtype(char)
-    shapes = [(a_shape, a_strides), (b_shape, b_strides), ((a_shape[0], b_shape[1]), (0, 0))]
-    a, b, out = (Matrix(k, 0, shape, _in_elements(s, dtype.itemsize)) for k, (shape, s) in enumerate(shapes))
-    return tiles(a, b, out, dtype)
 
+    def matrix(slot: int, shape: tuple[int, int], steps: tuple[int, int]) -> tuple[bool, Matrix]:
+        strides = tuple(s // dtype.itemsize for s in steps)
+        copy = any(s % dtype.itemsize for s in steps) or not for_blas(shape, strides)
+        return copy, Matrix(slot, 0, shape, (shape[1], 1) if copy else strides)
 
-def _in_elements(strides: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    return tuple([s // itemsize for s in strides])
+    (copy_a, a), (copy_b, b) = matrix(0, a_shape, a_strides), matrix(1, b_shape, b_strides)
+    out = Matrix(2, 0, (a_shape[0], b_shape[1]), (b_shape[1], 1))
+    return copy_a, copy_b, tiles(a, b, out, dtype)
