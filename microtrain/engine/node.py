@@ -135,13 +135,14 @@ class Node:
             self.value = output
 
     @property
-    def where(self) -> tuple[Any, int]:
-        return self._code, self._instruction
-
-    @property
     def site(self) -> Site:
         """The line of the program that did this operation."""
         return site_of(self.where)
+
+    @property
+    def where(self) -> tuple[Any, int]:
+        """The same, not yet looked up."""
+        return self._code, self._instruction
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -174,13 +175,13 @@ class Node:
         for slot in plan.watched:
             memory = self.parents[slot]._memory
             if memory is not None and memory.written > serial and slot not in self._copied:
-                raise self._overwritten(memory, plan.wanted[slot])
+                raise self._overwritten_error(memory, plan.wanted[slot])
         if plan.keeps_output and self._memory is not None and self.overwritten and -1 not in self._copied:
-            raise self._overwritten(self._memory, -1)
+            raise self._overwritten_error(self._memory, -1)
         if self._watched_others is not None:
             for memory, place in self._watched_others:
                 if memory.written > serial:
-                    raise self._overwritten(memory, plan.keep[place].index)
+                    raise self._overwritten_error(memory, plan.keep[place].index)
         return self.kept
 
     @property
@@ -188,7 +189,7 @@ class Node:
         """Has the memory of the output been written since it was made?"""
         return self._memory is not None and self._memory.written > self._complete
 
-    def _overwritten(self, memory: Any, which: int) -> InplaceError:
+    def _overwritten_error(self, memory: Any, which: int) -> InplaceError:
         inputs = self.primitive.inputs
         if which < 0:
             what = "its output"
