@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.blas import steady
+from ..kernels.products import matmul
 from ..ops.primitive import TABLE
 
 Array = Any  # an array, or a NumPy scalar
@@ -133,13 +135,13 @@ def _matmul(arrays: Sequence[Array], many: Sequence[bool], params: dict[str, Any
     a, b = (np.asarray(a), np.asarray(b))
     row, column = a.ndim - many_a == 1, b.ndim - many_b == 1
     if many_a and not many_b and (b.ndim == 1 or a.ndim == 2 == b.ndim):
-        return a @ b
+        return matmul(a, b)
     if many_a and not many_b and b.ndim == 2 and math.prod(a.shape[1:]) * b.shape[1] < SMALL_PRODUCT:
         # all rows of all matrices in one product; larger ones are better done one by one, without the BLAS's threads
-        return (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
+        return matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
     a = a[..., None, :] if row else a
     b = b[..., None] if column else b
-    y = np.matmul(*aligned([a, b], many))
+    y = matmul(*aligned([a, b], many))
     y = y[..., 0] if column else y
     return y[..., 0, :] if row and not column else y[..., 0] if row else y
 
@@ -147,7 +149,7 @@ def _matmul(arrays: Sequence[Array], many: Sequence[bool], params: dict[str, Any
 @rule("linear")
 def _linear(arrays: Sequence[Array], many: Sequence[bool], params: dict[str, Any]) -> Array:
     x, weight, bias = arrays
-    y = _matmul([x, weight.swapaxes(-1, -2)], many[:2], {}) if many[0] or many[1] else np.matmul(x, weight.mT)
+    y = _matmul([x, weight.swapaxes(-1, -2)], many[:2], {}) if many[0] or many[1] else matmul(x, weight.mT)
     product, offset = aligned([y, bias], [many[0] or many[1], many[2]])
     return product + offset
 
@@ -207,6 +209,7 @@ def _cat(arrays: Sequence[Array], many: Sequence[bool], params: dict[str, Any]) 
 
 
 @rule("einsum")
+@steady
 def _einsum(arrays: Sequence[Array], many: Sequence[bool], params: dict[str, Any]) -> Array:
     terms, _, result = params["spec"].partition("->")
     letter = next((c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in params["spec"]), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -22,7 +23,7 @@ SMALL_KERNELS = 0
 try:
     from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 
-    if __cpu_features__["AVX512_SKX"]:
+    if __cpu_features__["AVX512_SKX"] and "OPENBLAS_CORETYPE" not in os.environ:  # which names the kernels to be used
         SMALL_KERNELS = 10**6
 except (ImportError, KeyError):  # pragma: no cover (another NumPy, or another kind of CPU)
     pass
@@ -97,7 +98,11 @@ class _OneThreadEach:
                 if self.get is None:
                     self.get, self.put = threads()
                 self.before = self.get()
-                self.put(1)
+                try:
+                    self.put(1)
+                except BaseException:  # Ctrl-C: `__exit__` won't be called
+                    self.put(self.before)
+                    raise
             self.inside += 1
 
     def __exit__(self, *exception: object) -> None:
@@ -110,6 +115,9 @@ class _OneThreadEach:
 # `with one_thread_each:` whatever BLAS does is done by the thread that asks for it, so that the bits are always the same.
 # The setting is the whole process's: the first of several threads that are inside makes it, the last takes it back.
 one_thread_each = _OneThreadEach()
+if hasattr(os, "register_at_fork"):  # a child has one thread, which must not wait for what another one held
+    lock = one_thread_each.lock
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 def steady(function: Function) -> Function:

@@ -28,7 +28,8 @@ def matmul(a: Any, b: Any) -> Any:
     """NumPy's `a @ b`."""
     if a.__class__ is b.__class__ is _ndarray and a.ndim and b.ndim:
         work = a.size * (b.shape[-1] if b.ndim > 1 else 1)
-        if work > DOT_ALONE and (work > BLAS_ALONE or a.ndim == b.ndim == 1) and not _has_small_kernel(a, b, work):
+        # a matrix with one row, times one with one column, is a product of vectors for NumPy
+        if work > DOT_ALONE and (work > BLAS_ALONE or a.shape[-1] > DOT_ALONE) and not _has_small_kernel(a, b, work):
             return _large(a, b)
     return np.matmul(a, b)
 
@@ -36,7 +37,9 @@ def matmul(a: Any, b: Any) -> Any:
 def _has_small_kernel(a: Any, b: Any, work: int) -> bool:
     if work > SMALL_KERNELS or not a.ndim == b.ndim == 2:
         return False
-    return bool(len(a) > 1 < b.shape[1] and b.flags.c_contiguous)
+    if not (len(a) > 1 < b.shape[1] and b.flags.c_contiguous):
+        return False
+    return address(a) != address(b)  # A A^T is done by another function of BLAS, which has none (dsyrk)
 
 
 def _large(a: Any, b: Any) -> Any:

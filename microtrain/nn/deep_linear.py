@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from ..ops.products import linear
 from ..random import Generator
 from ..tensor import Tensor
@@ -100,6 +101,7 @@ class DeepLinear(Module):
         """The largest Frobenius norm among `imbalance()`; 0 if the network is balanced."""
         return max((float(m.detach().norm()) for m in self.imbalance()), default=0.0)
 
+    @steady
     def reparametrise(self, matrix: Any, layer: int) -> DeepLinear:
         """Replace W_layer by S W_layer and W_(layer+1) by W_(layer+1) S^-1: the same function, other parameters.
 

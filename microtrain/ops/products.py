@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..kernels import products
-from ..kernels.blas import SMALL_KERNELS
+from ..kernels.blas import DOT_ALONE, SMALL_KERNELS
 from .primitive import operation, primitive
 from .reductions import sum_row, sum_to
 from .shapes import matrix_transpose, reshape
@@ -62,7 +62,10 @@ def _product(a: Any, b: Any) -> Any:
     For small arrays `dot` asks BLAS for the same as `@` does, with less ado; but first it fills the result with zeros.
     """
     if a.__class__ is b.__class__ is np.ndarray:
-        return a.dot(b) if a.size * b.shape[1] < SMALL else products.matmul(a, b)
+        work = a.size * b.shape[1]
+        if work <= DOT_ALONE or (work < SMALL and len(b) <= DOT_ALONE):
+            return a.dot(b)
+        return products.matmul(a, b)
     return matmul(a, b)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import microtrain as mt
 from microtrain.kernels import blas, products, tiles, use
+from microtrain.ops import products as ops_products
 
 
 @pytest.mark.parametrize("shape", [(256, 1024), (1024, 784), (64, 256), (256, 10), (10, 5000), (3000, 3000), (1, 4096)])
@@ -30,7 +31,8 @@ SHAPES = [
     ((3, 200, 150), (150, 130)), ((3, 200, 150), (3, 150, 130)), ((2, 1, 200, 150), (3, 150, 130)),
     ((3, 1, 200, 150), (1, 2, 150, 130)), ((500, 700), (700,)), ((700,), (700, 500)), ((700, 700), (700, 1)),
     ((1, 700), (700, 700)), ((20_000,), (20_000,)), ((3000, 5), (5, 2000)), ((100, 100), (100, 100)),
-    ((0, 500), (500, 1000)), ((500, 0), (0, 900)),
+    ((0, 500), (500, 1000)), ((500, 0), (0, 900)), ((1, 50_000), (50_000,)), ((1, 50_000), (50_000, 1)),
+    ((3, 1, 50_000), (3, 50_000, 1)),
 ]  # fmt: skip
 LAYOUTS = {
     "as it is": lambda x: x,
@@ -78,6 +80,75 @@ def test_bits_do_not_depend_on_the_threads_of_blas(dtype: str) -> None:
             assert len(found) == 2, shapes
     finally:
         put(before)
+
+
+def test_neither_do_those_of_products_of_a_matrix_with_itself() -> None:
+    get, put = blas.threads()
+    before = get()
+    try:
+        for rows, columns in ((243, 8), (103, 50), (110, 42), (252, 10), (1, 50_000)):  # another function of BLAS
+            x = np.random.default_rng(0).standard_normal((rows, columns))
+            found: dict[str, set[bytes]] = {"rows": set(), "columns": set(), "small": set()}
+            for threads in (1, 2, 3, 4):
+                put(threads)
+                columns_side_by_side = np.asfortranarray(x)
+                found["rows"].add(products.matmul(x, x.T).tobytes())
+                found["columns"].add(products.matmul(columns_side_by_side, columns_side_by_side.T).tobytes())
+                found["small"].add(ops_products._product(x, x.T).tobytes())
+            assert all(len(bits) == 1 for bits in found.values()), (rows, columns)
+    finally:
+        put(before)
+
+
+def test_the_threads_of_blas_are_restored_after_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    get, put = blas.threads()
+    before = get()
+
+    def interrupted(n: int) -> None:
+        put(n)
+        if n == 1:
+            raise KeyboardInterrupt
+
+    put(3)
+    try:
+        with blas.one_thread_each:
+            assert get() == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(blas.one_thread_each, "put", interrupted)
+            with pytest.raises(KeyboardInterrupt), blas.one_thread_each:
+                pass
+        assert get() == 3
+        with pytest.raises(KeyboardInterrupt), blas.one_thread_each, blas.one_thread_each:
+            raise KeyboardInterrupt
+        assert get() == 3
+    finally:
+        put(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_while_another_thread_is_about_to_change_the_threads_of_blas() -> None:
+    program = """
+import os, signal, threading, time
+from microtrain.kernels import blas
+with blas.one_thread_each:
+    pass
+def begin_and_end():
+    for _ in range(100_000):
+        with blas.one_thread_each:
+            pass
+other = threading.Thread(target=begin_and_end, daemon=True)
+other.start()
+for _ in range(30):
+    child = os.fork()
+    if not child:
+        signal.alarm(5)  # ends a child that waits
+        with blas.one_thread_each:
+            pass
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
 
 
 def test_what_is_no_matrix_of_floats_is_numpys_business() -> None:
@@ -128,7 +199,7 @@ for dtype in (mt.float32, mt.float64):
             return loss
         for _ in range(2):
             optimizer.step(closure)
-            nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+            digest.update(nn.utils.clip_grad_norm_(model.parameters(), 0.1).numpy().tobytes())
     for p in model.parameters():
         digest.update(p.detach().numpy().tobytes())
     a = mt.randn(150, 150, dtype=dtype, requires_grad=True)

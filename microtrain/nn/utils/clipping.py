@@ -12,6 +12,7 @@ from ...engine.quiet import quiet, restore
 from ...engine.recording import MODE, no_grad
 from ...engine.views import count_write
 from ...errors import ArgumentError, DtypeError, GraphError, ShapeError
+from ...kernels.products import matmul
 from ...ops.arithmetic import maximum
 from ...ops.comparison import where_row as where
 from ...ops.joining import cat
@@ -203,7 +204,7 @@ def _norm(x: Any, order: float) -> float:
     if order == math.inf:
         return float(np.abs(flat).max(initial=0.0))
     if order == 2:
-        square = float(flat @ flat)
+        square = float(matmul(flat, flat))
         if 1e-25 < square < 1e25:
             return math.sqrt(square)
     flat = np.abs(flat).astype(np.float64)  # squares of very large or small numbers are infinite or 0
