@@ -75,7 +75,10 @@ default_generator = Generator(0)
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seed the default generator."""
+    """Seed the default generator: the same seed gives the same numbers, and training the same bits.
+
+    That holds whatever the number of threads (with another BLAS than NumPy's own, it is for that library to say).
+    """
     return default_generator.manual_seed(seed)
 
 

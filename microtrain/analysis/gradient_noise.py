@@ -13,6 +13,7 @@ import numpy as np
 from ..calculus import many_vjps
 from ..engine.recording import grad_mode
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from ..random import Generator
 from ..tensor import Tensor
 from .objective import Array, Objective, Params
@@ -80,6 +81,7 @@ class GradientNoise:
         return draw(self, ax=ax)
 
 
+@steady
 def gradient_noise(
     losses: Callable[..., Tensor], params: Params, batch_size: int = 1, *, replace: bool = False, draws: int = 0,
     generator: Generator | None = None,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from .objective import Loss, Objective, Params, given_matrix, objective
 
 Array = np.ndarray[Any, Any]
@@ -64,6 +65,7 @@ class PrincipalAxes:
         return principal_axes(self, ax=ax)
 
 
+@steady
 def principal_axes(loss: Loss | Objective, params: Params = None) -> PrincipalAxes:
     """The directions in which the loss curves independently: the eigenvectors of its Hessian."""
     found = objective(loss, params)
@@ -85,6 +87,7 @@ def condition_number(loss: Loss | Objective | Array, params: Params = None) -> f
     return float(values[-1] / values[0])
 
 
+@steady
 def preconditioned_condition_number(matrix: Any, preconditioner: Any) -> float:
     """kappa of P^(1/2) H P^(1/2), which has the eigenvalues of P H: what preconditioning with P leaves.
 
@@ -96,6 +99,7 @@ def preconditioned_condition_number(matrix: Any, preconditioner: Any) -> float:
     return condition_number(root @ h @ root)
 
 
+@steady
 def eigenvalues(matrix: Any) -> Array:
     """All eigenvalues of a symmetric matrix, smallest first. Raises `ArgumentError` if it has NaN or infinities."""
     return np.linalg.eigvalsh(finite(matrix))

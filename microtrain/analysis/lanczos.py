@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from ..random import Generator
 from .objective import Loss, Objective, Params
 from .operator import Multiply, multiplier
@@ -43,6 +44,7 @@ def _start(size: int, generator: Generator | None) -> Array:
     return v / np.linalg.norm(v)  # type: ignore[no-any-return]
 
 
+@steady
 def tridiagonal(
     multiply: Multiply, start: Array, steps: int, again: Generator | None = None
 ) -> tuple[Array, Array, Array]:
@@ -77,6 +79,7 @@ def _orthogonal(v: Array, basis: Array) -> Array:
     return v
 
 
+@steady
 def lanczos(
     loss: Loss | Objective | Array, params: Params = None, k: int = 1, *, which: str = "largest", tol: float = 1e-8,
     max_products: int = 300, generator: Generator | None = None,
@@ -135,6 +138,7 @@ class PowerIteration:
         return f"<PowerIteration {self.value:.6g} after {len(self.history)} products{end}>"
 
 
+@steady
 def power_iteration(
     loss: Loss | Objective | Array, params: Params = None, *, iters: int = 100, tol: float = 1e-6, shift: float = 0.0,
     generator: Generator | None = None,

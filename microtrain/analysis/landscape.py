@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from ..random import Generator
 from .lanczos import lanczos
 from .objective import Array, Loss, Objective, Params, objective
@@ -135,6 +136,7 @@ def line(loss: Loss | Objective, params: Params, direction: Any, t: Any) -> Arra
     return found.values(found.theta + t[:, None] * np.ravel(np.asarray(direction, float)))
 
 
+@steady
 def filter_normalised(direction: Any, loss: Loss | Objective, params: Params = None) -> Array:
     """A direction (P,) scaled filter by filter: each row of a weight matrix gets the norm that the weights there have.
 
@@ -153,6 +155,7 @@ def filter_normalised(direction: Any, loss: Loss | Objective, params: Params = N
     return scaled
 
 
+@steady
 def random_plane(
     loss: Loss | Objective, params: Params = None, *, normalise: bool = True, generator: Generator | None = None
 ) -> Plane:
@@ -176,6 +179,7 @@ def eigen_plane(loss: Loss | Objective, params: Params = None) -> Plane:
     return Plane(found.theta, np.stack([ends.vectors[:, 0], ends.vectors[:, -1]]), names)
 
 
+@steady
 def pca_plane(*paths: Path | Array) -> Plane:
     """The plane of the two directions in which these runs moved most, through the end of the first one.
 
@@ -196,6 +200,7 @@ def pca_plane(*paths: Path | Array) -> Plane:
     return Plane(center, right[:2], names, (a, b))
 
 
+@steady
 def plane_through(a: Any, b: Any, c: Any) -> Plane:
     """The plane through three points (P,): a at (0, 0), b at (1, 0), c with its distance from that line on the y-axis.
 

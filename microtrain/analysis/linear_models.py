@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from ..nn.losses.reduction import as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -63,6 +64,7 @@ def design(x: Any, bias: bool = False) -> Array:
     return np.column_stack([matrix, np.ones(len(matrix))]) if bias else matrix
 
 
+@steady
 def mse_constants(x: Any, reduction: str = "mean", *, bias: bool = False) -> Constants:
     """mu and L of the squared error of a linear model with inputs (N, d): eigenvalues of c X^T X, the same everywhere.
 
@@ -84,6 +86,7 @@ def mse_constants(x: Any, reduction: str = "mean", *, bias: bool = False) -> Con
     )
 
 
+@steady
 def ce_lipschitz_bound(x: Any, kind: str = "softmax", reduction: str = "mean", *, bias: bool = False) -> float:
     """An upper bound on L of the cross-entropy of a linear model: lambda_max(X^T X) times the curvature of one sample.
 
@@ -107,6 +110,7 @@ def ce_constants(x: Any, kind: str = "softmax", reduction: str = "mean", *, bias
     return Constants(0.0, bound, 0.0, False, f"{kind} cross-entropy, {reduction}, linear model")
 
 
+@steady
 def softmax_ce_hessian(x: Any, weight: Any, reduction: str = "mean") -> Array:
     """The exact Hessian of softmax cross-entropy in W: sum_n (diag p_n - p_n p_n^T) kron x_n x_n^T (section 4.2.3).
 
@@ -125,6 +129,7 @@ def softmax_ce_hessian(x: Any, weight: Any, reduction: str = "mean") -> Array:
     return full.reshape(size, size) / (len(matrix) if reduction == "mean" else 1)  # type: ignore[no-any-return]
 
 
+@steady
 def binary_ce_hessian(x: Any, weight: Any, reduction: str = "mean") -> Array:
     """The exact Hessian of logistic regression: X^T diag(s (1 - s)) X with s = sigmoid(X w); weight (d,)."""
     matrix, w = design(x), np.asarray(as_tensor(weight).detach(), float)

@@ -10,15 +10,18 @@ import numpy as np
 from ..calculus import many_vjps
 from ..engine.recording import grad_mode
 from ..errors import ShapeError
+from ..kernels.blas import steady
 from ..tensor import Tensor
 from .objective import Array, Objective, Params
 
 
+@steady
 def nuclear_norm(matrix: Any) -> float:
     """The sum of the singular values."""
     return float(np.linalg.svd(np.asarray(matrix, float), compute_uv=False).sum())
 
 
+@steady
 def balanced_factors(matrix: Any) -> tuple[Array, Array]:
     """(U S^1/2, S^1/2 V^T): of all A B = M the pair with the smallest |A|^2 + |B|^2: twice the nuclear norm."""
     u, s, v = np.linalg.svd(np.asarray(matrix, float), full_matrices=False)
@@ -26,6 +29,7 @@ def balanced_factors(matrix: Any) -> tuple[Array, Array]:
     return u * root, root[:, None] * v
 
 
+@steady
 def min_nuclear_norm(a: Any, y: Any, shape: tuple[int, int], *, steps: int = 5000, tol: float = 1e-10) -> Array:
     """The matrix M of smallest nuclear norm with A vec(M) = y (row by row), by Douglas-Rachford splitting.
 
@@ -56,6 +60,7 @@ def prediction_jacobian(outputs: Callable[..., Tensor], params: Params) -> Array
         return np.concatenate(many_vjps.rows(found.closure(), found.params), axis=1)
 
 
+@steady
 def solution_dimension(outputs: Callable[..., Tensor], params: Params) -> int:
     """How many directions leave all predictions as they are: parameters less the rank of the Jacobian."""
     jacobian = prediction_jacobian(outputs, params)

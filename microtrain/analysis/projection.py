@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..kernels.blas import steady
 
 Array = np.ndarray[Any, Any]
 
 
+@steady
 def project(y: Any, columns: Any) -> Array:
     """The point of the subspace that the columns (N, d) span that is nearest to y, (N,) or (N, k).
 

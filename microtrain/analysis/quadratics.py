@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from .hessian import symmetric
 from .objective import Array, Loss, Objective, objective
 
@@ -23,6 +24,7 @@ def polyak_parameters(low: float, high: float) -> tuple[float, float]:
     return 4 / (root + top) ** 2, ((top - root) / (top + root)) ** 2
 
 
+@steady
 def quadratic_gd(hessian: Any, start: Any, minimum: Any, lr: float, steps: Any) -> Array:
     """Where gradient descent is after `steps` on a quadratic: w* + V (1 - lr lambda)^k V^T (w0 - w*).
 

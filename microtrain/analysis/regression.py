@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..kernels.blas import steady
 from ..nn.losses.reduction import as_tensor
 from .linear_models import design
 from .projection import project
@@ -52,6 +53,7 @@ class SquaresSplit:
         )
 
 
+@steady
 def squares_split(target: Any, prediction: Any) -> SquaresSplit:
     """How the squares of targets (N,) split over predictions and residuals. Raises `ShapeError` for other shapes."""
     y, fit = (np.asarray(as_tensor(a).detach(), float) for a in (target, prediction))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from ..random import Generator
 from .objective import Array, Loss, Objective, objective
 
@@ -68,6 +69,7 @@ class RandomHessians:
         return f"<RandomHessians n = {self.n}: {100 * self.minima:.4g} % minima, {100 * self.saddles:.4g} % saddles>"
 
 
+@steady
 def random_hessians(n: int, draws: int = 20000, *, generator: Generator | None = None) -> RandomHessians:
     """Draw symmetric Gaussian matrices (G + G^T) / 2: with n the share of minima falls like exp(-n^2 ln 3 / 4)."""
     if n < 1 or draws < 1:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from ..random import Generator
 from .lanczos import lambda_max
 from .objective import Loss, Objective, Params, objective
@@ -71,6 +72,7 @@ def hessian_trace(
     return float(terms.mean()), float(terms.std(ddof=1) / np.sqrt(samples))
 
 
+@steady
 def worst_in_ball(loss: Loss | Objective, params: Params = None, *, radius: float = 0.05, steps: int = 20) -> float:
     """The largest rise of the loss found within a distance: max over |e| <= radius of f(theta + e) - f(theta).
 

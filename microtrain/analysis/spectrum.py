@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.blas import steady
 from ..random import Generator
 from .hessian import eigenvalues
 from .lanczos import tridiagonal
@@ -65,6 +66,7 @@ def spectrum(loss: Loss | Objective | Array, params: Params = None) -> Spectrum:
     return Spectrum(values, np.full(len(values), 1 / len(values)), len(values), True)
 
 
+@steady
 def spectral_density(
     loss: Loss | Objective | Array, params: Params = None, *, steps: int = 60, samples: int = 8,
     generator: Generator | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from ..ops.probability import binary_cross_entropy_with_logits, cross_entropy, softmax
 from ..ops.products import linear
 from ..random import Generator
@@ -48,6 +49,7 @@ class LinearRegression(Module):
         """Least squares, by default 1/(2N) sum r^2, whose Hessian in the weights is X^T X / N."""
         return mse_loss(self(input), target, reduction)
 
+    @steady
     def solve(self, input: Any, target: Any) -> LinearRegression:
         """Set the parameters to the least-squares solution, the shortest one if there are many; returns itself."""
         x, y = (np.asarray(as_tensor(a).detach()) for a in (input, target))

@@ -95,6 +95,9 @@ def get_default_device() -> device:
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Accepted for PyTorch's sake: the same seed gives the same bits here in any case.
 
+    So it is on one machine, whatever the number of threads, with the OpenBLAS that comes with NumPy. Of another BLAS
+    (MKL, Accelerate) we can't set the threads: there it depends on that library.
+
     Raises `UnsupportedError` for False.
     """
     if not mode:

@@ -181,6 +181,31 @@ def test_without_kernels_one_thread_of_blas_does_it() -> None:
         np.testing.assert_array_equal(products.matmul(a, b), np.matmul(a, b))
 
 
+def test_analyses_and_solvers_do_not_depend_on_the_threads_of_blas() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((300, 200)), rng.standard_normal(300)
+    square = x.T @ x
+
+    def results() -> list[Any]:
+        regression = mt.nn.LinearRegression(200, dtype=mt.float64).solve(x, y)
+        network = mt.nn.DeepLinear([200, 200, 200], dtype=mt.float64, init="identity").reparametrise(square, 1)
+        return [
+            regression.weight.detach().numpy(), network.weights[1].detach().numpy(),
+            mt.analysis.nuclear_norm(x), mt.analysis.quadratic_gd(square, np.ones(200), np.zeros(200), 1e-4, 50),
+        ]  # fmt: skip
+
+    get, put = blas.threads()
+    before = get()
+    try:
+        found = []
+        for threads in (1, 4):
+            put(threads)
+            found.append([np.asarray(each).tobytes() for each in results()])
+        assert [one == other for one, other in zip(*found, strict=True)] == [True] * len(found[0])
+    finally:
+        put(before)
+
+
 PROGRAM = """
 import hashlib, numpy as np, microtrain as mt
 from microtrain import nn, optim

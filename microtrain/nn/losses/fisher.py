@@ -9,6 +9,7 @@ import numpy as np
 
 from ...calculus.derivatives import jacobian
 from ...errors import ShapeError
+from ...kernels.blas import steady
 from ...ops.diagonals import diag
 from ...ops.probability import softmax
 from ...tensor import Tensor
@@ -33,6 +34,7 @@ def fisher_information(log_probabilities: Callable[[Tensor], Tensor], theta: Any
     return scores.T @ (log_p.exp().unsqueeze(-1) * scores)  # type: ignore[no-any-return]
 
 
+@steady
 def fisher_from_samples(log_density: Callable[[Tensor, Any], Tensor], theta: Any, samples: Iterable[Any]) -> Tensor:
     """The mean of s s^T over outcomes that were drawn from the model: for distributions with too many to go through.
 
