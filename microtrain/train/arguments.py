@@ -20,8 +20,8 @@ def check_parts(model: Any, optimizer: Any, loss: Any, metrics: Any, callbacks: 
     if not isinstance(optimizer, Optimizer):
         raise DtypeError(f"fit() takes an optimizer, not {_said(optimizer)}.")
     own = [p for p in model.parameters() if p.requires_grad]
-    moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if own and moved.isdisjoint(map(id, own)):
+    groups = getattr(optimizer, "param_groups", None)  # none if it wraps another one
+    if own and groups and {id(p) for group in groups for p in group["params"]}.isdisjoint(map(id, own)):
         raise ArgumentError(
             "fit(): the optimizer has no parameter of this model.",
             "It was made for another model, or for one that was replaced since; the training would change nothing.",

@@ -35,3 +35,20 @@ def test_an_optimizer_of_another_model():
         train.fit(new, BATCHES, optim.SGD(old.parameters()), 1, show=False)
     both = nn.Sequential(nn.Linear(3, 3), new)
     train.fit(both, BATCHES, optim.SGD(new.parameters()), 1, show=False)  # the head alone is trained: that may be
+
+
+def test_an_optimizer_that_wraps_another_one_has_no_groups_to_look_at():
+    class Wrapper(optim.Optimizer):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def zero_grad(self, set_to_none=True):
+            self.inner.zero_grad(set_to_none)
+
+        def step(self, closure=None):
+            return self.inner.step(closure)
+
+    model = nn.Linear(3, 2)
+    before = model.weight.tolist()
+    train.fit(model, BATCHES, Wrapper(optim.SGD(model.parameters(), lr=0.1)), 1, show=False)
+    assert model.weight.tolist() != before
