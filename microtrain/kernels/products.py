@@ -18,9 +18,9 @@ from . import memory, tier
 from .blas import BLAS_ALONE, DOT_ALONE, SMALL_KERNELS, one_thread_each
 from .fused import give_up
 from .layout import address
+from .reductions import kind_of
 
 WORTH_SHARING = 1 << 21  # multiplications from which it pays to share a product among threads (measured)
-_KINDS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 _ndarray = np.ndarray
 
 
@@ -57,7 +57,7 @@ def _large(a: Any, b: Any) -> Any:
 def _for_tiles(a: Any, b: Any) -> bool:
     if a.shape[-1] != b.shape[-2] or min(a.shape[-2], b.shape[-1]) == 1 or tier.large > WORTH_SHARING:
         return False
-    return a.dtype == b.dtype and a.dtype in _KINDS and a.flags.aligned and b.flags.aligned
+    return kind_of(a) == kind_of(b) != ""
 
 
 def _by_tiles(a: Any, b: Any) -> Any:

@@ -35,7 +35,7 @@ def _or_numpy(function: Function) -> Function:
     return call  # type: ignore[return-value]
 
 
-def _kind(x: Any) -> str:
+def kind_of(x: Any) -> str:
     """The dtype, if kernels can read the array."""
     if type(x) is not np.ndarray or not x.size or not x.dtype.isnative or not x.flags.aligned:
         return ""
@@ -78,7 +78,7 @@ def reduction(x: Any, how: str, dim: tuple[int, ...], keepdim: bool) -> Any:
     """The sum, max, min or logsumexp of x over `dim`."""
     from .kernel import fold_array
 
-    if not _kind(x) or not x.flags.c_contiguous or x.size < tier.least(how != "logsumexp"):
+    if not kind_of(x) or not x.flags.c_contiguous or x.size < tier.least(how != "logsumexp"):
         return None
     if not dim or sorted(dim) != list(range(x.ndim - len(dim), x.ndim)):
         return None
@@ -117,7 +117,7 @@ def _rows(name: str, kind: str, count: int, width: int, arrays: list[Any], *more
 
 def _last(x: Any, dim: int) -> str:
     """The dtype, if x is large and its rows along `dim` lie side by side."""
-    kind = _kind(x)
+    kind = kind_of(x)
     return kind if kind and dim in (-1, x.ndim - 1) and x.flags.c_contiguous and x.size >= tier.least(False) else ""
 
 
@@ -136,7 +136,7 @@ def softmax(x: Any, dim: int, log: bool = False) -> Any:
 def softmax_vjp(g: Any, y: Any, dim: int, log: bool = False) -> Any:
     """The derivative of `softmax`, whose value was y, times g."""
     kind = _last(y, dim)
-    if not kind or _kind(g) != kind or g.shape != y.shape or not g.flags.c_contiguous:
+    if not kind or kind_of(g) != kind or g.shape != y.shape or not g.flags.c_contiguous:
         return None
     result = memory.empty(y.shape, y.dtype)
     _rows("log_softmax_vjp" if log else "softmax_vjp", kind, y.size // y.shape[-1], y.shape[-1], [g, y, result])
