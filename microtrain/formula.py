@@ -12,13 +12,14 @@ MathML (`formula_print`), and as the source of a fused kernel (`kernels.source`)
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from .errors import ArgumentError, NotDifferentiableError
+from .errors import ArgumentError, MicrotrainError, NotDifferentiableError
 
 
 class Operand:
@@ -119,6 +120,17 @@ def trace(formula: Callable[..., Any]) -> tuple[list[Expr], Any]:
     if isinstance(traced, tuple):
         return symbols, tuple(tidied(traced))
     return symbols, tidied([traced])[0]
+
+
+@contextmanager
+def reading(what: str, why: str, fix: str) -> Iterator[None]:
+    """Explains, inside the block, whatever a function raises that can't read symbols; our own errors pass."""
+    try:
+        yield
+    except MicrotrainError:
+        raise
+    except Exception as error:
+        raise ArgumentError(f"{what} can't be read with symbols: {error}.", why, fix) from error
 
 
 def in_order(expressions: Iterable[Any]) -> list[Expr]:

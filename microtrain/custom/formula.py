@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import to_array
-from ..errors import ArgumentError, MicrotrainError, ShapeError
-from ..formula import Operand, derive, python_function, trace
+from ..errors import ArgumentError, ShapeError
+from ..formula import Operand, derive, python_function, reading, trace
 from ..ops.formula_reductions import REDUCTIONS, reduce_formula
 from ..ops.primitive import Primitive
 from ..tensor import Tensor, wrap
@@ -39,16 +39,12 @@ def elementwise(
     `ArgumentError` if the formula branches or calls what `F` has not.
     """
     if vjps is None:
-        try:
+        with reading(
+            f"The formula of '{name}'",
+            "Its derivative is derived from it, so it may contain only operators and F's functions.",
+            "Write F.exp(x) instead of math.exp(x), or give the derivative: elementwise(name, forward, [vjp]).",
+        ):
             vjps = derive(forward)
-        except MicrotrainError:
-            raise
-        except Exception as error:  # whatever a function raises that can't read symbols
-            raise ArgumentError(
-                f"The formula of '{name}' can't be read with symbols: {error}.",
-                "Its derivative is derived from it, so it may contain only operators and F's functions.",
-                "Write F.exp(x) instead of math.exp(x), or give the derivative: elementwise(name, forward, [vjp]).",
-            ) from error
     else:
         vjps = [None if vjp is None else _checked(name, vjp) for vjp in vjps]
     row = Primitive(name, _fresh(_fixed(forward)), vjps, tex=tex, elementwise=True)

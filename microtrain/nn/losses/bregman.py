@@ -8,8 +8,8 @@ from typing import Any
 
 from ...calculus.derivatives import grad
 from ...engine.recording import enable_grad
-from ...errors import ArgumentError, MicrotrainError, NotDifferentiableError
-from ...formula import derive
+from ...errors import NotDifferentiableError
+from ...formula import derive, reading
 from ...ops.primitive import Primitive
 from ...tensor import Tensor
 from .reduction import loss_formula, pair
@@ -53,16 +53,12 @@ def bregman_formula(phi: Callable[[Any], Any]) -> Primitive:
     `lambda x: x * F.log(x)` x ln(x/t) - x + t, `lambda x: -F.log(x)` the Itakura-Saito divergence. Its derivative is
     derived from it. Raises `ArgumentError` if it can't be read with symbols.
     """
-    try:
+    with reading(
+        "The formula of a Bregman divergence",
+        "It is of one number: elements are added up, or averaged, afterwards.",
+        "Write it with operators and F: lambda x: x * x. bregman_divergence() takes a function of whole tensors.",
+    ):
         slope = _derivative(phi)
-    except MicrotrainError:
-        raise
-    except Exception as error:  # whatever a function raises that can't read symbols
-        raise ArgumentError(
-            f"The formula of a Bregman divergence can't be read with symbols: {error}.",
-            "It is of one number: elements are added up, or averaged, afterwards.",
-            "Write it with operators and F: lambda x: x * x. bregman_divergence() takes a function of whole tensors.",
-        ) from error
     bend = _derivative(lambda x: slope(x) + 0 * x)  # + 0 x: a constant slope has no x to derive by
     return loss_formula(
         "bregman",
