@@ -52,8 +52,17 @@ def new_job(
     kernel: int, records: Sequence[Sequence[int]], chunks: int, chunk: int, size: int, *, length: int = 0, last: int = 0,
     step: int = BLOCK, axes: Sequence[int] = (), result: int = 0, buffer: int = 8 * BLOCK, work: int = 0,
 ) -> array[int]:  # fmt: skip
-    """The list; `pool.run` adds the counters."""
-    return array("q", (
+    """The list, for one thread."""
+    job = array("q", (
         0, 0, chunks, chunk, size, length, last, step, kernel, len(records), len(axes), result, buffer, work, 0, 0,
         *axes, *chain.from_iterable(records),
     ))  # fmt: skip
+    job[COUNTERS] = len(job)
+    divide(job, 1)
+    return job
+
+
+def divide(job: array[int], parts: int) -> None:
+    """Make more parts of a job, for as many threads."""
+    job.extend([0] * ((parts - job[PARTS]) * COUNTER))
+    job[PARTS] = parts

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import ArgumentError
 from . import program
-from .job import ARGUMENTS, BLOCK, CHUNKS, COUNTER, COUNTERS, NUMBER, PARTS, TEAM_SIZE, TURN
+from .job import ARGUMENTS, BLOCK, CHUNKS, NUMBER, TEAM_SIZE, TURN, divide
 from .loading import NOTHING
 
 MOST_OPERANDS = 32  # of one kernel
@@ -105,11 +105,6 @@ def get_num_threads() -> int:
     return threads
 
 
-def _divide(job: array[int], parts: int) -> None:
-    job[PARTS], job[COUNTERS] = parts, len(job)
-    job.extend([0] * (parts * COUNTER))
-
-
 def run(work: Any, job: array[int], together: bool) -> None:
     """Do a job with `work`, alone or with the help of other threads if they are free.
 
@@ -118,7 +113,6 @@ def run(work: Any, job: array[int], together: bool) -> None:
     helpers = min(threads, job[CHUNKS]) - 1 if together else 0
     mine = _mine
     if helpers < 1 or not _busy.acquire(False):
-        _divide(job, 1)
         mine.pair[0] = job.buffer_info()[0]
         work.call(NOTHING, NOTHING, 0, mine.pair_address)
         return
@@ -131,7 +125,7 @@ def run(work: Any, job: array[int], together: bool) -> None:
         for helper in _helpers[:helpers]:
             if helper.asleep and helper.bell.locked():
                 helper.bell.release()
-        _divide(job, helpers + 1)
+        divide(job, helpers + 1)
         mine.list[NUMBER] = job.buffer_info()[0]
         lead(NOTHING, NOTHING, 0, mine.address)
     finally:

@@ -35,7 +35,7 @@ def test_operations(thing):
     row = mt.ops.primitive.TABLE[thing]
     shown = repr(mt.explain(row))
     assert shown.startswith(thing)
-    assert "Kernels compute arrays of at least 16,384 elements" in shown
+    assert "Kernels compute arrays of at least 8,192 elements" in shown
     assert ("NumPy computes it" in shown) == (thing in ("fmod", "add"))  # the derivative of a sum is what arrives
     assert mt.explain(row).latex()
 
