@@ -125,7 +125,7 @@ class Building:
             return args[0]
         if all(isinstance(a, Const) for a in args):
             return self._folded(row, args, shape, dtype)
-        compute = computed_in(args, dtype)
+        compute = computed_in(row, args, dtype)
         if compute is None or not translatable(row, tuple(kind_of(a) for a in args), compute.name, dtype == BOOL):
             return None
         key = (row, tuple(key_of(a) for a in args), tuple(shape), dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..formula import Expr
-from ..kernels.writer import Writer, expanded
+from ..kernels.writer import Writer, expanded, is_basic
 from .arrays import Array, Const, Shape
 from .loop import POINTER
 
@@ -41,7 +41,7 @@ def key_of(x: Any) -> Any:
     return (repr(x.value), x.dtype) if isinstance(x, Const) else (id(x.memory), x.offset, x.shape, x.strides)
 
 
-def computed_in(args: list[Any], dtype: Any) -> Any:
+def computed_in(row: Any, args: list[Any], dtype: Any) -> Any:
     """The dtype of the arithmetic; None if machine code does not have it."""
     kinds = [a.dtype for a in args if a.dtype is not None and a.dtype != BOOL]
     if any(np.dtype(a.dtype).name not in POINTER for a in args if isinstance(a, Array)):
@@ -51,9 +51,16 @@ def computed_in(args: list[Any], dtype: Any) -> Any:
         found = dtype
     elif dtype != BOOL:
         return None  # integers
-    if found.kind in "iu":
-        found = np.dtype(np.float64)  # comparisons: exact up to 2**53
+    if found.kind in "iu":  # comparisons
+        return _compared_in(args) if is_basic(row) else None
     return found if found in FLOATS else None
+
+
+def _compared_in(args: list[Any]) -> Any:
+    """float64, if that rounds one side at most: then the order stays. Else int64, where no constant takes part."""
+    if any(isinstance(a, Const) and abs(a.value) >= 2**53 for a in args):
+        return None
+    return np.dtype(np.int64 if all(isinstance(a, Array) and a.dtype == np.int64 for a in args) else np.float64)
 
 
 _translatable: dict[Any, bool] = {}
@@ -73,7 +80,7 @@ def translatable(row: Any, kinds: tuple[Any, ...], dtype: str, boolean: bool) ->
         try:
             (e,) = expanded([row(*stand_ins)])
             inputs = [(s, k) for s, k in zip(symbols, kinds, strict=True) if k in ("array", "booleans")]
-            writer = Writer(dtype, inputs, [e])
+            writer = Writer("float32" if dtype == "float32" else "float64", inputs, [e])
             (writer.as_boolean if boolean else writer.as_number)(e)
             _translatable[key] = writer.is_boolean(e) == boolean
         except Exception:  # formulas that symbols can't read raise whatever they like

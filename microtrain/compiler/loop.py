@@ -87,7 +87,7 @@ class Loop:
         values = [e for _, e in self.stores] + [e for *_, e in self.folds]
         values = _expanded(values)
         inputs = [(s, kind) for s, kind, _ in self.loads] + [(s, "number") for s, _, _ in self.numbers]
-        computed = self.dtype if self.dtype in ("float32", "float64") else "float64"  # others are only copied or filled
+        computed = self.dtype if self.dtype in ("float32", "float64") else "float64"  # others: copied, filled, compared
         writer = Writer(computed, inputs, [e for e in values if isinstance(e, Expr)])
         nest = Nest(self, writer, values)
         lines = nest.lines()

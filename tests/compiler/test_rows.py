@@ -65,3 +65,19 @@ def test_row(case: Case) -> None:
         assert (a is None) == (b is None)
         if a is not None:
             assert closeness(a, b) < 1e-11
+
+
+@pytest.mark.parametrize("row", ["eq", "ne", "lt", "le", "gt", "ge"])
+def test_integers_that_float64_does_not_hold_are_compared_as_they_are(row: str) -> None:
+    beyond = [2**53 - 1, 2**53, 2**53 + 1, 2**62, 2**62 + 1, -(2**53), -(2**53) - 1, 3]
+    x, compare = mt.tensor(np.array(beyond)), getattr(mt, row)
+
+    def step(x: Any, y: Any) -> list[Any]:
+        others = [y, *beyond, y[0, 0], 2.0**53, True, y.to(mt.uint8), y.double(), mt.full((8,), 2**53 + 1)]
+        return [compare(x, other) for other in others] + [compare(other, x) for other in others if other is not True]
+
+    compiled = mt.compile(step)
+    for k in range(4):
+        y = x.reshape(8, 1) + k
+        for found, wanted in zip(compiled(x, y), step(x, y), strict=True):
+            assert found.tolist() == wanted.tolist()
