@@ -117,8 +117,40 @@ def test_equal_to_pytorchs(order, limit, dtype):
     expected = torch.nn.utils.clip_grad_norm_(theirs, limit, order)
     tolerance = 1e-12 if dtype == "float64" else 1e-6
     assert norm.item() == pytest.approx(expected.item(), rel=tolerance)
+    assert norm.dtype == np.dtype(dtype) and expected.dtype is getattr(torch, dtype)
     utils.clip_grad_value_(ours, 0.05)
     torch.nn.utils.clip_grad_value_(theirs, 0.05)
     for p, q in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=tolerance)
         assert p.grad.dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "expected"),
+    [
+        (["float32"], "float32"), (["float64"], "float64"), (["float32", "float64"], "float64"),
+        (["float16"], "float32"), (["float16", "float32"], "float32"), (["float16", "float64"], "float64"),
+        ([], "float64"),
+    ],
+)  # fmt: skip
+def test_the_norm_has_the_dtype_of_the_gradients(dtypes, expected):
+    params = with_gradients(*(np.full(2, 60_000, dtype) for dtype in dtypes))
+
+    def step():
+        return utils.clip_grad_norm_(params, 1e9)
+
+    compiled = mt.compile(step)
+    for norm in (step(), *(compiled() for _ in range(3))):
+        assert norm.dtype == np.dtype(expected) and norm.shape == ()
+        assert norm.item() == pytest.approx(60_000 * (2 * len(dtypes)) ** 0.5, rel=1e-3)
+
+
+def test_the_norm_of_no_gradients_has_the_default_dtype(monkeypatch):
+    monkeypatch.setattr("microtrain.dtypes._default", mt.float32)
+    assert utils.clip_grad_norm_([mt.ones(2, requires_grad=True)], 1.0).dtype == mt.float32
+
+
+def test_a_norm_that_its_dtype_does_not_hold_is_no_finite_one():
+    (a,) = with_gradients(np.full(4, 3e38, "float32"))
+    with pytest.raises(mt.MicrotrainError, match="too large for its dtype"):
+        utils.clip_grad_norm_(a, 1.0, error_if_nonfinite=True)

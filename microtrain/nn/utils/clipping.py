@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import dtypes
 from ...engine.quiet import quiet, restore
 from ...engine.recording import MODE, no_grad
 from ...engine.views import count_write
@@ -26,7 +27,8 @@ def get_total_norm(
 ) -> Tensor:
     """The norm of all elements of all tensors together; a tensor of shape ().
 
-    Raises `ArgumentError` for a norm of no positive order, `GraphError` for NaN or infinity if `error_if_nonfinite`.
+    It has the dtype of the tensors; not of float16, in which it would soon be infinite, but float32. Raises
+    `ArgumentError` for a norm of no positive order, `GraphError` for NaN or infinity if `error_if_nonfinite`.
     """
     order = float(norm_type)
     if not order > 0:
@@ -35,19 +37,20 @@ def get_total_norm(
         found = _norm_by_operations(_listed(tensors), order)
         if not error_if_nonfinite or math.isfinite(float(found)):
             return found
+    listed = _listed(tensors)
     token = quiet()
     try:
-        norms = [_norm(t._data, order) for t in _listed(tensors)]
-        total = _norm(np.array(norms), order) if norms else 0.0
+        norms = [_norm(t._data, order) for t in listed]
+        total = np.array(_norm(np.array(norms), order) if norms else 0.0, _dtype_of(listed))
     finally:
         restore(token)
     if error_if_nonfinite and not math.isfinite(total):
         raise GraphError(
             f"The norm of the gradients is {total}, so they can't be clipped.",
-            "Some element is NaN or infinite.",
+            "Some element is NaN or infinite, or the norm is too large for its dtype.",
             "detect_anomaly() names the operation; error_if_nonfinite=False scales them all the same.",
         )
-    norm: Tensor = wrap(np.array(total))
+    norm: Tensor = wrap(total)
     return norm
 
 
@@ -169,9 +172,9 @@ def _listed(tensors: Parameters) -> Sequence[Tensor]:
     if not isinstance(tensors, Iterable):
         raise DtypeError(f"Clipping takes tensors, not {type(tensors).__name__}.", fix="model.parameters()")
     listed = list(tensors)
-    wrong = next((t for t in listed if not isinstance(t, Tensor)), None)
-    if wrong is not None:
-        raise DtypeError(f"Clipping takes tensors, not {type(wrong).__name__}.", fix="model.parameters()")
+    for t in listed:
+        if not isinstance(t, Tensor):
+            raise DtypeError(f"Clipping takes tensors, not {type(t).__name__}.", fix="model.parameters()")
     return listed
 
 
@@ -180,14 +183,27 @@ def _is_compiled() -> bool:
 
     Eager steps do not use operations here: with four gradients they take seven times as long as NumPy (measured).
     """
-    return any(getattr(listener, "compiles", False) for listener in MODE.get().listeners)
+    listeners = MODE.get().listeners
+    return bool(listeners) and any(getattr(listener, "compiles", False) for listener in listeners)
+
+
+def _dtype_of(tensors: Sequence[Tensor]) -> np.dtype[Any]:
+    """The dtype of their norm; PyTorch's, but for float16."""
+    if not tensors:
+        return dtypes.get_default_dtype()
+    kinds: list[np.dtype[Any]] = [t._data.dtype for t in tensors]
+    if kinds.count(kinds[0]) == len(kinds) and kinds[0] != dtypes.float16:
+        return kinds[0]
+    return np.result_type(dtypes.float32, *kinds)
 
 
 def _norm_by_operations(tensors: Sequence[Tensor], order: float) -> Tensor:
     """The same norm of operations, without the care for very large and small numbers."""
+    dtype = _dtype_of(tensors)
     if not tensors:
-        return wrap(np.array(0.0))
+        return wrap(np.array(0.0, dtype))
     with no_grad():
+        tensors = [t.to(dtype) for t in tensors]
         if order == math.inf:
             parts = [t.abs().max() for t in tensors]
         else:
