@@ -212,7 +212,7 @@ class Tensor(Values, Methods):
     def retains_grad(self) -> bool:
         """Has `retain_grad()` been called on this result?"""
         node = self._current()
-        return node is not None and node.keeper is not None
+        return node is not None and node.grad_receiver is not None
 
     @property
     def _version(self) -> int:

@@ -49,8 +49,8 @@ def detach_(self: Any) -> Any:
     node = self.grad_fn
     if node is not None and self._view is not None:
         raise InplaceError("A view can't be cut off the graph in place.", fix="Use x = x.detach().")
-    if node is not None and node.keeper is not None and node.keeper() is self:
-        node.keeper = None
+    if node is not None and node.grad_receiver is not None and node.grad_receiver() is self:
+        node.grad_receiver = None
     memory_of(self)  # shared with the node, which goes on watching it for writes
     self._node, self._tracked = None, False
     return self

@@ -44,23 +44,23 @@ class _Watch:
         )
 
     def backward(self, node: Node, slot: int, upstream: Any, gradient: Any) -> None:
-        g, up = _raw(gradient), _raw(upstream)
-        kind = _kind(g)
+        upstream, gradient = _raw(upstream), _raw(gradient)
+        kind = _kind(gradient)
         if not kind:
             return
         name = node.primitive.name
-        if _kind(up):
+        if _kind(upstream):
             raise AnomalyError(
-                f"The gradient that arrived at '{name}' has the first {_kind(up)}{_where(up)}.\n"
+                f"The gradient that arrived at '{name}' has the first {_kind(upstream)}{_where(upstream)}.\n"
                 f"  forward at {node.site}",
                 "No derivative made it: it came from the gradient given to backward(), from a hook, or from adding up "
                 "gradients that are too large.",
             )
         raise AnomalyError(
-            f"The derivative of '{name}' made the first {kind}{_where(g)}, in the gradient of its input "
-            f"{_name(node.primitive, node.plan.wanted[slot])} (upstream gradient: {_summary(up)}).\n"
+            f"The derivative of '{name}' made the first {kind}{_where(gradient)}, in the gradient of its input "
+            f"{_name(node.primitive, node.plan.wanted[slot])} (upstream gradient: {_summary(upstream)}).\n"
             f"  forward at {node.site}",
-            *_backward_hint(node, g),
+            *_backward_hint(node, gradient),
         )
 
 
@@ -142,11 +142,11 @@ def _forward_hint(primitive: Primitive, arrays: list[Any]) -> tuple[str, str]:
     return "The result is beyond the largest number of its dtype, or undefined.", ""
 
 
-def _backward_hint(node: Node, g: np.ndarray[Any, Any]) -> tuple[str, str]:
+def _backward_hint(node: Node, gradient: np.ndarray[Any, Any]) -> tuple[str, str]:
     name = node.primitive.name
     fix = "Keep away from the point (add a small constant), or use a fused form such as cross_entropy or norm."
     values = [np.asarray(_raw(x)) for x in node.kept or () if not isinstance(x, tuple)]
     for value in values:
-        if value.shape == g.shape and value.dtype.kind == "f" and np.any(value[~np.isfinite(g)] == 0):
+        if value.shape == gradient.shape and value.dtype.kind == "f" and np.any(value[~np.isfinite(gradient)] == 0):
             return f"{name} at exactly 0: its value is finite there, but its slope is not.", fix
     return "The forward value is finite, but its slope there is not.", fix

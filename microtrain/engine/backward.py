@@ -64,18 +64,18 @@ def run_backward(
     found = differentiate(ys, seeds, targets, retain_graph, create_graph)
     tensor_of = {x.grad_fn: x for x in targets if x.grad_fn is not None} if targets else {}
     listeners = [each for each in MODE.get().listeners if hasattr(each, "accumulate")]
-    for at, g in found.items():
+    for at, gradient in found.items():
         tensor = at
         if type(at) is Node:  # of a tensor that was asked for, or that keeps its gradient
-            tensor = tensor_of.get(at, at.keeper() if at.keeper is not None else None)
+            tensor = tensor_of.get(at, at.grad_receiver() if at.grad_receiver is not None else None)
             if tensor is None:
                 continue
         for listener in listeners:
-            listener.accumulate(tensor, g, create_graph)
+            listener.accumulate(tensor, gradient, create_graph)
         if tensor._grad is None:
-            tensor._grad = g if isinstance(g, Tensor) else wrap(g)
+            tensor._grad = gradient if isinstance(gradient, Tensor) else wrap(gradient)
         else:
-            _accumulate(tensor, g, create_graph)
+            _accumulate(tensor, gradient, create_graph)
 
 
 def listed(x: Any) -> list[Any]:
@@ -94,24 +94,24 @@ def require_grad(x: Any, who: str) -> None:
         )
 
 
-def _accumulate(tensor: Tensor, g: Any, create_graph: bool) -> None:
+def _accumulate(tensor: Tensor, gradient: Any, create_graph: bool) -> None:
     """Add to the gradient that is there. Raises `ShapeError` if it is of another shape."""
     before: Any = tensor._grad
-    if before._data.shape != g.shape:
+    if before._data.shape != gradient.shape:
         raise ShapeError(
-            f"A gradient of shape {g.shape} can't be added to one of shape {before.shape}.",
+            f"A gradient of shape {gradient.shape} can't be added to one of shape {before.shape}.",
             "The tensor was given other data since its last backward().",
             "Forget the old gradient first: x.grad = None, or optimizer.zero_grad().",
         )
     if create_graph:
-        tensor._grad = before + g
+        tensor._grad = before + gradient
         return
     memory = before._array()
     if memory.flags.writeable:
-        np.add(memory, g, out=memory)
+        np.add(memory, gradient, out=memory)
         count_write(before, "backward")
     else:
-        tensor._grad = wrap(memory + g)
+        tensor._grad = wrap(memory + gradient)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -141,13 +141,14 @@ def differentiate(
             retain_graph=create_graph if retain_graph is None else retain_graph,
             create_graph=create_graph,
         )
-        for at, g in found.items():
+        for at, gradient in found.items():
             if type(at) is Node:
-                found[at] = g.clone() if isinstance(g, Tensor) else np.array(g, order="C")[()]
+                found[at] = gradient.clone() if isinstance(gradient, Tensor) else np.array(gradient, order="C")[()]
             elif at._hooks:
                 for hook in tuple(at._hooks):
-                    g = hook(g)  # noqa: PLW2901
-                found[at] = g.clone() if isinstance(g, Tensor) else np.array(g)[()]  # the hook may have kept it
+                    gradient = hook(gradient)  # noqa: PLW2901
+                # A copy: the hook may have kept it.
+                found[at] = gradient.clone() if isinstance(gradient, Tensor) else np.array(gradient)[()]
         if create_graph:
             mark_call("backward", since, found)
     finally:
@@ -260,4 +261,4 @@ def retain_grad(self: Tensor) -> None:
         raise GraphError("retain_grad() on a tensor that does not require grad: there will be no gradient to keep.")
     if self._node is not None:
         self._node.hooks = self._node.hooks or []
-        self._node.keeper = weakref.ref(self)
+        self._node.grad_receiver = weakref.ref(self)

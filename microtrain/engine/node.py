@@ -78,20 +78,20 @@ class Node:
     """One operation that was done, with what its backward pass needs."""
 
     __slots__ = (
-        "__weakref__", "_code", "_complete", "_copied", "_instruction", "_memory", "_watched_others", "calls",
-        "dtype", "grad", "hooks", "keeper", "kept", "name", "others", "params", "parents", "plan", "primitive",
+        "__weakref__", "_code", "_copied", "_instruction", "_memory", "_output_since", "_watched_others", "calls",
+        "dtype", "grad", "grad_receiver", "hooks", "kept", "name", "others", "params", "parents", "plan", "primitive",
         "serial", "shape", "value",
     )  # fmt: skip
 
-    hooks: list[Callable[[Any], Any]] | None  # of the tensor that came out; a list too if `keeper` is set
-    keeper: weakref.ref[Any] | None  # the tensor that came out, if it wants its gradient in `.grad`
+    hooks: list[Callable[[Any], Any]] | None  # of the tensor that came out; a list too if `grad_receiver` is set
+    grad_receiver: weakref.ref[Any] | None  # the tensor that came out, if it wants its gradient in `.grad`
     name: str
     value: Any  # the output, if small
     grad: Any  # the gradient that last arrived here, if small
     others: tuple[Any, ...]  # the inputs without a gradient (`plan.others`), for pictures; large ones weakly
     calls: tuple[tuple[Any, int], ...]  # those that ended here: (the module, weakly, and when it began)
     _memory: Memory | None  # of the output
-    _complete: int  # the serial number since which the output is in that memory
+    _output_since: int  # the serial number since which that memory holds the output
     _copied: tuple[int, ...]  # what writes do not reach: the slots of inputs that are kept as copies, -1 for the output
     _watched_others: list[tuple[Memory, int]] | None  # (memory, place) of kept tensors without a parent
 
@@ -108,7 +108,7 @@ class Node:
         self.primitive = primitive
         self.params = params or NO_PARAMS
         self.plan = plan
-        self.hooks = self.keeper = self.value = self.grad = self._memory = self._watched_others = None
+        self.hooks = self.grad_receiver = self.value = self.grad = self._memory = self._watched_others = None
         self.name = ""
         self.others = self.calls = self._copied = ()
         if len(origins) != len(plan.wanted):  # some inputs require grad, but there is no derivative in them
@@ -129,7 +129,7 @@ class Node:
         self.kept: Any = plan.pick(arrays)  # None once freed
         self.shape = output.shape
         self.dtype = output.dtype
-        self.serial = self._complete = serial()
+        self.serial = self._output_since = serial()
         self._code, self._instruction = call_site()
         if output.size <= SMALL:
             self.value = output
@@ -187,7 +187,7 @@ class Node:
     @property
     def overwritten(self) -> bool:
         """Has the memory of the output been written since it was made?"""
-        return self._memory is not None and self._memory.written > self._complete
+        return self._memory is not None and self._memory.written > self._output_since
 
     def _overwritten_error(self, memory: Any, which: int) -> InplaceError:
         inputs = self.primitive.inputs

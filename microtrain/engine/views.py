@@ -154,9 +154,9 @@ def take_history(tensor: Tensor, new: Tensor) -> None:
     tensor._node, tensor._tracked = node, _ = new._node, new._tracked
     if node is not None:
         node._memory = memory = memory_of(tensor)
-        node._complete = memory.written
-        if before is not None and before.keeper is not None:  # retain_grad() goes on with the new value
-            node.keeper, before.keeper = before.keeper, None
+        node._output_since = memory.written
+        if before is not None and before.grad_receiver is not None:  # retain_grad() goes on with the new value
+            node.grad_receiver, before.grad_receiver = before.grad_receiver, None
             node.hooks = node.hooks or []
 
 

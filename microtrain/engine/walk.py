@@ -76,22 +76,22 @@ def walk(
     try:
         while heap:
             node = heappop(heap)[1]
-            g = gradients.pop(node)  # complete: all that used this node's output has been visited
+            upstream = gradients.pop(node)  # complete: all that used this node's output has been visited
 
             # Hooks may replace the gradient; a tensor with retain_grad() gets it.
             if node.hooks is not None:
                 for hook in tuple(node.hooks):
-                    g = hook(g)
-                if node.keeper is not None:
-                    found[node] = g
-            raw = g._data if create_graph else g
+                    upstream = hook(upstream)
+                if node.grad_receiver is not None:
+                    found[node] = upstream
+            raw = upstream._data if create_graph else upstream
             if raw.size <= SMALL:
                 node.grad = raw  # for pictures
 
             # With targets, go on only where the path leads to one of them.
             if allowed is not None:
                 if node in wanted:  # type: ignore[operator]
-                    found[node] = g
+                    found[node] = upstream
                 if allowed.isdisjoint(node.parents):
                     continue
 
@@ -101,16 +101,16 @@ def walk(
             for slot, parent in enumerate(node.parents):
                 if allowed is not None and parent not in allowed:
                     continue
-                gradient = plan.vjps[slot](g, kept, params)
+                gradient = plan.vjps[slot](upstream, kept, params)
 
                 # Undo broadcasting and conversion: the gradient gets the shape and dtype of the parent.
-                if type(parent) is Node:
-                    like = parent
+                inner = type(parent) is Node  # else a leaf
+                if inner:
+                    shape, dtype = parent.shape, parent.dtype
                 else:
-                    like = parent._data
+                    shape, dtype = parent._data.shape, parent._data.dtype
                     if parent._memory is not None and parent._memory.reshaped > node.serial:
                         raise _reshaped(node, parent)
-                shape, dtype = like.shape, like.dtype
                 if gradient.shape != shape:
                     if gradient is NO_GRADIENT:
                         continue
@@ -120,7 +120,7 @@ def walk(
 
                 if listeners:
                     for listener in listeners:
-                        listener.backward(node, slot, g, gradient)
+                        listener.backward(node, slot, upstream, gradient)
 
                 # Add what arrived there earlier, on other paths; a node that is met for the first time is queued.
                 earlier = gradients.get(parent)
@@ -129,11 +129,11 @@ def walk(
                     if gradient.__class__ is np.ndarray and gradient.size >= tier.large:
                         total = add.kernel((earlier, gradient))  # type: ignore[misc]
                     gradients[parent] = earlier + gradient if total is None else total
-                elif like is parent:
+                elif inner:
                     gradients[parent] = gradient
                     heappush(heap, (-parent.serial, parent))
                 else:
-                    gradients[parent] = own(gradient, g)
+                    gradients[parent] = own(gradient, upstream)
             if not retain_graph and plan.holds_memory:
                 node.kept = None  # where only shapes are kept there is nothing to free, and another walk may pass
     finally:

@@ -10,7 +10,7 @@ import numpy as np
 from ..engine.sites import call_site
 from .equation import Equation
 from .optimizer import Closure, check_range
-from .whole import WholeOptimizer, quietly
+from .whole import WholeOptimizer, steady_and_quiet
 
 
 class GaussNewton(WholeOptimizer):
@@ -37,7 +37,7 @@ class GaussNewton(WholeOptimizer):
         check_range("GaussNewton", lr=lr, damping=damping)
         super().__init__(params, {"lr": lr, "damping": damping})
 
-    @quietly
+    @steady_and_quiet
     def step(self, closure: Closure | None = None) -> Any:
         objective = self.objective(closure, "It returns the residuals, from whose graph J is computed.")
         residuals = objective.graph("GaussNewton")

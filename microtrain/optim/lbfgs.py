@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from .closure_loss import ClosureLoss
 from .equation import Equation
 from .optimizer import Closure, check_range
-from .whole import WholeOptimizer, quietly
+from .whole import WholeOptimizer, steady_and_quiet
 from .wolfe import strong_wolfe
 
 
@@ -62,7 +62,7 @@ class LBFGS(WholeOptimizer):
         self.search: Any = None
         self.skipped = 0
 
-    @quietly
+    @steady_and_quiet
     def step(self, closure: Closure | None = None) -> Any:
         objective, where = self.objective(closure, "One step takes several evaluations of the loss."), call_site(2)
         group, lr = self.param_groups[0], self.lr()

@@ -14,7 +14,7 @@ from .closure_loss import ClosureLoss
 from .equation import Equation
 from .line_search import LineSearch, backtracking, bracketing, golden_section
 from .optimizer import Closure, check_range
-from .whole import WholeOptimizer, quietly
+from .whole import WholeOptimizer, steady_and_quiet
 from .wolfe import strong_wolfe
 
 SEARCHES = ("armijo", "bracket", "golden", "wolfe", "exact")
@@ -52,7 +52,7 @@ class LineSearchGD(WholeOptimizer):
         super().__init__(params, {"lr": lr, "method": search, "rho": rho, "c": c, "tol": tol})
         self.search: LineSearch | None = None  # the last
 
-    @quietly
+    @steady_and_quiet
     def step(self, closure: Closure | None = None) -> Any:
         objective, where = self.objective(closure, "A line search computes the loss again and again."), call_site(2)
         group, start, lr = self.param_groups[0], self.flat.values(), self.lr()

@@ -13,7 +13,7 @@ from ..errors import ArgumentError
 from ..tensor import Tensor
 from .equation import Equation
 from .optimizer import Closure, check_range, need_closure
-from .whole import WholeOptimizer, quietly
+from .whole import WholeOptimizer, steady_and_quiet
 
 SECOND = "The second derivatives are computed from the graph of the loss."
 
@@ -46,7 +46,7 @@ class Newton(WholeOptimizer):
         super().__init__(params, {"lr": lr, "damping": damping, "saddle_free": saddle_free})
         self.hessian: np.ndarray | None = None
 
-    @quietly
+    @steady_and_quiet
     def step(self, closure: Closure | None = None) -> Any:
         objective, group = self.objective(closure, SECOND), self.param_groups[0]
         loss = objective.graph("Newton")
@@ -105,7 +105,7 @@ class Preconditioned(WholeOptimizer):
         if self.P.shape not in ((self.flat.size,), (self.flat.size,) * 2):
             raise ArgumentError(f"Preconditioned: P has shape {self.P.shape}, for {self.flat.size} parameters.")
 
-    @quietly
+    @steady_and_quiet
     def step(self, closure: Closure | None = None) -> Any:
         loss = None
         if isinstance(self.P, str):

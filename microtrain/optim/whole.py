@@ -18,8 +18,8 @@ from .optimizer import Closure, Group, Optimizer, need_closure
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def quietly(method: Method) -> Method:
-    """A step without NumPy's warnings, and with one thread of BLAS, for the same bits each time.
+def steady_and_quiet(method: Method) -> Method:
+    """A step with one thread of BLAS, for the same bits each time, and without NumPy's warnings.
 
     When it diverges, NaN and infinity are values, as everywhere here.
     """
