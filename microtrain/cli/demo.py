@@ -14,6 +14,7 @@ from .. import float32, no_grad
 from ..data import DataLoader, Digits, load_digits
 from ..errors import MicrotrainError
 from ..files import atomically, make_folder, write_text
+from ..kernels.compiling import together
 from ..nn import MLP
 from ..nn.functional import cross_entropy
 from ..optim import Adam
@@ -62,7 +63,8 @@ def run_demo(out: Path, *, seed: int, epochs: int, hidden: list[int], lr: float)
     make_folder(out)  # before the training: what it finds should not be lost
     digits = load_digits(float32)
     console.print(f"Training on {len(digits.train_images):,} digits, testing on {len(digits.test_images)} others ...")
-    trained = train(digits, seed, epochs, hidden, lr)
+    with together("the kernels of the training"):
+        trained = train(digits, seed, epochs, hidden, lr)
 
     with no_grad():
         logits = trained.model(digits.test_images)

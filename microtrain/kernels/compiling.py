@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..errors import KernelError
@@ -104,7 +105,8 @@ class _Patience:
     """Tells the user on stderr, after `PATIENCE` seconds, what is being compiled.
 
     On a terminal that line is replaced at the end by one that says how long it took. Elsewhere (a file, a notebook, a
-    pipe that several processes write to) it stays, and is the only one, unless the machine code could not be kept.
+    pipe that several processes write to) it stays, and is the only one, unless the machine code could not be kept; of
+    several that belong `together` there is one line.
     """
 
     def __init__(self, what: str) -> None:
@@ -121,8 +123,10 @@ class _Patience:
         self.told = True
         if _redrawn():
             _say(f"microtrain: compiling {self.what} ...", "")
-        else:
+        elif _untold is None:
             _say(f"microtrain: compiling {self.what}, once ...")
+        elif _untold:
+            _say(f"microtrain: compiling {_untold.pop()}, once ...")
 
     def __exit__(self, *_: object) -> None:
         self.timer.cancel()
@@ -143,6 +147,20 @@ class _Patience:
 
 
 CLEARED = "\r\x1b[K"  # go to the beginning of the line, and empty it
+
+
+_untold: list[str] | None = None  # inside `together`: what is to be told; empty afterwards
+
+
+@contextmanager
+def together(what: str) -> Iterator[None]:
+    """Inside, the first wait where there is no terminal tells that `what` is compiled, and the others say nothing."""
+    global _untold
+    _untold = [what]
+    try:
+        yield
+    finally:
+        _untold = None
 
 
 def _redrawn() -> bool:

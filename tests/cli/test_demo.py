@@ -54,6 +54,14 @@ def test_demo_writes_everything(tmp_path):
     assert np.mean(predicted == digits.test_labels.numpy()) == settings["test_accuracy"]
 
 
+@pytest.mark.wide
+def test_with_an_empty_cache_there_is_one_line_about_kernels(tmp_path, monkeypatch):
+    monkeypatch.setenv("MICROTRAIN_CACHE_DIR", str(tmp_path / "cache"))
+    said = run("demo", "--epochs", "1", cwd=tmp_path).stderr.splitlines()
+    told = [line for line in said if "compiling" in line]
+    assert told == ["microtrain: compiling the kernels of the training, once ..."]
+
+
 def test_without_matplotlib_the_rest_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.delitem(sys.modules, "microtrain.viz.plots.shown", raising=False)

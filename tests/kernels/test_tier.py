@@ -190,3 +190,19 @@ def test_announcements_are_whole_lines(terminal, monkeypatch):
         assert [line.split(" ... ")[0] for line in said] == [f"microtrain: compiling {n}" for n in ("two", "one")]
     else:
         assert said == [f"microtrain: compiling {n}, once ..." for n in ("one", "two")]
+
+
+def test_of_what_is_compiled_together_there_is_one_line(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with compiling.together("the kernels of the training"):
+        for name in ("one", "two"):
+            with compiling._Patience(name) as wait:
+                wait._tell()
+                wait.kept = True
+    with compiling._Patience("three") as wait:
+        wait._tell()
+        wait.kept = True
+    assert screen.getvalue().splitlines() == [
+        "microtrain: compiling the kernels of the training, once ...", "microtrain: compiling three, once ...",
+    ]  # fmt: skip
