@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from ..random import Generator
 from .objective import Loss, Objective, Params, objective
 from .sampling import Sampler, draw
@@ -105,6 +106,7 @@ def quadratic_growth(
     return Estimate(float(ratio[best]), "upper", (center, x[best]), points)
 
 
+@steady
 def descent_gap(loss: Loss | Objective, x: Any, y: Any, lipschitz: float) -> float:
     """f(x) + <grad f(x), y - x> + L/2 |y - x|^2 - f(y): the descent lemma says that it is never negative."""
     x, y = np.ravel(np.asarray(x, float)), np.ravel(np.asarray(y, float))

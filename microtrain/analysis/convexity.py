@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from ..random import Generator
 from .hessian import eigenvalues
 from .objective import Loss, Objective, Params, objective
@@ -117,6 +118,7 @@ def curvature_probe(
     return curvature_on(found, draw(sampler, points, found.theta, generator))
 
 
+@steady
 def pseudoconvex_violations(
     f: Loss | Objective, points: Any, *, strict: bool = False, quasi: bool = False, tol: float = 1e-12
 ) -> list[tuple[Array, Array]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from .hessian import eigenvalues
 from .objective import Loss, Objective, Params, objective
 
@@ -54,6 +55,7 @@ class CriticalPoint:
         return f"<{self.kind} at ({where}): loss {self.value:.6g}, lowest curvature {self.eigenvalues[0]:.4g}>"
 
 
+@steady
 def classify_critical_point(
     loss: Loss | Objective, params: Params = None, *, gtol: float = 1e-6, etol: float = 1e-8
 ) -> str:
@@ -64,6 +66,7 @@ def classify_critical_point(
     return classify(found.hessian(), etol)
 
 
+@steady
 def critical_points(
     loss: Loss | Objective, starts: Any, *, tol: float = 1e-10, max_steps: int = 200, step_cap: float | None = None,
     same: float = 1e-5, etol: float = 1e-8, bounds: Any = None,

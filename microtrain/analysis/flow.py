@@ -14,6 +14,7 @@ import numpy as np
 from ..calculus.derivatives import jacobian
 from ..engine.recording import grad_mode
 from ..errors import ArgumentError
+from ..kernels.blas import scipys_one_thread_each, steady
 from ..tensor import Tensor
 from .objective import Array, Loss, Objective, Params, objective
 
@@ -35,6 +36,7 @@ class Flow:
     interpolation: Callable[[Any], Array] = field(repr=False)
     events: tuple[Array, ...] = ()  # for each event the times at which it happened
 
+    @steady
     def __call__(self, times: Any) -> Array:
         found = self.interpolation(np.asarray(times, float))
         return found.T if np.ndim(times) else found
@@ -103,6 +105,7 @@ def field_at(velocity: Field, x: Any) -> Array:
     return np.asarray(out.detach() if isinstance(out, Tensor) else out, float)
 
 
+@steady
 def _solve(
     velocity: Callable[[float, Array], Array], start: Array, t_end: float, method: str, rtol: float, atol: float,
     times: Any, events: Sequence[Any],
@@ -111,10 +114,11 @@ def _solve(
 
     if not np.isfinite(t_end):
         raise ArgumentError(f"t_end is {t_end}.", "A flow is followed for a finite time.", "Use gtol= to stop early.")
-    result = solve_ivp(
-        velocity, (0.0, float(t_end)), start, method=method, rtol=rtol, atol=atol, t_eval=times, dense_output=True,
-        events=list(events) or None,
-    )  # fmt: skip
+    with scipys_one_thread_each:  # implicit methods solve equations
+        result = solve_ivp(
+            velocity, (0.0, float(t_end)), start, method=method, rtol=rtol, atol=atol, t_eval=times, dense_output=True,
+            events=list(events) or None,
+        )  # fmt: skip
     if not result.success:
         raise ArgumentError(
             f"The ODE solver gave up at t = {result.t[-1] if len(result.t) else 0:.4g}: {result.message}",
@@ -144,6 +148,7 @@ def circulation(velocity: Field, center: Any, radius: float = 1.0, points: int =
     return along * 2 * np.pi / points
 
 
+@steady
 def euler_error(loss: Loss | Objective, start: Any, t_end: float, rates: Sequence[float]) -> Array:
     """How far gradient descent is from the flow after time `t_end`, for each learning rate: falls like the rate."""
     at = np.ravel(np.asarray(start, float))

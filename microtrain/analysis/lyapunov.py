@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from ..random import Generator
 from .hessian import eigenvalues
 from .objective import Array, Loss, Objective, Params, objective
@@ -105,6 +106,7 @@ def lyapunov_spectrum(
     return map_lyapunov(gd_map(found, lr), found.theta, jacobian=jacobian, steps=steps, burn=burn, k=k)
 
 
+@steady
 def map_lyapunov(
     step: Map, start: Any, *, jacobian: Callable[[Array], Array] | None = None, steps: int = 1000, burn: int = 100,
     k: int | None = None, epsilon: float = 1e-6,
@@ -151,6 +153,7 @@ def _differences(step: Map, theta: Array, epsilon: float) -> Array:
     return np.stack(columns, axis=1)
 
 
+@steady
 def twin_lyapunov(
     step: Map, start: Any, *, steps: int = 3000, burn: int = 1000, distance: float = 1e-9,
     generator: Generator | None = None,

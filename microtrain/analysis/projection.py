@@ -31,6 +31,7 @@ def project_box(y: Any, low: Any = -np.inf, high: Any = np.inf) -> Array:
     return np.clip(np.asarray(y, float), low, high)  # type: ignore[no-any-return]
 
 
+@steady
 def variational_inequality(y: Any, nearest: Any, others: Any) -> Array:
     """<y - nearest, z - nearest> for other points z (K, N) of the set.
 

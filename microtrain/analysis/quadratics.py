@@ -37,6 +37,7 @@ def quadratic_gd(hessian: Any, start: Any, minimum: Any, lr: float, steps: Any) 
     return w + ((1 - lr * values) ** k[..., None] * along) @ vectors.T  # type: ignore[no-any-return]
 
 
+@steady
 def angle_to_minimum(loss: Loss | Objective, x: Any, minimum: Any) -> float:
     """The angle in degrees between the way of steepest descent at x and the way to the minimum; 0 would hit it."""
     at = np.ravel(np.asarray(x, float))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..calculus.derivatives import hessian, jacobian
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from ..tensor import Tensor
 from .simplex import on_simplex
 
@@ -72,6 +73,7 @@ def fisher_rao_distance(p: Any, q: Any) -> Any:
     return 2 * np.arccos(np.clip(np.sqrt(p * q).sum(-1), 0, 1))
 
 
+@steady
 def fisher_geodesic(p: Any, q: Any, points: int = 101) -> Array:
     """The shortest path (points, n) from p to q: the great circle between 2 sqrt(p) and 2 sqrt(q), squared."""
     a, b = np.sqrt(_distributions(p, 1)), np.sqrt(_distributions(q, 1))

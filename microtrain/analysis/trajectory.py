@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from ..optim.whole import WholeOptimizer
 from .objective import Array, Loss, Objective, Params, objective
 
@@ -32,11 +33,13 @@ class Path:
         return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
 
     @property
+    @steady
     def chord(self) -> float:
         """The distance from start to end, as the crow flies."""
         return float(np.linalg.norm(self.points[-1] - self.points[0]))
 
     @property
+    @steady
     def max_deviation(self) -> float:
         """The largest distance from the chord, relative to its length: 0 for a straight way."""
         if not self.chord:
@@ -50,6 +53,7 @@ class Path:
         reached = np.flatnonzero(self.losses <= tol * (self.losses[0] if relative else 1))
         return int(reached[0]) if len(reached) else None
 
+    @steady
     def sign_changes(self, direction: Any, around: Any = None) -> int:
         """How often the coordinate along `direction` (P,), measured from `around` (default 0), changes its sign."""
         center = 0 if around is None else np.asarray(around, float)
@@ -78,6 +82,7 @@ class Path:
         )
 
 
+@steady
 def trace(
     optimizer: Callable[[list[Any]], Any] | Any, loss: Loss | Objective, params: Params = None, *, steps: int,
     start: Any = None, batch_loss: Callable[[int], Any] | None = None, scheduler: Any = None, tol: float | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.blas import steady
 from ..random import Generator, stream
 from ..tensor import Tensor
 from .points import Samples
@@ -74,6 +75,7 @@ def make_imbalanced(
     return _samples(np.concatenate([many, few]), np.repeat([0, 1], counts))
 
 
+@steady
 def make_separable(
     n: int = 100, margin: float = 0.3, weights: tuple[float, ...] = (2.0, -1.0, 0.5), *,
     generator: Generator | None = None,

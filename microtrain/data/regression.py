@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ArgumentError
+from ..kernels.blas import steady
 from ..random import Generator, stream
 from ..tensor import Tensor
 from .points import Samples
@@ -37,6 +38,7 @@ def make_gabor(
     return Samples(Tensor(x), Tensor(np.sin(u) * np.exp(-u * u / 32) + noise * random.standard_normal(n)))
 
 
+@steady
 def make_collinear(
     n: int = 500, rho: float = 0.99, weights: tuple[float, float] = (1.0, -1.0), noise: float = 0.0, *,
     generator: Generator | None = None,
@@ -56,6 +58,7 @@ def make_collinear(
     return Samples(Tensor(x), Tensor(x @ np.asarray(weights, float) + noise * random.standard_normal(n)))
 
 
+@steady
 def make_regression(
     n: int = 200, d: int = 10, noise: float = 0.1, *, unit_rows: bool = False, generator: Generator | None = None
 ) -> Samples:

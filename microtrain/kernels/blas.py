@@ -68,6 +68,17 @@ def library() -> ctypes.CDLL:
     return ctypes.CDLL(find().file or None)
 
 
+def scipys_library() -> ctypes.CDLL:
+    """SciPy's: another one, where both come with a BLAS of their own."""
+    import scipy
+
+    folder = Path(scipy.__file__).parent
+    for place in (folder.parent / "scipy.libs", folder / ".dylibs"):
+        for file in sorted(place.glob("*openblas*")) if place.is_dir() else []:
+            return ctypes.CDLL(str(file))
+    return library()
+
+
 def _address(function: object) -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
@@ -84,9 +95,10 @@ def _of_capsule(module: object, name: str) -> int:
 
 
 class _OneThreadEach:
-    __slots__ = ("before", "get", "inside", "lock", "put")
+    __slots__ = ("before", "get", "inside", "library", "lock", "put")
 
-    def __init__(self) -> None:
+    def __init__(self, library: Callable[[], ctypes.CDLL]) -> None:
+        self.library = library
         self.lock = threading.Lock()
         self.inside = self.before = 0
         self.get: Any = None  # how many threads BLAS uses; found when first needed
@@ -96,7 +108,7 @@ class _OneThreadEach:
         with self.lock:
             if not self.inside:
                 if self.get is None:
-                    self.get, self.put = threads()
+                    self.get, self.put = threads(self.library())
                 self.before = self.get()
                 try:
                     self.put(1)
@@ -114,10 +126,11 @@ class _OneThreadEach:
 
 # `with one_thread_each:` whatever BLAS does is done by the thread that asks for it, so that the bits are always the same.
 # The setting is the whole process's: the first of several threads that are inside makes it, the last takes it back.
-one_thread_each = _OneThreadEach()
+one_thread_each = _OneThreadEach(library)
+scipys_one_thread_each = _OneThreadEach(scipys_library)  # inside SciPy's functions that use its `linalg`
 if hasattr(os, "register_at_fork"):  # a child has one thread, which must not wait for what another one held
-    lock = one_thread_each.lock
-    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    for lock in (one_thread_each.lock, scipys_one_thread_each.lock):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 def steady(function: Function) -> Function:
@@ -131,9 +144,9 @@ def steady(function: Function) -> Function:
     return call  # type: ignore[return-value]
 
 
-def threads() -> Any:
+def threads(found: ctypes.CDLL | None = None) -> Any:
     """(how many threads BLAS uses, set that)."""
-    found = library()
+    found = found or library()
     for pattern in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
         try:
             get, put = (getattr(found, pattern.format(f"{verb}_num_threads")) for verb in ("get", "set"))

@@ -6,12 +6,14 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import microtrain as mt
+from microtrain import analysis, data, optim
 from microtrain.kernels import blas, products, tiles, use
 from microtrain.ops import products as ops_products
 
@@ -194,16 +196,54 @@ def test_analyses_and_solvers_do_not_depend_on_the_threads_of_blas() -> None:
             mt.analysis.nuclear_norm(x), mt.analysis.quadratic_gd(square, np.ones(200), np.zeros(200), 1e-4, 50),
         ]  # fmt: skip
 
-    get, put = blas.threads()
-    before = get()
+    same_with_any_number_of_threads(results)
+
+
+def same_with_any_number_of_threads(results: Callable[[], list[Any]]) -> None:
+    libraries = [blas.threads(), blas.threads(blas.scipys_library())]
+    before = [get() for get, _ in libraries]
     try:
         found = []
         for threads in (1, 4):
-            put(threads)
+            for _, put in libraries:
+                put(threads)
             found.append([np.asarray(each).tobytes() for each in results()])
+            assert [get() for get, _ in libraries] == [threads] * 2
         assert [one == other for one, other in zip(*found, strict=True)] == [True] * len(found[0])
     finally:
-        put(before)
+        for (_, put), threads in zip(libraries, before, strict=True):
+            put(threads)
+
+
+def test_neither_do_paths_flows_and_exponents_of_many_parameters() -> None:
+    rng = np.random.default_rng(0)
+    start, curvatures = rng.standard_normal(30_000), mt.tensor(np.geomspace(1, 100, 30_000))
+    few, convex = start[:300], mt.tensor(np.cov(rng.standard_normal((300, 400))))
+
+    def loss(p: Any) -> Any:
+        return 0.5 * (curvatures[: p.numel()] * p * p).sum() + 0.1 * p.sin().sum()
+
+    def coupled(p: Any) -> Any:
+        return 0.5 * (p * (convex @ p)).sum() + 0.1 * p.sin().sum()
+
+    def results() -> list[Any]:
+        path = analysis.trace(lambda p: optim.Adam(p, lr=0.1), loss, start, steps=5)
+        explicit = analysis.gradient_flow(loss, start, t_end=0.02, rtol=1e-3, times=[0.01], method="DOP853")
+        implicit = analysis.gradient_flow(coupled, few, t_end=0.1, rtol=1e-4, method="Radau")
+        exponents = analysis.lyapunov_spectrum(coupled, few, lr=0.1, steps=2, burn=1)
+        twins = analysis.twin_lyapunov(analysis.gd_map(loss, 0.01, start), start, steps=4, burn=1)
+        distributions = start**2 / (start**2).sum(), np.full(30_000, 1 / 30_000)
+        return [
+            path.chord, path.max_deviation, explicit.points, implicit.points, implicit(0.05), exponents.exponents,
+            twins.exponents, analysis.euler_error(loss, start, 0.01, [0.005]),
+            analysis.angle_to_minimum(loss, start, 0 * start), analysis.descent_gap(loss, start, -start, 100.0),
+            analysis.variational_inequality(start, 0 * start, np.random.default_rng(0).standard_normal((20, 30_000))),
+            analysis.fisher_geodesic(*distributions, points=3),
+            analysis.critical_points(coupled, [few], max_steps=3, tol=1.0)[0].eigenvalues,
+            data.make_regression(3000, 500, generator=mt.Generator(0))[1].numpy(),
+        ]  # fmt: skip
+
+    same_with_any_number_of_threads(results)
 
 
 PROGRAM = """
