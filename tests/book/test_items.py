@@ -12,15 +12,15 @@ from matplotlib.ticker import FixedFormatter, FuncFormatter
 from microtrain import book
 from microtrain.book.drawing import draw, picture
 
+from ..wide import mostly_wide
 from .looks import faults
 
 ITEMS = book.items()
-SAMPLE = {entry.id for entry in ITEMS[::16]}  # the default suite runs these; the others take minutes
+SAMPLE = {entry.id for entry in ITEMS[::32]}  # the default suite runs these; the others take minutes
 
 
 def each(items):
-    """The ids, marked so that most run with `-m wide` only."""
-    return [pytest.param(e.id, marks=[] if e.id in SAMPLE else [pytest.mark.wide]) for e in items]
+    return mostly_wide([e.id for e in items], but=SAMPLE)
 
 
 @pytest.fixture(scope="module", params=each(ITEMS))

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import microtrain as mt
 from microtrain.cli.app import app
+from tests.wide import mostly_wide
 
 FILE = Path(__file__).parents[1] / "sweeps" / "functions.py"
 RUNNER = CliRunner()
@@ -87,7 +88,7 @@ def test_a_mistake_is_one_message_not_a_traceback(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", mostly_wide(["1", "2"], but={"2"}))
 def test_ctrl_c_says_how_to_go_on(tmp_path, jobs):
     command = [
         sys.executable, "-m", "microtrain", "sweep", f"{FILE}:slow", "seconds=0.2", "--grid", "lr=1,2,3,4,5", "--seeds", "9",

@@ -17,6 +17,7 @@ from microtrain.errors import ArgumentError, DtypeError, IndexingError, KernelEr
 from microtrain.kernels.reductions import row_program
 from microtrain.nn import functional as F
 
+from ..wide import mostly_wide
 from .twins import apart, closeness, training
 
 RNG = np.random.default_rng(0)
@@ -50,11 +51,11 @@ def linear_step(optimizer: Any, model: Any, loss: Any = F.mse_loss) -> Any:
 @pytest.mark.parametrize(
     "optimizer",
     [
-        pytest.param(sgd, id="sgd"),
         pytest.param(lambda p: optim.Adam(p, lr=0.01), id="adam"),
         *(
             pytest.param(make, id=id, marks=pytest.mark.wide)  # test_optimizers.py has them with other models
             for id, make in {
+                "sgd": sgd,
                 "nesterov": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
                 "langevin": lambda p: optim.LangevinGD(p, lr=0.01, temperature=0.01, generator=mt.Generator(1)),
                 "schedule": lambda p: optim.SGD(p, lr=0.05 * optim.schedules.Cosine(100)),
@@ -148,7 +149,7 @@ def test_dropout_draws_as_eagerly() -> None:
     assert apart(training(model, F.mse_loss, sgd, X, Y)) < CLOSE
 
 
-@pytest.mark.parametrize("clip", ["norm", "value"])
+@pytest.mark.parametrize("clip", mostly_wide(["norm", "value"], but={"norm"}))
 def test_clipping(clip: str) -> None:
     def after(m: Any, o: Any) -> None:
         if clip == "norm":
@@ -159,6 +160,7 @@ def test_clipping(clip: str) -> None:
     assert apart(training(mlp, F.mse_loss, sgd, X, Y, after)) < CLOSE
 
 
+@pytest.mark.wide  # test_optimizers.py has all schedulers
 def test_scheduler_inside() -> None:
     def build() -> Any:
         m = mlp()
@@ -212,6 +214,7 @@ def test_accumulating_gradients() -> None:
     assert apart(build) < CLOSE
 
 
+@pytest.mark.wide
 def test_gradients_accumulate_until_the_last_of_several_batches() -> None:
     def build() -> Any:
         w, x = mt.tensor(np.ones(4), requires_grad=True), mt.tensor(X)
@@ -328,6 +331,7 @@ class TestWhatChangesBetweenCalls:
             model.zero_grad()
         self.run()
 
+    @pytest.mark.wide
     def test_another_rule(self) -> None:
         self.run()
         for optimizer in (self.optimizer, self.other):
@@ -346,6 +350,7 @@ class TestWhatChangesBetweenCalls:
                 model[0].weight.mul_(0.5)
         self.run()
 
+    @pytest.mark.wide
     def test_evaluation(self) -> None:
         for model in (self.model, self.twin):
             model[1] = nn.Dropout(0.0)
@@ -361,6 +366,7 @@ class TestWhatChangesBetweenCalls:
         self.run()
         np.testing.assert_array_equal(held.numpy(), values)
 
+    @pytest.mark.wide
     @pytest.mark.parametrize("column", [lambda y: y[:, 1], lambda y: y.T[1]])
     def test_labels_that_are_wrong_in_a_column(self, column: Any) -> None:
         def step(x: Any, table: Any) -> Any:
@@ -388,6 +394,7 @@ class TestWhatChangesBetweenCalls:
         compiled(self.x, ignored)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_that_are_wrong_where_another_one_is_ignored(label: int) -> None:
     """The loss is left to NumPy then, which would count a label below zero from the end."""
@@ -563,6 +570,7 @@ def test_models_as_arguments_and_methods() -> None:
     assert not (quiet == 0).any()
 
 
+@pytest.mark.wide  # test_optimizers.py has some of them
 @pytest.mark.parametrize("name", ["LBFGS", "Nesterov", "LineSearchGD"])
 def test_a_compiled_closure(name: str) -> None:
     """Optimizers that evaluate the loss as often as they like take a compiled closure."""
@@ -606,6 +614,7 @@ def test_without_numba(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert compiled.repeat(3, mt.ones(3)).tolist() == [6.0] * 3
 
 
+@pytest.mark.wide
 def test_the_gradient_of_a_part_goes_to_where_it_belongs():
     """`a[:, None]` has its gradient written into a part of the parameter's, which lies elsewhere than was planned."""
 
@@ -647,7 +656,7 @@ def test_every_way_to_clip(clip: Any) -> None:
     assert apart(build, 30) < CLOSE
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e12])
+@pytest.mark.parametrize("scale", mostly_wide([1.0, 1e12], but={1e12}))
 def test_sines_of_very_large_numbers(scale: float) -> None:
     """The fast sine is good up to a limit; beyond, the loop is done once more with the slow one."""
     x = mt.tensor(RNG.normal(size=37))

@@ -12,6 +12,7 @@ import microtrain as mt
 from microtrain import nn, optim
 from microtrain.nn import functional as F
 
+from ..wide import mostly_wide
 from .twins import apart, same_as_eager
 
 RNG = np.random.default_rng(0)
@@ -309,12 +310,11 @@ def attention_on_labels() -> Any:
 
 QUICK = [
     tied_weights,
-    zero_grad_at_the_end,
     two_models_two_optimizers,
     momentum_by_hand,
-    single_numbers,
     an_empty_batch,
 ]
+WIDE = [zero_grad_at_the_end, single_numbers]
 SLOW = [
     gradients_set_to_zero, gradient_penalty, slopes_of_a_layer_with_corners, slopes_of_what_was_written_over,
     adversarial, micro_batches, the_loss_after_the_update, grad_and_copy, running_statistics, averaged_weights,
@@ -323,7 +323,9 @@ SLOW = [
 
 
 @pytest.mark.parametrize(
-    "build", [*QUICK, *(pytest.param(b, marks=pytest.mark.slow) for b in SLOW)], ids=lambda b: b.__name__
+    "build",
+    [*mostly_wide([*QUICK, *WIDE], but=QUICK), *(pytest.param(b, marks=pytest.mark.slow) for b in SLOW)],
+    ids=lambda b: b.__name__,
 )
 def test_step(build: Any) -> None:
     assert apart(build, 15) < 1e-12
@@ -388,7 +390,9 @@ def test_a_constant_that_is_met_detached_only_may_change_between_calls() -> None
     assert step(mt.ones(3)).item() == 60.0
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64", "float16"])
+@pytest.mark.parametrize(
+    "dtype", mostly_wide(["bool", "uint8", "int8", "int32", "int64", "float16"], but={"bool", "int64", "float16"})
+)
 def test_arrays_that_are_no_floats(dtype: str) -> None:
     x, whole = mt.randn(2, 3), mt.tensor(np.array([[0, 1, 1], [1, 0, 1]]).astype(dtype))
 
@@ -419,7 +423,7 @@ def test_labels_that_are_all_the_same(label: int) -> None:
     assert "1 native" in repr(compiled)
 
 
-@pytest.mark.parametrize("parts", [2, 3])
+@pytest.mark.parametrize("parts", mostly_wide([2, 3], but={3}))
 def test_gradients_added_up_over_calls(parts: int) -> None:
     """The first call after zero_grad() makes gradients and the others add to them: two steps that take turns."""
 
@@ -446,6 +450,7 @@ def test_gradients_added_up_over_calls(parts: int) -> None:
     assert calls >= 6 * parts - 8
 
 
+@pytest.mark.wide
 def test_products_and_windows_are_known_by_their_shapes() -> None:
     """What NumPy says of the number of axes is no value; windows are places that depend on the shape alone."""
 
@@ -468,7 +473,7 @@ def test_products_and_windows_are_known_by_their_shapes() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"weight": mt.tensor([1.0, 2.0, 3.0])}, {"reduction": "none"}], ids=str)
-@pytest.mark.parametrize("loss", [F.nll_loss, F.cross_entropy])
+@pytest.mark.parametrize("loss", mostly_wide([F.nll_loss, F.cross_entropy], but={F.cross_entropy}))
 def test_labels_that_are_ignored(loss: Any, options: dict[str, Any]) -> None:
     """Which ones do not count is asked anew in each step."""
 
@@ -486,6 +491,7 @@ def test_labels_that_are_ignored(loss: Any, options: dict[str, Any]) -> None:
     assert "1 native" in repr(compiled)
 
 
+@pytest.mark.wide  # compiles eight steps
 def test_a_form_that_is_rarely_seen_may_change_each_time() -> None:
     """The last batch of an epoch: whenever it comes, another layer is frozen."""
     m = mlp()

@@ -22,12 +22,15 @@ REFUSED = {  # what the message says of it
     "where alone": "a shape that depends on values",
 }
 RANDOM = {"dropout"}
-QUICK = {"tanh", "softmax", "matmul", "cat", "det", "amax", "norm", "where", "var", "logsumexp"}
+QUICK = {"softmax", "matmul", "cat", "where", "var"}
+WIDE = {"tanh", "det", "amax", "norm", "logsumexp"}
 
 
 def cases() -> list[Any]:
     return [
-        pytest.param(c, id=c.name, marks=[] if c.name in QUICK else pytest.mark.slow)
+        pytest.param(
+            c, id=c.name, marks=[] if c.name in QUICK else pytest.mark.wide if c.name in WIDE else pytest.mark.slow
+        )
         for c in CASES
         if c.name not in RANDOM
     ]

@@ -8,6 +8,7 @@ the value, to first order, from the rows' own derivatives.
 from __future__ import annotations
 
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from microtrain.engine.quiet import quiet, restore
 from microtrain.formula import Expr, F, in_order, trace
 from microtrain.kernels.writer import VECTOR, expanded
 from microtrain.ops.primitive import TABLE
+from tests.wide import mostly_wide
 
 ULPS = 4  # of one function
 ROWS = [name for name, row in TABLE.items() if row.elementwise and not name.startswith("bitwise")]
@@ -101,17 +103,13 @@ def agree(ours, numpys, bound, what):
     assert not bad.any(), f"{what}: {bad.sum()} differ, {ours[bad][:3]} and {numpys[bad][:3]} (bound {bound[bad][:3]})"
 
 
-ALWAYS = {"exp", "log", "tanh", "sigmoid", "gelu", "softplus", "pow", "div", "maximum", "where", "leaky_relu", "sin"}
+QUICK = [
+    *itertools.product(["log", "tanh", "gelu", "pow", "maximum", "sin"], ["float64"]),
+    *itertools.product(["exp", "sigmoid", "softplus", "div", "where", "leaky_relu"], ["float32"]),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"),
-    [
-        pytest.param(name, dtype, id=f"{name}-{dtype}", marks=[] if name in ALWAYS else [pytest.mark.wide])
-        for name in ROWS
-        for dtype in ("float64", "float32")
-    ],
-)
+@pytest.mark.parametrize(("name", "dtype"), mostly_wide(itertools.product(ROWS, ["float64", "float32"]), but=QUICK))
 def test_tiers_agree(name, dtype, forced):
     row = TABLE[name]
     inputs = inputs_of(row, dtype)
@@ -138,8 +136,13 @@ def test_tiers_agree(name, dtype, forced):
         agree(ours, np.broadcast_to(gradient, g.shape), bound_of(e, symbols, [g, *arrays]), f"{name}, derivative {k}")
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    mostly_wide(
+        itertools.product(["sin", "cos", "tan"], [np.float64, np.float32]),
+        but=[("sin", np.float32), ("tan", np.float64)],
+    ),
+)
 def test_arguments_beyond_the_fast_range(name, dtype, forced):
     """A block with one large argument is computed again by slow functions: right everywhere."""
     x = np.linspace(-5, 5, 20_000).astype(dtype)

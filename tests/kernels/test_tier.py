@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import sys
 
@@ -14,6 +15,7 @@ from microtrain import F, kernels
 from microtrain.errors import ArgumentError
 from microtrain.kernels import compiling, kernel, tier
 from microtrain.ops.primitive import TABLE
+from tests.wide import mostly_wide
 
 LARGE = "x = mt.tensor(np.linspace(-3, 3, 50_000), requires_grad=True); mt.tanh(x).sum().backward()\n"
 SMALL = "x = mt.tensor(np.linspace(-3, 3, 1000), requires_grad=True); mt.tanh(x).sum().backward()\n"
@@ -83,9 +85,11 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("how", BROKEN)
-@pytest.mark.parametrize("package", ["numba", "llvmlite"])
-def test_without_numba(run, tmp_path, how, package):
+@pytest.mark.parametrize(
+    ("package", "how"),
+    mostly_wide(itertools.product(["numba", "llvmlite"], BROKEN), but=[("numba", "missing"), ("llvmlite", "broken")]),
+)
+def test_without_numba(run, tmp_path, package, how):
     (tmp_path / "fake" / package).mkdir(parents=True)
     (tmp_path / "fake" / package / "__init__.py").write_text(BROKEN[how])
     out, messages = run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from microtrain import kernels, optim
 from microtrain.kernels import tier
+from tests.wide import mostly_wide
 
 RULES = {
     name: getattr(optim, name).rule
@@ -15,16 +18,11 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"),
-    [
-        pytest.param(
-            name, dtype, marks=[pytest.mark.wide] if dtype is np.float32 and name not in ("SGD", "Adam") else []
-        )
-        for name in RULES
-        for dtype in (np.float64, np.float32)
-    ],
-)
+QUICK = [("SGD", np.float64), ("SGD", np.float32), ("Adam", np.float32)]
+QUICK += [(name, np.float64) for name in ("AdamW", "ASGD", "NAdam", "Rprop", "RMSprop")]
+
+
+@pytest.mark.parametrize(("name", "dtype"), mostly_wide(itertools.product(RULES, [np.float64, np.float32]), but=QUICK))
 def test_rules(name, dtype):
     rule = RULES[name]
     rng = np.random.default_rng(0)

@@ -89,6 +89,7 @@ def test_a_killed_dask_worker_loses_nothing(cluster, tmp_path):
     assert len(list((tmp_path / "trials").glob("*.json"))) == 12
 
 
+@pytest.mark.wide
 @pytest.mark.filterwarnings("ignore")
 def test_a_trial_that_kills_its_workers_has_failed(cluster):
     result = run("deadly", {"lr": [1.0]}, dask=cluster.scheduler_address)

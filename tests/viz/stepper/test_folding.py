@@ -7,6 +7,8 @@ import pytest
 import microtrain as mt
 from microtrain.viz.stepper import existing, folding, schema
 
+from ...wide import mostly_wide
+
 
 def chain(n, grow=1.0001):
     x = mt.tensor(0.5, requires_grad=True)
@@ -31,7 +33,7 @@ def test_short_traces_stay_whole():
 
 
 @pytest.mark.parametrize(
-    "n", [1000, existing.MOST // 2 - 3, existing.MOST // 2 + 3, pytest.param(20_000, marks=pytest.mark.wide)]
+    "n", mostly_wide([1000, existing.MOST // 2 - 3, existing.MOST // 2 + 3, 20_000], but={existing.MOST // 2 + 3})
 )
 def test_long_ones_fold_and_the_numbers_stay_the_engines(n):
     x, w, y = chain(n)
