@@ -10,10 +10,10 @@ from ..engine.values import looked_at
 from ..errors import ArgumentError, ShapeError
 from ..ops.arithmetic import clamp
 from ..ops.comparison import where_row
-from ..ops.exponential import exp, log
+from ..ops.exponential import logaddexp
 from ..ops.extremes import ValuesAndIndices, amax, amin, only_element, pick_along
 from ..ops.indexing import gather_row, getitem_row
-from ..ops.joining import along
+from ..ops.joining import along, cat
 from ..ops.primitive import operation
 from ..ops.reductions import kept, mean, sum as total
 from ..ops.scans import cumsum
@@ -152,10 +152,17 @@ def cummin(input: Any, dim: int) -> ValuesAndIndices:
 
 @operation()
 def logcumsumexp(input: Any, dim: int) -> Any:
-    """ln of the running sum of exp along an axis."""
-    highest = input.detach().amax(dim, True) if input.numel() else input.detach()
-    highest = where_row(highest.abs() == np.inf, 0, highest)
-    return log(cumsum(exp(input - highest), dim)) + highest
+    """ln of the running sum of exp along an axis, without overflow, and right where the first terms are far smaller."""
+    axis = normalise_dim(dim, input.ndim)
+    output = input * 1.0  # of integers too
+    step = 1
+    while input.ndim and step < input.shape[axis]:  # element i holds the sum of the last `step` terms up to i
+        start, later, earlier = (
+            getitem_row(output, index=along(axis, part)) for part in (slice(step), slice(step, None), slice(-step))
+        )
+        output = cat([start, logaddexp(later, earlier)], axis)
+        step *= 2
+    return output
 
 
 # ---- moments ---------------------------------------------------------------------------------------------------------

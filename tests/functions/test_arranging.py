@@ -154,6 +154,20 @@ def test_quantile_of_nothing_and_of_nan():
             wrong()
 
 
+def test_running_sums_of_exp_of_numbers_far_apart():
+    nan, inf = float("nan"), float("inf")
+    for numbers, expected in (
+        ([-1000.0, 0.0, 1000.0], [-1000, 0, 1000]), ([1000.0, 0.0, -1000.0], [1000, 1000, 1000]),
+        ([1.0, nan, 3.0], [1, nan, nan]), ([inf, nan, 1.0], [inf, nan, nan]), ([-inf, -inf, 2.0], [-inf, -inf, 2]),
+        ([2, 2], [2, 2 + np.log(2)]), ([], []),
+    ):  # fmt: skip
+        np.testing.assert_allclose(mt.tensor(numbers).logcumsumexp(0).numpy(), expected)
+    x = mt.tensor([-1000.0, 0.0, 1000.0], requires_grad=True)
+    x.logcumsumexp(0).backward(mt.tensor([1.0, 2.0, 3.0]))
+    assert x.grad.tolist() == [1, 2, 3]
+    assert mt.tensor(2.0).logcumsumexp(0).item() == 2 and mt.ones(2).float().logcumsumexp(0).dtype == mt.float32
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
