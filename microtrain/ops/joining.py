@@ -194,12 +194,28 @@ def _repeated(input: Any, wide: tuple[int, ...], spread: tuple[int, ...], shape:
     return reshape(clone_row(broadcast_to(reshape(input, shape=wide), shape=spread)), shape=shape)
 
 
-@operation(aliases=["tile"])
+@operation()
 def repeat(input: Any, *sizes: Any, dims: Any = None) -> Any:
+    """Copies side by side, a number of them for each axis; numbers in front of these make new axes.
+
+    Raises `ShapeError` for fewer numbers than axes: `tile` takes them to be of the last axes.
+    """
+    times = as_sizes(sizes, dims, "The number of copies")
+    if len(times) < input.ndim:
+        raise ShapeError(
+            f"repeat() of shape {input.shape} by {times}: it takes a number of copies for each axis.",
+            "NumPy's repeat() copies each element instead, which is repeat_interleave() here.",
+            f"Give {input.ndim} numbers, or use tile() for copies along the last axes.",
+        )
+    return tile(input, times)
+
+
+@operation()
+def tile(input: Any, *sizes: Any, dims: Any = None) -> Any:
     """Copies side by side: sizes[i] of them along axis i, counted from the last."""
     times = as_sizes(sizes, dims, "The number of copies")
     if min(times, default=0) < 0:
-        raise ArgumentError(f"repeat() of shape {input.shape} by {times}: a number of copies can't be negative.")
+        raise ArgumentError(f"tile() of shape {input.shape} by {times}: a number of copies can't be negative.")
     times = (1,) * (input.ndim - len(times)) + times
     shape = (1,) * (len(times) - input.ndim) + input.shape
     wide = tuple(n for s in shape for n in (1, s))

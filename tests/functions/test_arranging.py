@@ -154,6 +154,14 @@ def test_quantile_of_nothing_and_of_nan():
             wrong()
 
 
+def test_copies_of_fewer_axes_than_there_are():
+    x = mt.arange(6).reshape(2, 3)
+    with pytest.raises(mt.errors.ShapeError, match=r"repeat\(\) of shape \(2, 3\) by \(2,\)[\s\S]*tile"):
+        x.repeat(2)
+    assert x.tile(2).tolist() == x.repeat(1, 2).tolist() == [[0, 1, 2, 0, 1, 2], [3, 4, 5, 3, 4, 5]]
+    assert x.repeat(2, 1, 1).shape == (2, 2, 3) and mt.tensor(1.0).repeat(2).tolist() == [1, 1]
+
+
 def test_running_sums_of_exp_of_numbers_far_apart():
     nan, inf = float("nan"), float("inf")
     for numbers, expected in (
