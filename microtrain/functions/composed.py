@@ -187,11 +187,21 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
 
 @operation(inplace=True)
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
-    """input, with the slices of `source` added at these numbers along an axis; a number may occur several times."""
+    """input, with the slices of `source` added at these numbers along an axis; a number may occur several times.
+
+    Raises `ShapeError` if `source` does not have one slice for each number.
+    """
     numbers = index if isinstance(index, Tensor) else wrap(np.asarray(index))
     if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
         raise DtypeError(f"index_add(): the index is a vector of integers, not {numbers.dtype} of {numbers.shape}.")
     axis = normalise_dim(dim, input.ndim)
+    fitting = (*input.shape[:axis], len(numbers), *input.shape[axis + 1 :]) if input.ndim else ()
+    if source.shape != fitting:
+        raise ShapeError(
+            f"index_add() of {source.shape} into {input.shape}, along axis {axis} at {len(numbers)} places.",
+            "Each number gets one slice of the source, as large as the input's.",
+            f"The source has to have shape {fitting}.",
+        )
     wide = tuple(-1 if k == axis else 1 for k in range(source.ndim))
     spread = broadcast_to(reshape(numbers, shape=wide), shape=source.shape)
     return input.scatter_add(axis, spread, source if alpha == 1 else source * alpha)

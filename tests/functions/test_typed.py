@@ -158,6 +158,7 @@ def test_composed_mistakes():
     x = mt.ones(3, 4)
     for wrong in (
         lambda: x.narrow(1, 2, 3), lambda: mt.inner(x, mt.ones(3)), lambda: x.index_add(0, mt.tensor([0.5]), x),
+        lambda: x.index_add(0, mt.tensor([0]), mt.ones(2, 4)), lambda: x.index_add(1, mt.tensor([0]), mt.ones(2, 1)),
         lambda: mt.meshgrid(x), lambda: mt.meshgrid(x[0], indexing="yx"), lambda: mt.broadcast_tensors(x, mt.ones(3)),
     ):  # fmt: skip
         with pytest.raises(mt.MicrotrainError):
