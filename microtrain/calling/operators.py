@@ -200,6 +200,8 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         if value is None:
             raise DtypeError("None can't be written into a tensor.", fix="For what is missing there is float('nan').")
         value = np.asarray(dtypes.operand(value))
+        if self.dtype.kind == "b" and value.ndim == 0 and value in (0, 1):
+            value = value.astype(np.bool_)
     elif value._view is not None and value._view.base is self and _same_memory(value._data, self._array()[index]):
         return  # the second half of `t[index] += x`: it is written already
     if not np.can_cast(value.dtype, self.dtype, "same_kind"):

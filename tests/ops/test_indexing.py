@@ -177,6 +177,12 @@ def test_integers_into_integers_and_booleans() -> None:
     y[0] = 1
     y[1] = 0.5
     assert y.dtype == np.float32 and y.tolist() == [1.0, 0.5]
+    mask = mt.zeros(4, dtype=bool)
+    mask[0], mask[1:], mask[2] = 1, 1.0, 0
+    assert mask.tolist() == [True, True, False, True]
+    for value in (2, 0.5, mt.tensor([1, 0, 0, 1])):
+        with pytest.raises(mt.errors.DtypeError, match="dtype bool without loss"):
+            mask[:] = value
 
 
 def test_gather_from_the_documentation_of_pytorch() -> None:
