@@ -61,6 +61,11 @@ class _Numbered(_Items[Item]):
 
     def extend(self, items: Iterable[Item]) -> Any:
         """Add several at the end."""
+        if not isinstance(items, Iterable):
+            raise DtypeError(
+                f"{type(self).__name__} takes several {self.kind.__name__}s here, not one {type(items).__name__}.",
+                fix="Put it in a list, or use append().",
+            )
         for item in items:
             self.append(item)
         return self
@@ -87,11 +92,17 @@ class _Numbered(_Items[Item]):
         self.clear()
         return self.extend(items)
 
-    def _name(self, index: int) -> str:
+    def _name(self, index: Any) -> str:
         items = self._items()
+        if not hasattr(index, "__index__"):
+            raise DtypeError(
+                f"The items of a {type(self).__name__} have numbers, not {index!r:.80}.",
+                fix=f"An item with a name is an attribute: .{index}." if isinstance(index, str) else "",
+            )
         if not -len(items) <= index < len(items):
             raise IndexingError(f"{type(self).__name__} has {len(items)} items; there is none with index {index}.")
-        return items[index][0]
+        name: str = items[index][0]
+        return name
 
     def __iter__(self) -> Iterator[Item]:
         return (item for _, item in self._items())
@@ -163,6 +174,8 @@ class _Named(_Items[Item]):
 
     def update(self, items: Mapping[str, Item] | Iterable[tuple[str, Item]]) -> None:
         """Set several."""
+        if not isinstance(items, Iterable):
+            raise DtypeError(f"{type(self).__name__} takes a dict, or pairs of name and item, not {items!r:.80}.")
         for name, item in items.items() if isinstance(items, Mapping) else items:
             self[name] = item
 

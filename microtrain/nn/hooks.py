@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..custom.function import Function
+from ..errors import ArgumentError
 from ..tensor import Tensor
 
 Gradients = tuple[Any, ...]
@@ -79,6 +80,19 @@ def _as_tuple(answer: Any, before: Gradients) -> Gradients:
     return answer if isinstance(answer, tuple) else (answer,)
 
 
+def _as_gradients(answer: Any, before: Gradients, hook: Callable[..., Any]) -> Gradients:
+    """What a hook on gradients returned: as many as it was given."""
+    gradients = _as_tuple(answer, before)
+    if len(gradients) != len(before):
+        raise ArgumentError(
+            f"The backward hook {getattr(hook, '__qualname__', type(hook).__name__)} was given "
+            f"{len(before)} gradients and returned {len(gradients)}.",
+            "What it returns takes the place of the gradients that it saw, each that of the same number.",
+            "Return a tuple of as many, with None where there was None, or nothing to change nothing.",
+        )
+    return gradients
+
+
 def call_with_backward_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`module.forward`, with `_before_backward` and `_after_backward` called when the gradients come through."""
     arrived: list[Gradients] = []  # at the outputs
@@ -87,12 +101,12 @@ def call_with_backward_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[st
         if arrived:  # a second derivative may come here without passing through the outputs
             at_output = arrived.pop()
             for hook in tuple(module._after_backward):
-                gradients = _as_tuple(hook(module, gradients, at_output), gradients)
+                gradients = _as_gradients(hook(module, gradients, at_output), gradients, hook)
         return gradients
 
     def at_outputs(gradients: Gradients) -> Gradients:
         for hook in tuple(module._before_backward):
-            gradients = _as_tuple(hook(module, gradients), gradients)
+            gradients = _as_gradients(hook(module, gradients), gradients, hook)
         arrived[:] = [gradients]
         if not watched:  # no input requires grad, so nothing arrives there
             at_inputs((None,) * len(args))

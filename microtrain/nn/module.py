@@ -86,6 +86,12 @@ class Module:
                     if kind is Parameter
                     else f"Give the other thing another name, or delete this one first: del self.{name}.",
                 )
+        if value is not None and name in self.__dict__.get("_saved_buffers", ()) and not isinstance(value, Tensor):
+            raise DtypeError(
+                f"'{name}' of {type(self).__name__} is a buffer, and a {type(value).__name__} would take its place.",
+                "It would be saved with the module no more.",
+                f"Write a tensor: self.{name} = mt.as_tensor(...), or delete the buffer first: del self.{name}.",
+            )
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -190,8 +196,8 @@ class Module:
         Raises `DtypeError` for what is no tensor, `ArgumentError` for a name with a dot or of another attribute.
         """
         state.check_part(self, name, tensor, Tensor)
-        self._saved_buffers[name] = persistent
         setattr(self, name, tensor)
+        self._saved_buffers[name] = persistent
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """The same as setting the attribute. Raises `DtypeError` for what is no parameter."""

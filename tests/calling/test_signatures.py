@@ -176,7 +176,7 @@ def an_optimizer():
         (lambda: nn.Dropout("x"), r"Dropout\(p='x'\) is not possible"),
         (lambda: nn.LayerNorm(None), "LayerNorm"),
         (lambda: nn.Unflatten(1, 5), r"Unflatten\(dim=1, unflattened_size=5\)"),
-        (lambda: nn.ModuleList(nn.Linear(1, 1)), r"ModuleList\(items=Linear\) is not possible"),
+        (lambda: nn.ModuleList(nn.Linear(1, 1)), r"ModuleList takes several Modules here, not one Linear"),
         (lambda: nn.ModuleDict([nn.ReLU()]), "ModuleDict"),
         (lambda: nn.ModuleDict({1: nn.ReLU()}), "texts as names, not 1"),
         (lambda: nn.ReLU().register_buffer(3, mt.ones(1)), "texts as names, not 3"),

@@ -77,6 +77,13 @@ def test_lists_join_and_shrink():
         layers.pop()
     with pytest.raises(IndexError, match="2 items"):
         del chain[2]
+    for wrong, message in (
+        (lambda: layers.extend(nn.ReLU()), r"several Modules here, not one ReLU[\s\S]*append"),
+        (lambda: nn.ModuleDict().update(3), "a dict, or pairs of name and item, not 3"),
+        (lambda: chain["0"], "have numbers, not '0'"), (lambda: layers.pop(0.5), "have numbers, not 0.5"),
+    ):  # fmt: skip
+        with pytest.raises(mt.errors.DtypeError, match=message):
+            wrong()
 
 
 def test_missing_names():

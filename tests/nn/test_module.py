@@ -321,6 +321,15 @@ def test_backward_hooks_see_and_replace():
     assert (layer.weight.grad == 0).all()
 
 
+@pytest.mark.parametrize("register", ["register_full_backward_hook", "register_full_backward_pre_hook"])
+@pytest.mark.parametrize("answer", [lambda g: (*g, g[0]), lambda g: ()])
+def test_a_backward_hook_returns_as_many_gradients_as_it_was_given(register, answer):
+    layer = nn.Linear(3, 2)
+    getattr(layer, register)(lambda m, *gradients: answer(gradients[0]))
+    with pytest.raises(mt.MicrotrainError, match="was given 1 gradients and returned"):
+        layer(mt.ones(4, 3, requires_grad=True)).sum().backward()
+
+
 def test_a_backward_hook_where_no_input_requires_grad():
     layer, seen = nn.Linear(3, 2), []
     layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go[0].shape)))
@@ -393,6 +402,16 @@ def test_what_is_registered_is_what_it_is_said_to_be():
     model.register_parameter("bias", None)
     model.register_parameter("bias", nn.Parameter(mt.ones(2)))
     assert model.mask.shape == (3,) and list(model.state_dict()) == ["weight", "bias", "mask"]
+    with pytest.raises(TypeError, match="'mask' of Linear is a buffer, and a float would take its place"):
+        model.mask = 0.5
+    with pytest.raises(TypeError, match="'weight' of Linear is a Parameter"):
+        model.register_buffer("weight", mt.ones(2))
+    assert [name for name, _ in model.named_buffers()] == ["mask"]
+    model.mask = None
+    assert list(model.state_dict()) == ["weight", "bias"]
+    model.mask = mt.ones(1)
+    del model.mask
+    model.mask = 0.5
 
 
 def test_shared_parameters_under_each_of_their_names():
