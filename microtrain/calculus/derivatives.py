@@ -34,8 +34,8 @@ def grad(
 
     Unlike `backward` it leaves `.grad` as it is.
     Returns a tuple, one gradient for each input. Raises `GraphError` for an input that the outputs do not depend on,
-    unless `allow_unused` (then None) or `materialize_grads` (then zeros); `UnsupportedError` for
-    `is_grads_batched`. `only_inputs` is an old argument.
+    unless `allow_unused` (then None) or `materialize_grads` (then zeros, whose own gradients are zeros with
+    `create_graph`); `UnsupportedError` for `is_grads_batched`. `only_inputs` is an old argument.
     """
     if is_grads_batched:
         raise UnsupportedError(
@@ -67,7 +67,8 @@ def grad(
                 "Pass allow_unused=True to get None for it, or materialize_grads=True to get zeros.",
             )
         if g is None:
-            gradients.append(wrap(np.zeros(x.shape, x.dtype)) if materialize_grads else None)
+            zeros = Tensor(np.zeros(x.shape, x.dtype), requires_grad=create_graph) if materialize_grads else None
+            gradients.append(zeros)
         else:
             g = g if isinstance(g, Tensor) else wrap(g)
             gradients.append(g.clone() if any(x is before for before in xs[:k]) else g)  # never shared

@@ -158,6 +158,16 @@ def test_grad_of_unused_inputs():
     assert mt.grad(z, [x, y], materialize_grads=True)[1].tolist() == [0, 0, 0]
 
 
+def test_derivatives_that_have_become_zero_can_be_differentiated_again():
+    x, a = mt.tensor(2.0, requires_grad=True), mt.tensor(3.0, requires_grad=True)
+    y, found = a * x, []
+    for _ in range(4):
+        (y,) = mt.grad(y, x, create_graph=True, materialize_grads=True)
+        found.append(y.item())
+    assert found == [3, 0, 0, 0]
+    assert not mt.grad(3 * x, mt.ones(1, requires_grad=True), materialize_grads=True)[0].requires_grad
+
+
 def test_grad_of_several_outputs_and_nodes():
     x = mt.tensor([1.0, 2.0], requires_grad=True)
     h = x * x
