@@ -219,6 +219,12 @@ def test_restarts_by_fractions_of_an_epoch():
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-12)
 
 
+def test_there_is_no_epoch_before_the_first():
+    _, scheduler = make(mt, "restarts")
+    with pytest.raises(mt.errors.ArgumentError, match="epoch is -1"):
+        scheduler.step(-1)
+
+
 def test_last_epoch_goes_on_in_the_middle():
     rows = []
     for lib in (mt, torch):

@@ -123,8 +123,11 @@ class LRScheduler:
     def step(self, epoch: float | None = None) -> None:
         """One step further, or to step `epoch`, which may be a fraction: epoch + batch / batches.
 
+        Raises `ArgumentError` for an epoch before the first.
         Warns if the optimizer has not made a step yet: then its first step would miss the first rate.
         """
+        if epoch is not None and epoch < 0:
+            raise ArgumentError(f"step(): epoch is {epoch}, and the first one is 0.")
         if self.optimizer.steps == 0 and not self._warned:
             self._warned = True
             warnings.warn(
