@@ -210,11 +210,10 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
             f"{self.dtype} without loss.",
             fix=f"Convert it first: value.to({self.dtype}), or make the tensor floating point.",
         )
+    value = _without_leading_ones(value)
     tracked = isinstance(value, Tensor) and value.requires_grad
     mode = MODE.get()
     if mode.listeners or (mode.grad and (tracked or self.requires_grad)):
-        if tracked:
-            value = _without_leading_ones(value, self._data[index])
         self.overwrite(Tensor.apply(indexing.setitem_row, self, value, index=index), "setitem")
         return
     memory = views.writable(self, "setitem")  # nothing to record
@@ -231,10 +230,12 @@ def _same_memory(a: np.ndarray[Any, Any], b: Any) -> bool:
     return a.ctypes.data == b.ctypes.data
 
 
-def _without_leading_ones(value: Any, part: Any) -> Any:
-    """NumPy lets a (1, 3) be written into a (3,); the gradient has to find its way back."""
-    extra = value.ndim - part.ndim
-    return value.reshape(value.shape[extra:]) if extra > 0 and value.shape[:extra] == (1,) * extra else value
+def _without_leading_ones(value: Any) -> Any:
+    """A (1, 3) can be written into a (3,), and a (1,) into one element; where ones are wanted they are broadcast."""
+    if not value.ndim or value.shape[0] != 1:
+        return value
+    first = next((k for k, n in enumerate(value.shape) if n != 1), value.ndim)
+    return value.reshape(value.shape[first:])
 
 
 def _plain_index(index: Any, tensor: Tensor) -> Any:

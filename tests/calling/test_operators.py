@@ -107,6 +107,13 @@ def test_values_that_broadcast_into_a_part():
         z[:] = value
         (z * x).sum().backward()
         assert value.grad.shape == shape and value.grad.sum().item() == 3
+    for shape in ((), (1,), (1, 1)):  # into one element, with and without a gradient to keep
+        value = mt.full(shape, 2.0, requires_grad=True)
+        z = mt.zeros(3)
+        z[0], z[1], z[2] = value, value.detach(), value.detach().numpy()
+        assert z.tolist() == [2, 2, 2]
+        z.sum().backward()
+        assert value.grad.tolist() == np.ones(shape).tolist()
     with pytest.raises(DtypeError, match="indexed by"):
         x["a"]
 
