@@ -85,8 +85,8 @@ def _as_gradients(answer: Any, before: Gradients, hook: Callable[..., Any]) -> G
     gradients = _as_tuple(answer, before)
     if len(gradients) != len(before):
         raise ArgumentError(
-            f"The backward hook {getattr(hook, '__qualname__', type(hook).__name__)} was given "
-            f"{len(before)} gradients and returned {len(gradients)}.",
+            f"The backward hook {getattr(hook, '__qualname__', type(hook).__name__)} returned {len(gradients)} "
+            f"gradients for {len(before)}.",
             "What it returns takes the place of the gradients that it saw, each that of the same number.",
             "Return a tuple of as many, with None where there was None, or nothing to change nothing.",
         )

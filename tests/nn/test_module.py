@@ -326,7 +326,7 @@ def test_backward_hooks_see_and_replace():
 def test_a_backward_hook_returns_as_many_gradients_as_it_was_given(register, answer):
     layer = nn.Linear(3, 2)
     getattr(layer, register)(lambda m, *gradients: answer(gradients[0]))
-    with pytest.raises(mt.MicrotrainError, match="was given 1 gradients and returned"):
+    with pytest.raises(mt.MicrotrainError, match=r"lambda> returned [02] gradients for 1\."):
         layer(mt.ones(4, 3, requires_grad=True)).sum().backward()
 
 
