@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.recording import grad_mode
-from ..errors import ArgumentError, DtypeError, GradcheckError
+from ..errors import ArgumentError, DtypeError, GradcheckError, ShapeError
 from ..random import Generator
 from ..tensor import Tensor, wrap
 from .derivatives import grad
@@ -131,6 +131,7 @@ class _Check:
                 "gradcheck: no input requires grad, so there is nothing to check.",
                 fix="Mark the inputs to check: mt.tensor([...], requires_grad=True).",
             )
+        self.count = 0  # of the numbers that the function returns
         self.points = {i: np.array(self.inputs[i]._data, order="C") for i in self.which}
         small = [i for i in self.which if self.inputs[i].dtype != np.float64]
         self.single = bool(small)
@@ -174,12 +175,21 @@ class _Check:
         """The outputs with one element of one input moved by `step`."""
         point = self.points[i].copy()
         point.reshape(-1)[k] += step
-        return self.values({**self.points, i: point})
+        values = self.values({**self.points, i: point})
+        if len(values) != self.count:
+            raise ShapeError(
+                f"gradcheck: the function returned {self.count} numbers, and {len(values)} where one of the inputs "
+                f"differed by {step:g}.",
+                "A difference quotient needs the same outputs on both sides.",
+                "Check it at inputs where no decision in the function is about to change.",
+            )
+        return values
 
     def run(self, atol: float, rtol: float, nondet_tol: float) -> GradcheckReport:
         ours, outputs = self.ours()
         again, _ = self.ours()
         center = self.values(self.points)
+        self.count = len(center)
         sizes = [y.numel() for y in outputs]
         checked = sum(block.size for block in ours)
         unsure = _differ(center, self.values(self.points), nondet_tol)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain.errors import ArgumentError, DtypeError, GradcheckError
+from microtrain.errors import ArgumentError, DtypeError, GradcheckError, ShapeError
 
 rng = np.random.default_rng(0)
 
@@ -234,6 +234,12 @@ def test_gradgradcheck_finds_wrong_second_derivatives():
     assert mt.gradcheck(cut, leaf([1.0, 2.0]))
     report = mt.gradgradcheck(cut, leaf([1.0, 2.0]), raise_exception=False)
     assert not report and {e.input_name for e in report.failures} == {"input 0"}
+
+
+@pytest.mark.parametrize("shorter", [lambda x: x[:1], lambda x: x[:2]])
+def test_outputs_of_another_length_nearby(shorter):
+    with pytest.raises(ShapeError, match=r"returned 3 numbers, and [12] where one of the inputs differed by -1e-06"):
+        mt.gradcheck(lambda x: x if bool((x >= 1).all()) else shorter(x), leaf([1.0, 1.0, 1.0]))
 
 
 def test_pytorchs_options():
