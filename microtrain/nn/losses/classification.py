@@ -47,7 +47,7 @@ hinge_embedding = loss_formula(
     [
         lambda g, x, target, margin: F.where(target > 0, g, F.where(x <= margin, -g, 0)),
         None,
-        None,
+        lambda g, x, target, margin: F.where((target <= 0) & (x <= margin), g, 0),
     ],
     tex=r"{x} \text{ if } {target} = 1 \text{ else } \max({margin} - {x}, 0)",
 )

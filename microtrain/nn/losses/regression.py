@@ -37,7 +37,7 @@ huber_error = loss_formula(
     [
         lambda g, x, target, delta: g * F.clamp(x - target, -1 * delta, delta),
         lambda g, x, target, delta: -g * F.clamp(x - target, -1 * delta, delta),
-        None,
+        lambda g, x, target, delta: g * F.relu(F.abs(x - target) - delta),
     ],
     tex=r"\frac{r^2}{2} \text{ if } |r| \le {delta} \text{ else } {delta} (|r| - {delta}/2), \quad r = {x} - {target}",
 )
@@ -47,7 +47,7 @@ smooth_error = loss_formula(
     [
         lambda g, x, target, beta: g * F.clamp((x - target) / beta, -1, 1),
         lambda g, x, target, beta: -g * F.clamp((x - target) / beta, -1, 1),
-        None,
+        lambda g, x, target, beta: -0.5 * g * F.minimum(F.square((x - target) / beta), 1),
     ],
     tex=r"\frac{r^2}{2 {beta}} \text{ if } |r| < {beta} \text{ else } |r| - {beta}/2, \quad r = {x} - {target}",
 )
