@@ -7,6 +7,7 @@ business of these.
 # ruff: noqa: PLW0108 (the lambdas have NumPy's names for the parameters)
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..errors import ArgumentError, NotDifferentiableError, ShapeError
 from ..functions.arranging import equal_parts
+from ..functions.creation import linspace
 from ..functions.norms import norm, vector_norm
 from ..ops import arithmetic, special
 from ..ops.arithmetic import mul
@@ -158,6 +160,30 @@ def _median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _quantile(a, 0.5, axis, keepdims)
 
 
+def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    axis, start = normalise_dim(axis, a.ndim), start + a.ndim * (start < 0)
+    return FUNCTIONS["movedim"](a, axis, start - (start > axis))
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """The first choice whose condition holds."""
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        default = FUNCTIONS["where"](condition, choice, default)
+    return default
+
+
+def _polyval(p: Any, x: Any) -> Any:
+    """Horner's rule; the coefficient of the highest power comes first."""
+    return functools.reduce(lambda value, coefficient: value * x + coefficient, p, x * 0)
+
+
+def _cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
+    m = _each([m])[0]
+    if y is not None or m.ndim > 2:
+        raise ArgumentError("np.cov() of tensors takes one matrix of data.", fix="Stack them: np.vstack([x, y]).")
+    return FUNCTIONS["cov"](m if rowvar or m.ndim < 2 else m.T, correction=1 - bias if ddof is None else ddof)
+
+
 def _repeat(a: Any, repeats: int, axis: int | None = None) -> Any:
     return FUNCTIONS["repeat_interleave"](a, repeats, axis)
 
@@ -251,6 +277,13 @@ SAME: dict[Any, Callable[..., Any]] = {
     np.median: _median,
     np.ptp: _ptp,
     np.take: _take,
+    np.copy: lambda a: a.clone(),
+    np.rollaxis: _rollaxis,
+    np.select: _select,
+    np.polyval: _polyval,
+    np.cov: _cov,
+    np.corrcoef: lambda x: FUNCTIONS["corrcoef"](x),
+    np.linspace: lambda start, stop, num=50: linspace(start, stop, num),
     np.trapezoid: lambda y, x=None, dx=1.0, axis=-1: FUNCTIONS["trapezoid"](y, x, dx=dx, dim=axis),
     np.vander: lambda x, N=None, increasing=False: FUNCTIONS["vander"](x, N, increasing),
     np.matrix_transpose: lambda x: x.mT,

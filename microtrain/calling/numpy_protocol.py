@@ -64,11 +64,10 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
             if function in SHAPES:
                 return np.broadcast_to(np.False_, x.shape)  # the values stay where they are
             if x.requires_grad and function not in HARMLESS:
-                known = function.__name__ in FUNCTIONS
                 raise NotDifferentiableError(
                     f"np.{function.__name__} was called with a tensor that requires grad.",
                     "NumPy would return a plain array, and the gradient would be lost without a word.",
-                    f"Use mt.{function.__name__}." if known else "Use x.detach() if the gradient is not wanted.",
+                    _what_to_use(function, ours),
                 )
             return x.numpy(force=True)
         if isinstance(x, (list, tuple)):
@@ -76,6 +75,14 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
         return x
 
     return function(*plain(args), **{key: plain(value) for key, value in kwargs.items()})
+
+
+def _what_to_use(function: Any, ours: Callable[..., Any] | None) -> str:
+    """Instead of a function of NumPy that has no derivative here, or not with these arguments."""
+    name, detach = function.__name__, "x.detach() if the gradient is not wanted."
+    if ours is not None:
+        return f"Of tensors it takes the arguments of {name}{inspect.signature(ours)} alone. Use these, or {detach}"
+    return f"Use mt.{name}, or {detach}" if name in FUNCTIONS else f"Use {detach}"
 
 
 def _fits(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:

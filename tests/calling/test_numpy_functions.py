@@ -5,7 +5,7 @@ import pytest
 
 import microtrain as mt
 from microtrain.calling.numpy_functions import SAME
-from microtrain.errors import NotDifferentiableError
+from microtrain.errors import ArgumentError, NotDifferentiableError
 
 RNG = np.random.default_rng(0)
 A, V, W = RNG.normal(size=(3, 3)), RNG.normal(size=4), RNG.normal(size=4)
@@ -81,6 +81,11 @@ CALLS = {
     np.median: [((A,), {}), ((V,), {}), ((A,), {"axis": 0, "keepdims": True}), ((A,), {"axis": (0, 1)})],
     np.ptp: [((A,), {}), ((A, 0), {"keepdims": True})],
     np.trapezoid: [((A,), {}), ((V, W), {}), ((A,), {"dx": 0.5, "axis": 0})],
+    np.rollaxis: [((A[None], 2), {}), ((A[None], 0, 3), {}), ((A[None], 1, -1), {}), ((A[None], -1), {"start": 1})],
+    np.select: [(([A > 1, A > 0], [A * 2, A * 3]), {}), (([V < 0], [V]), {"default": 7.0})],
+    np.polyval: [((V, W), {}), ((V, 0.5), {}), ((V, A), {})],
+    np.cov: [((A,), {}), ((V,), {}), ((A,), {"rowvar": False, "bias": True}), ((A,), {"ddof": 0})],
+    np.linspace: [((V[0], W[0]), {}), ((V[0], 2, 5), {}), ((0.0, W[0]), {"num": 1})],
     np.vander: [((V,), {}), ((V, 3), {"increasing": True})],
     np.linalg.vector_norm: [((A,), {}), ((A,), {"axis": (0, 1), "keepdims": True}), ((A,), {"axis": 1, "ord": 3})],
     np.linalg.trace: [((A,), {}), ((np.stack([A, A.T]),), {"offset": 1})],
@@ -92,7 +97,7 @@ CALLS = {
 
 
 def tensors(x):
-    if isinstance(x, np.ndarray):
+    if isinstance(x, (np.ndarray, np.floating)):
         return mt.tensor(x, requires_grad=x.dtype.kind == "f")
     if isinstance(x, (list, tuple)) and any(isinstance(item, np.ndarray) for item in x):
         return type(x)(map(tensors, x))
@@ -153,6 +158,18 @@ def test_calls_with_other_arguments():
         with pytest.raises(NotDifferentiableError):
             call()
     assert np.shape(w) == (2,) and np.allclose(w, [1, 2])
+
+
+def test_what_a_function_takes_is_said():
+    w = mt.tensor([[1.0, 2.0]], requires_grad=True)
+    with pytest.raises(NotDifferentiableError, match=r"reshape\(a, shape\) alone"):
+        np.reshape(w, (2, 1), order="F")
+    with pytest.raises(NotDifferentiableError, match=r"sum\(a, axis=None, keepdims=False\) alone"):
+        np.sum(w, initial=2.0)
+    with pytest.raises(NotDifferentiableError, match=r"fix: Use x\.detach\(\)"):
+        np.unwrap(w)
+    with pytest.raises(ArgumentError, match="one matrix"):
+        np.cov(w, w)
 
 
 def test_a_number_stored_in_an_array():
