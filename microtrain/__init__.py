@@ -30,6 +30,7 @@ from .calculus.gradcheck import (
     gradgradcheck as gradgradcheck,
 )
 from .calling import operators as _operators
+from .calling.signatures import explain_functions as _explain_functions
 from .custom import Function as Function, elementwise as elementwise
 from .dtypes import (
     double as double,
@@ -142,6 +143,9 @@ inf, nan, pi, e = _np.inf, _np.nan, _np.pi, _np.e
 newaxis = None
 preserve_format, contiguous_format = "preserve_format", "contiguous_format"  # of memory, which lies in one way here
 
+_explain_functions(  # tensor, zeros, randn ...
+    globals(), [n for n, f in globals().items() if getattr(f, "__module__", "").startswith(f"{__name__}.functions.")]
+)
 globals().update(_TYPES)  # FloatTensor, LongTensor ...
 globals().update(_operators.PUBLIC)  # exp, sum, matmul ...: every function of the operation table
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .calling.operators import PUBLIC
+from .calling.signatures import explain_functions
 from .errors import ArgumentError as LinAlgError, ShapeError
 from .functions.creation import arange
 from .functions.norms import matrix_norm, norm, vector_norm
@@ -70,6 +71,9 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of several matrices, from left to right."""
     return PUBLIC["chain_matmul"](*tensors)  # type: ignore[no-any-return]
+
+
+explain_functions(globals(), ["diagonal", "matrix_norm", "multi_dot", "norm", "vander", "vecdot", "vector_norm"])
 
 
 def __getattr__(name: str) -> Any:

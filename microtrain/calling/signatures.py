@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import ArgumentError, DtypeError, IndexingError, MicrotrainError, SignatureError
@@ -50,15 +51,23 @@ REASONS = {  # arguments of PyTorch's functions that ours do not have
     "size_average": _OLD + 'size_average=False is reduction="sum".',
     "reduce": _OLD + 'reduce=False is reduction="none".',
     "verbose": "PyTorch gave it up: print scheduler.get_last_lr() after its step().",
+    "ddof": "NumPy's ddof is called correction, and is 1 unless given: correction=0 divides by n.",
+    "order": "Elements are taken row by row; NumPy's x.reshape((n, m), order='F') is x.T.reshape(m, n).T.",
+}
+OTHERS = {  # functions that mean something else in NumPy
+    "transpose": "NumPy's transpose() is x.T, and its transpose(2, 0, 1) is x.permute(2, 0, 1).",
 }
 
 
-def _bound(signature: inspect.Signature, name: str, args: Any, kwargs: Any) -> inspect.BoundArguments:
-    """The arguments in their places. Raises `SignatureError` if they do not fit."""
+def _bound(
+    signature: inspect.Signature, name: str, args: Any, kwargs: Any, names: Mapping[str, str] = MappingProxyType({})
+) -> inspect.BoundArguments:
+    """The arguments in their places; `names` are other names for some. Raises `SignatureError` if they do not fit."""
     try:
-        return signature.bind(*args, **kwargs)
+        return signature.bind(*args, **{names.get(key, key): value for key, value in kwargs.items()})
     except TypeError as error:
         why = next((reason for key, reason in REASONS.items() if key in kwargs and f"'{key}'" in str(error)), "")
+        why = why or OTHERS.get(name, "")
         what = f"{name}() was called with {_counted(args, kwargs)}: {error}."
         raise SignatureError(what, why, f"It is called as {name}{_plain(signature)}.") from None
 
@@ -157,7 +166,7 @@ def refuse_call(name: str, function: Callable[..., Any], args: Any, kwargs: Any,
     if package not in _LIBRARIES:
         raise error
     signature = inspect.signature(function)
-    bound = _bound(signature, name, args, kwargs).arguments
+    bound = _bound(signature, name, args, kwargs, getattr(function, "numpy_names", {})).arguments
     given = ", ".join(f"{key}={_shown(value)}" for key, value in bound.items())
     kind: type[MicrotrainError] = IndexingError if isinstance(error, LookupError) else ArgumentError
     if isinstance(error, (TypeError, AttributeError)):

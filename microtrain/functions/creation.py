@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..errors import ArgumentError, DtypeError
+from ..errors import ArgumentError, DtypeError, NotDifferentiableError
 from ..ops.conversion import check_device
 from ..ops.shapes import as_sizes
 from ..random import Generator, drawing, stream
+from ..show import short
 from ..tensor import Tensor, wrap
 
 
@@ -33,11 +34,22 @@ def _float(dtype: Any) -> np.dtype[Any]:
 
 
 def _number(x: Any, who: str) -> Any:
-    """A number, also out of a tensor."""
+    """A number, also out of a tensor. Raises `NotDifferentiableError` for one that requires grad."""
+    _refuse_gradient(x, who)
     value = x.item() if hasattr(x, "item") else x
     if not isinstance(value, (int, float)):
         raise DtypeError(f"{who} takes numbers, not {type(x).__name__}.")
     return value
+
+
+def _refuse_gradient(x: Any, who: str) -> None:
+    if isinstance(x, Tensor) and x.requires_grad:
+        raise NotDifferentiableError(
+            f"{who} was given a tensor that requires grad ({short(x._data)}).",
+            "The result would be made of its value, and the gradient would be lost without a word.",
+            "Compute with it: x * mt.ones(3), x.expand(3), x + mt.arange(3); or take x.detach() if the gradient is not "
+            "wanted.",
+        )
 
 
 def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
@@ -88,6 +100,7 @@ def empty(*shape: Any, size: Any = None, dtype: Any = None, requires_grad: bool 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """One value everywhere; the dtype is that of the value unless given."""
     shape = _shape((size,) if isinstance(size, (int, np.integer)) else tuple(size))
+    _refuse_gradient(fill_value, "full()")
     value = dtypes.to_array(fill_value, dtype)
     return _finish(np.full(shape, value), requires_grad, device)
 
@@ -134,8 +147,15 @@ def _fits(values: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
-    """`steps` numbers at equal distances from start to end, both included."""
+    """`steps` numbers at equal distances from start to end, both included.
+
+    Of ends that require grad it is differentiable.
+    """
     (count,) = _shape((steps,))
+    if _float(dtype).kind == "f" and any(isinstance(x, Tensor) and x.requires_grad for x in (start, end)):
+        share = linspace(0, 1, steps, device=device)
+        between: Tensor = start * (1 - share) + end * share
+        return between.to(_float(dtype))
     start, end = _number(start, "linspace()"), _number(end, "linspace()")
     return _finish(np.linspace(start, end, count).astype(_float(dtype), copy=False), requires_grad, device)
 
@@ -145,8 +165,10 @@ def logspace(
     device: Any = None,
 ) -> Tensor:  # fmt: skip
     """base ** x for `steps` numbers x at equal distances from start to end, both included."""
-    powers = base ** linspace(start, end, steps).detach()._data
-    return _finish(np.asarray(powers).astype(_float(dtype), copy=False), requires_grad, device)
+    exponents = linspace(start, end, steps)
+    if exponents.requires_grad:
+        return (base**exponents).to(_float(dtype))
+    return _finish(np.asarray(base**exponents._data).astype(_float(dtype), copy=False), requires_grad, device)
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:

@@ -70,10 +70,11 @@ def _normal(mean: Any, std: Any, size: tuple[int, ...], generator: Generator | N
 
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
-    device: Any = None,
+    requires_grad: bool = False, device: Any = None,
 ) -> Tensor:  # fmt: skip
     """Normal random numbers: of a shape, or one for each element of the tensors `mean` and `std`.
 
+    Gradients end where numbers are drawn; where they shall go on, write mean + std * randn_like(mean).
     Raises `ArgumentError` for a negative standard deviation.
     """
     check_device(device)
@@ -81,7 +82,7 @@ def normal(
     shape = as_sizes((size,)) if size is not None else common_shape([np.shape(x) for x in raw], "normal()")
     kind = parse(dtype) or next((x.dtype for x in (mean, std) if isinstance(x, Tensor)), get_default_dtype())
     output: Tensor = wrap(_normal(raw[0], raw[1], shape, generator).astype(kind))
-    return output
+    return output.requires_grad_() if requires_grad else output
 
 
 @operation()

@@ -244,11 +244,12 @@ def operation(
 
 def with_numpy_names(f: Wrapped, dim: str = "dim") -> Wrapped:
     """The same function, which also understands `axis` and `keepdims`."""
+    names = {"axis": dim, "keepdims": "keepdim"}
 
     @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            for theirs, ours in (("axis", dim), ("keepdims", "keepdim")):
+            for theirs, ours in names.items():
                 if theirs in kwargs:
                     if ours in kwargs:
                         raise SignatureError(
@@ -259,4 +260,5 @@ def with_numpy_names(f: Wrapped, dim: str = "dim") -> Wrapped:
                     kwargs[ours] = kwargs.pop(theirs)
         return f(*args, **kwargs)
 
+    call.numpy_names = names  # type: ignore[attr-defined]  # for messages about a call that does not fit
     return call  # type: ignore[return-value]

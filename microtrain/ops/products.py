@@ -150,7 +150,12 @@ def bmm(input: Any, mat2: Any) -> Any:
 def dot(input: Any, other: Any) -> Any:
     """The inner product of two vectors of one length."""
     if input.ndim != 1 or input.shape != other.shape:
-        raise ShapeError(f"dot() takes two vectors of one length, not shapes {input.shape} and {other.shape}.")
+        raise ShapeError(
+            f"dot() takes two vectors of one length, not shapes {input.shape} and {other.shape}.",
+            fix=""
+            if input.ndim == other.ndim == 1
+            else "What NumPy calls dot() is a @ b for matrices, a * b for numbers.",
+        )
     return matmul(input, other)
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain.errors import ArgumentError, DtypeError, MicrotrainError, ShapeError, UnsupportedError
+from microtrain.errors import (
+    ArgumentError,
+    DtypeError,
+    MicrotrainError,
+    NotDifferentiableError,
+    ShapeError,
+    UnsupportedError,
+)
 
 
 def test_dtypes_of_data():
@@ -142,3 +149,26 @@ def test_devices_and_memory_formats_of_pytorch_programs_are_understood():
     for make in (mt.zeros_like, mt.randn_like):
         with pytest.raises(mt.MicrotrainError, match="cuda"):
             make(x, device="cuda")
+
+
+def test_numbers_that_require_grad():
+    a, b = mt.tensor(0.5, requires_grad=True), mt.tensor(2.0, requires_grad=True)
+    assert mt.gradcheck(lambda a, b: mt.linspace(a, b, 5), (a, b)) and mt.gradcheck(lambda b: mt.logspace(0, b, 3), b)
+    np.testing.assert_allclose(mt.linspace(a, b, 5).detach().numpy(), np.linspace(0.5, 2, 5))
+    assert mt.linspace(a, 2, 5, dtype=mt.float32).dtype == mt.float32 and mt.linspace(a, b, 1).tolist() == [0.5]
+    assert not mt.linspace(a.detach(), 2, 5).requires_grad
+    for call in (
+        lambda: mt.arange(a),
+        lambda: mt.full((2,), a),
+        lambda: mt.full_like(mt.ones(2), a),
+        lambda: mt.scalar_tensor(a),
+        lambda: mt.linspace(a, 2, 3, dtype=mt.int64),
+    ):
+        with pytest.raises(NotDifferentiableError, match="lost without a word"):
+            call()
+
+
+def test_normal_numbers_of_a_leaf():
+    w = mt.normal(0, 0.01, size=(2, 1), requires_grad=True, generator=mt.Generator(0))
+    assert w.is_leaf and w.requires_grad and w.shape == (2, 1)
+    assert w.tolist() == mt.normal(0, 0.01, size=(2, 1), generator=mt.Generator(0)).tolist()
