@@ -54,16 +54,16 @@ class IterableDataset(Dataset):
 class TensorDataset(Dataset):
     """Tensors whose first axes belong together: sample i is the tuple of their i-th entries.
 
-    Raises `ShapeError` if the first axes differ in length.
+    Arrays are made tensors. Raises `ShapeError` if the first axes differ in length.
     """
 
-    def __init__(self, *tensors: Tensor) -> None:
+    def __init__(self, *tensors: Any) -> None:
         if not tensors:
             raise ArgumentError("A TensorDataset needs at least one tensor.")
         if len({t.shape[:1] for t in tensors}) > 1:
             shapes = ", ".join(str(t.shape) for t in tensors)
             raise ShapeError(f"The tensors have different numbers of samples: {shapes}.")
-        self.tensors = tensors
+        self.tensors: tuple[Tensor, ...] = tuple(Tensor(t) if isinstance(t, np.ndarray) else t for t in tensors)
 
     def __len__(self) -> int:
         return len(self.tensors[0])

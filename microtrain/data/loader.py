@@ -22,8 +22,8 @@ class DataLoader:
     """Batches of a data set, each sample once an epoch, in the order of the data or shuffled.
 
     Args:
-        dataset: a `TensorDataset`, a tuple of tensors, which is made into one, or one tensor, whose batches are
-            tensors; anything with a length and samples by number (and perhaps `__getitems__`, which gives a list of
+        dataset: a `TensorDataset`, a tuple of tensors or arrays, which is made into one, or one tensor, whose batches
+            are tensors; anything with a length and samples by number (and perhaps `__getitems__`, which gives a list of
             them for a list of numbers), or an `IterableDataset`.
         batch_size: samples in a batch; the last one may be smaller, unless `drop_last`. None: samples one by one.
         shuffle: a new random order each epoch, drawn from `generator` (or the default one).
@@ -44,7 +44,7 @@ class DataLoader:
         generator: Generator | None = None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
         pin_memory_device: str = "", in_order: bool = True,
     ) -> None:  # fmt: skip
-        if isinstance(dataset, tuple) and dataset and all(isinstance(part, Tensor) for part in dataset):
+        if isinstance(dataset, tuple) and dataset and all(isinstance(part, (Tensor, np.ndarray)) for part in dataset):
             dataset = TensorDataset(*dataset)
         self._streamed = isinstance(dataset, IterableDataset)
         if not self._streamed and not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):

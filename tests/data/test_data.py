@@ -70,6 +70,14 @@ def test_batches_of_one_tensor_go_through_compiled_steps():
     assert sums.tolist() == [6, 22, 17] * 3 and total.item() == 135
 
 
+def test_arrays_are_tensors_of_a_data_set():
+    x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
+    for pairs in (TensorDataset(x, y), (x, y), (mt.tensor(x), y)):
+        a, b = next(iter(DataLoader(pairs, 2)))
+        assert isinstance(a, mt.Tensor) and a.tolist() == [[0, 1], [2, 3]]
+        assert isinstance(b, mt.Tensor) and b.dtype == mt.int64 and b.tolist() == [0, 1]
+
+
 def test_mistakes_are_explained():
     with pytest.raises(mt.MicrotrainError, match=r"\(3,\), \(4,\)"):
         TensorDataset(mt.zeros(3), mt.zeros(4))
