@@ -12,7 +12,7 @@ from ..errors import ArgumentError, ShapeError
 from ..ops.conversion import check_device
 from ..ops.primitive import operation
 from ..ops.shapes import as_sizes, common_shape
-from ..random import Generator, stream
+from ..random import Generator, drawing, stream
 from ..tensor import Tensor, wrap
 
 
@@ -68,6 +68,11 @@ def _normal(mean: Any, std: Any, size: tuple[int, ...], generator: Generator | N
     return np.asarray(mean + std * np.asarray(stream(generator).standard_normal(size)))
 
 
+@drawing
+def _normal_of_numbers(mean: Any, std: Any, size: tuple[int, ...], generator: Generator | None, dtype: Any) -> Tensor:
+    return wrap(_normal(mean, std, size, generator).astype(dtype))
+
+
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     requires_grad: bool = False, device: Any = None,
@@ -78,10 +83,14 @@ def normal(
     Raises `ArgumentError` for a negative standard deviation.
     """
     check_device(device)
-    raw = [looked_at(x) if isinstance(x, Tensor) else x for x in (mean, std)]
-    shape = as_sizes((size,)) if size is not None else common_shape([np.shape(x) for x in raw], "normal()")
-    kind = parse(dtype) or next((x.dtype for x in (mean, std) if isinstance(x, Tensor)), get_default_dtype())
-    output: Tensor = wrap(_normal(raw[0], raw[1], shape, generator).astype(kind))
+    given = [x for x in (mean, std) if isinstance(x, Tensor)]
+    kind = parse(dtype) or (given[0].dtype if given else get_default_dtype())
+    shape = as_sizes((size,)) if size is not None else common_shape([np.shape(x) for x in (mean, std)], "normal()")
+    if given:  # what they hold is looked at, and may be other numbers when this is done again
+        mean, std = (looked_at(x) if isinstance(x, Tensor) else x for x in (mean, std))
+        output: Tensor = wrap(_normal(mean, std, shape, generator).astype(kind))
+    else:
+        output = _normal_of_numbers(mean, std, shape, generator, kind)
     return output.requires_grad_() if requires_grad else output
 
 

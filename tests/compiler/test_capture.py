@@ -286,7 +286,7 @@ def test_constants_made_in_the_step_in_another_order(made: Any) -> None:
 
 def test_random_tensors_are_drawn_again() -> None:
     def step(x: Any) -> Any:
-        return x + mt.randn(3) * mt.rand(3)
+        return x + mt.randn(3) * mt.rand(3) + mt.normal(0, 2, size=(3,))
 
     compiled = mt.compile(step)
     x = mt.zeros(3)
