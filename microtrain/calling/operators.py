@@ -59,12 +59,24 @@ COMPARISON = {
 UNARY = {"neg": arithmetic.neg, "pos": arithmetic.positive, "abs": arithmetic.abs, "invert": comparison.bitwise_not}
 
 
+def _not_ours(other: Any) -> Any:
+    """`NotImplemented`: Python asks the other. It would say nothing about another library's tensor than its name."""
+    if type(other).__name__ in ("Tensor", "ArrayImpl"):
+        library = type(other).__module__.partition(".")[0]
+        raise DtypeError(
+            f"A tensor of microtrain can't be combined with one of {library}.",
+            "Each library has its own graph.",
+            "Convert it: mt.tensor(x.detach().numpy()).",
+        )
+    return NotImplemented
+
+
 def _binary(row: Primitive) -> Callable[[Tensor, Any], Any]:
     apply = Tensor.apply
 
     def method(self: Tensor, other: Any) -> Any:
         if not isinstance(other, OPERANDS):
-            return NotImplemented
+            return _not_ours(other)
         return apply(row, self, other)
 
     return method
@@ -73,7 +85,7 @@ def _binary(row: Primitive) -> Callable[[Tensor, Any], Any]:
 def _reflected(row: Primitive) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         if not isinstance(other, OPERANDS):
-            return NotImplemented
+            return _not_ours(other)
         return Tensor.apply(row, other, self)
 
     return method
@@ -82,7 +94,7 @@ def _reflected(row: Primitive) -> Callable[[Tensor, Any], Any]:
 def _inplace(row: Primitive, symbol: str) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         if not isinstance(other, OPERANDS):
-            return NotImplemented
+            return _not_ours(other)
         return self.overwrite(Tensor.apply(row, self, other), symbol)
 
     return method

@@ -54,7 +54,10 @@ REASONS = {  # arguments of PyTorch's functions that ours do not have
     "ddof": "NumPy's ddof is called correction, and is 1 unless given: correction=0 divides by n.",
     "order": "Elements are taken row by row; NumPy's x.reshape((n, m), order='F') is x.T.reshape(m, n).T.",
 }
-OTHERS = {  # functions that mean something else in NumPy
+OTHERS = {  # functions that are called in another way elsewhere
+    "grad": "JAX's grad(f) is a function; here y = f(x) comes first, then grad(y, x). Of f there is jacobian(f, x).",
+    "hessian": "JAX's hessian(f) is a function; here it is hessian(f, x).",
+    "jacobian": "JAX's jacobian(f) is a function; here it is jacobian(f, x).",
     "transpose": "NumPy's transpose() is x.T, and its transpose(2, 0, 1) is x.permute(2, 0, 1).",
 }
 

@@ -152,8 +152,9 @@ class Recorder(Derivatives):
             f"the value of a tensor of shape {tensor.shape} is taken out of the step (item(), if, numpy() ...).",
             "A compiled step is one function without Python in between: a branch, a message or a number made of this "
             "value would stay for ever what it is now.",
-            "For a branch use mt.where(condition, a, b). To see a value, return the tensor and look at it outside: "
-            "loss = compiled(x, y); loss.item(). With an optimizer that takes a closure compile that.",
+            "For a branch use mt.where(condition, a, b); make an array that a tensor indexes a tensor. To see a value, "
+            "return the tensor and look at it outside: loss = compiled(x, y); loss.item(). With an optimizer that "
+            "takes a closure compile that.",
         )
 
     def refused(self, what: str, why: str, fix: str) -> None:

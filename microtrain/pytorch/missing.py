@@ -196,6 +196,12 @@ TENSOR = _reasons(
         _RARE,
         "Write it with the functions that are here: its gradient comes by itself. " + _NUMPY,
     ),
+    (
+        "next_functions variable",
+        "A leaf is where the graph begins: PyTorch has a node AccumulateGrad there, whose variable it is; here it is "
+        "the leaf itself.",
+        "Stop there: while not isinstance(node, mt.Tensor).",
+    ),
     ("volatile", "PyTorch dropped it long ago.", "Use `with no_grad():`."),
     ("grad_dtype output_nr is_inference name", "It belongs to PyTorch's engine.", "Leave it out."),
     (

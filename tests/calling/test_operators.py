@@ -118,6 +118,16 @@ def test_values_that_broadcast_into_a_part():
         x["a"]
 
 
+def test_tensors_of_another_library():
+    kind = type("Tensor", (), {"__module__": "otherlib.core"})
+    x = mt.ones(2)
+    for mix in (lambda: x + kind(), lambda: kind() * x, lambda: x.__imul__(kind())):
+        with pytest.raises(DtypeError, match=r"one of otherlib\.[\s\S]*mt\.tensor\(x\.detach"):
+            mix()
+    with pytest.raises(TypeError, match="unsupported operand"):
+        x + None
+
+
 def test_symbols_in_messages():
     h = mt.tensor([5.0, 7.0], requires_grad=True) * 1
     for write in ("+=", "-=", "*=", "/=", "//=", "%=", "**="):

@@ -52,6 +52,8 @@ def test_inputs_by_name():
         (lambda x: mt.zeros(2, fill=1), r"and fill=: [\s\S]*zeros\(\*shape"),
         (lambda x: mt.randn(2, seed=1), r"'seed'[\s\S]*generator=None"),
         (lambda x: mt.normal(0, 1, 2, 3, 4), r"normal\(mean=0\.0, std=1\.0, size=None"),
+        (lambda x: mt.grad(lambda x: x)(x), r"missing a required argument: 'inputs'\.\n.*y = f\(x\) comes first"),
+        (lambda x: mt.hessian(lambda x: x.sum())(x), r"it is hessian\(f, x\)"),
         (lambda x: mt.linalg.norm(x, p=2), r"'p'[\s\S]*norm\(A, ord=None"),
         (lambda x: mt.matmul(x), r"matmul\(input, other\)"),
         (lambda x: x.unsqueeze_(), r"unsqueeze_\(self, dim\)"),

@@ -19,6 +19,7 @@ def test_left_out_on_purpose():
         (mt, "vmap", "jacobian"),
         (mt, "sparse", "dense"),
         (mt.linalg, "svd", "NumPy"),
+        (mt.ones(2, requires_grad=True), "next_functions", "AccumulateGrad[\\s\\S]*Stop there"),
     ]:
         with pytest.raises(NotImplementedError, match=message) as caught:
             getattr(module, name)
