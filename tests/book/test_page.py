@@ -42,7 +42,7 @@ def test_a_link_leads_to_a_hidden_item(watched, path):  # noqa: F811
     page = watched(path, locale="en")
     page.select_option("#chapter", "dynamics")
     page.evaluate("location.hash = 'nesterov'")
-    page.wait_for_function("!document.getElementById('nesterov').hidden")
+    page.wait_for_selector("#nesterov:not([hidden])", state="attached")
     assert shown(page) == IDS and page.input_value("#chapter") == ""
 
 
@@ -94,12 +94,12 @@ def test_where_the_book_is_wrong(watched, path):  # noqa: F811
     assert page.is_visible("article[data-id=nesterov] >> text=Run as it is printed") and not page.is_visible("main")
     assert page.evaluate("document.querySelectorAll('article[data-id=nesterov] figure').length") == 1
     page.click("article[data-id=nesterov] h3 a")
-    page.wait_for_function("!document.body.classList.contains('wrong')")
+    page.wait_for_selector("body:not(.wrong)", state="attached")
     assert page.is_visible("#nesterov h3") and not page.is_visible("article[data-id=nesterov]")
     page.click("nav .to")
-    page.wait_for_function("document.body.classList.contains('wrong')")
+    page.wait_for_selector("body.wrong", state="attached")
     page.click("nav .back")
-    page.wait_for_function("!document.body.classList.contains('wrong')")
+    page.wait_for_selector("body:not(.wrong)", state="attached")
     assert shown(page) == IDS
 
 
