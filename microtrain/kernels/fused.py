@@ -78,7 +78,7 @@ class Fused(_Kernels):
         if not kinds:
             return None
         kernel = self.kernel_for(kinds)
-        if kernel is None or most < tier.least(kernel.source.plain):
+        if kernel is None or most < tier.least(kernel.source.plain, kernel.source.single):
             return None
         try:
             return run(kernel)

@@ -51,6 +51,7 @@ class Source:
     formula: str
     plain: bool  # arithmetic only: its speed is that of the memory
     steps: int  # operations of NumPy that it replaces
+    single: bool  # one of them, which NumPy does as fast as the memory allows
 
     def bytes_per_element(self) -> tuple[int, int]:
         """(read, written)."""
@@ -84,6 +85,7 @@ def kernel_source(
             operands.append(Operand(output, "out booleans" if boolean else "out"))
         writes.append((output, writer.as_boolean(e) if boolean else writer.as_number(e)))
     formula = "\n".join(f"{output} = {text(e)}" for output, e in outputs)
+    steps = operations(tidied([e for _, e in outputs]))
     return Source(
         name,
         dtype,
@@ -92,8 +94,14 @@ def kernel_source(
         overwritten,
         formula,
         not any(e.name in VECTOR or e.name in ("pow", "logaddexp") for e in in_order(expressions)),
-        operations(tidied([e for _, e in outputs])),
+        steps,
+        steps == 1 and not any(map(_takes_its_time, in_order(expressions))),
     )
+
+
+def _takes_its_time(e: Expr) -> bool:
+    """Is this arithmetic that NumPy does not vectorise: a choice, or the larger of x and a number?"""
+    return e.name == "where" or (e.name in ("maximum", "minimum") and any(not isinstance(a, Expr) for a in e.args))
 
 
 def operations(expressions: Sequence[Any]) -> int:

@@ -23,8 +23,11 @@ from ..errors import ArgumentError
 # Measured: a call of a kernel costs 4 us more than one of NumPy. With 2**13 elements an exp loses that, a sigmoid breaks even,
 # and a gelu takes 13 us instead of 72 (float32) ...
 LARGE = 1 << 13
-# ... but plain arithmetic, which is all about memory, only gains when several threads share it.
-LARGE_PLAIN = 1 << 17
+# ... but plain arithmetic is quick in NumPy. Of 2**15 elements a kernel saves some time (a relu takes 8 us instead of 13, a
+# leaky_relu 16 instead of 50) ...
+LARGE_PLAIN = 1 << 15
+# ... except with a single operation, which is all about memory: that only gains when several threads share it.
+LARGE_SINGLE = 1 << 17
 # An update reads and writes several arrays with a dozen operations: Adam of 2**13 elements takes NumPy longer.
 LARGE_UPDATE = 1 << 13
 
@@ -73,9 +76,14 @@ def use(tier: str) -> Iterator[None]:
             set_tier(_chosen[-1][0])
 
 
-def least(plain: bool) -> int:
-    """The number of elements from which a kernel is used; `plain` formulas have no function worth vectorising."""
-    return large if name != "auto" else LARGE_PLAIN if plain else LARGE
+def least(plain: bool, single: bool = True) -> int:
+    """The number of elements from which a kernel is used.
+
+    `plain` formulas have no function worth vectorising; `single` ones are one operation as fast as the memory.
+    """
+    if name != "auto" or not plain:
+        return large
+    return LARGE_SINGLE if single else LARGE_PLAIN
 
 
 try:

@@ -72,10 +72,13 @@ def test_the_size_decides_and_nothing_else():
         mt.tanh(x)
         mt.tanh(x[1:])
         mt.tanh(x)
-        _ = x * x  # arithmetic only
-        big = mt.tensor(np.linspace(-1, 1, tier.LARGE_PLAIN))
-        _ = big * big
-    assert runs == [tier.LARGE, tier.LARGE, tier.LARGE_PLAIN]
+        _ = mt.relu(x)  # arithmetic only
+        larger = mt.tensor(np.linspace(-1, 1, tier.LARGE_PLAIN))
+        mt.relu(larger)
+        _ = larger * larger  # a single operation of it
+        largest = mt.tensor(np.linspace(-1, 1, tier.LARGE_SINGLE))
+        _ = largest * largest
+    assert runs == [tier.LARGE, tier.LARGE, tier.LARGE_PLAIN, tier.LARGE_SINGLE]
 
 
 BROKEN = {
