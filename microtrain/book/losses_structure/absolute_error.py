@@ -159,10 +159,11 @@ def best_constants(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for make, loss, steps in ways:
         w = mt.tensor(np.zeros((len(samples), 1)), requires_grad=True)
         optimizer = make([w])
-        for _ in range(steps):
-            optimizer.zero_grad()
-            loss(w).backward()
-            optimizer.step()
+        with mt.kernels.use("numpy"):  # kernels for so few steps would take longer to compile
+            for _ in range(steps):
+                optimizer.zero_grad()
+                loss(w).backward()
+                optimizer.step()
         found.append(w.detach().numpy()[:, 0])
     return found[0], found[1]
 

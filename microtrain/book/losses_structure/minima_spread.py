@@ -15,6 +15,7 @@ from ..run import Run
 from .designs import moons
 
 WIDE, PRETRAINED = 64, 5  # the width of the second experiment, and how many networks it has
+TOGETHER = PRETRAINED  # networks that are trained at a time
 Arrays = list[np.ndarray]
 
 
@@ -35,11 +36,13 @@ def logits(params: Any, x: Any) -> mt.Tensor:
 
 
 def train(start: Arrays, x: np.ndarray, y: np.ndarray, eta: float, steps: int) -> Arrays:
-    """Gradient descent on the mean cross-entropy of every network; inputs (N, 2) or one set for each network."""
-    params = [mt.tensor(w, dtype="float32", requires_grad=True) for w in start]
-    count = len(start[0])
-    inputs = mt.tensor(np.broadcast_to(x, (count, *x.shape[-2:])).copy(), dtype="float32")
-    targets = mt.tensor(np.broadcast_to(y, (count, y.shape[-1])).copy(), dtype="float32")
+    """Gradient descent on the mean cross-entropy of every network; inputs (N, 2), or one set for each of five networks.
+
+    Five at a time: more are no longer done within one piece of machine code, which takes longer to compile and to run.
+    """
+    params = [mt.tensor(w[:TOGETHER], dtype="float32", requires_grad=True) for w in start]
+    inputs = mt.tensor(np.broadcast_to(x, (TOGETHER, *x.shape[-2:])).copy(), dtype="float32")
+    targets = mt.tensor(np.broadcast_to(y, (TOGETHER, y.shape[-1])).copy(), dtype="float32")
     optimizer = mt.optim.SGD(params, lr=eta)
 
     def moons_step() -> mt.Tensor:
@@ -50,13 +53,19 @@ def train(start: Arrays, x: np.ndarray, y: np.ndarray, eta: float, steps: int) -
         optimizer.step()
         return loss
 
-    mt.compile(moons_step).repeat(steps)
-    return [np.asarray(p.detach(), float) for p in params]
+    compiled, ends = mt.compile(moons_step), []
+    for k in range(0, len(start[0]), TOGETHER):
+        for p, w in zip(params, start, strict=True):
+            p.detach().copy_(w[k : k + TOGETHER])
+        compiled.repeat(steps)
+        ends.append([np.array(p.detach(), float) for p in params])
+    return [np.concatenate(each) for each in zip(*ends, strict=True)]
 
 
 def accuracy(params: Arrays, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The share of right answers of each network."""
-    guess = np.asarray(logits([mt.tensor(p) for p in params], x)) > 0
+    with mt.kernels.use("numpy"):  # kernels for so few would take longer to compile
+        guess = np.asarray(logits([mt.tensor(p) for p in params], x)) > 0
     return (guess == (y == 1)).mean(1)  # type: ignore[no-any-return]
 
 
