@@ -28,7 +28,9 @@ IN_CHINESE = {
 
 
 @lru_cache(maxsize=16)
-def train_imbalanced(seed: int, few: int = 100, shift: float = 1.5, steps: int = 5000) -> dict[str, Any]:
+def train_imbalanced(
+    seed: int, few: int = 100, shift: float = 1.5, steps: int = 5000, only: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Logistic regression on 1900 points of class 0 and few of class 1 with several losses: test logits, and classes."""
     counts = (1900, few)
     x, y = mt.data.make_imbalanced(counts, shift, generator=mt.Generator(2 * seed))
@@ -44,6 +46,7 @@ def train_imbalanced(seed: int, few: int = 100, shift: float = 1.5, steps: int =
         "focal, alpha 0.75": lambda z: focal(z, targets, 2.0, 0.75),
         "focal, alpha 0.95": lambda z: focal(z, targets, 2.0, 0.95),
     }
+    losses = {name: loss for name, loss in losses.items() if not only or name in only}
     params = [mt.tensor(np.zeros(3), requires_grad=True) for _ in losses]
     optimizer = mt.optim.SGD(params, lr=0.5)
 
