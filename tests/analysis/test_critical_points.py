@@ -23,6 +23,7 @@ def test_kinds(values, kind):
     assert analysis.classify(np.diag(np.array(values, float))) == kind
 
 
+@pytest.mark.wide
 def test_rosenbrock_has_one():
     (only,) = analysis.critical_points(problems.rosenbrock, STARTS)
     np.testing.assert_allclose(only.point, [1, 1], atol=1e-9)

@@ -108,6 +108,7 @@ def test_momentum_as_a_map_is_the_optimizer():
     np.testing.assert_allclose(state[:2], x.detach().numpy(), rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_bifurcation_of_the_double_well():
     rates = np.array([0.5, 0.9, 1.1, 1.2, 1.9, 2.5])
     found = analysis.bifurcation(problems.double_well, [0.3], rates, burn=3000)

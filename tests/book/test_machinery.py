@@ -265,6 +265,7 @@ def test_notebook_display(few_frames):
     assert "有条件成立" in text and "习题 6.2" in text and text.count("✓") == len(problem.claims)
 
 
+@pytest.mark.wide
 def test_tables_are_shown_in_a_notebook_and_other_values_are_not_judged(few_frames):
     text = book.run("gd-parabola-regimes", eta=0.9)._repr_html_()
     assert '<div lang="en">yes</div><div lang="zh-Hans">是</div>' in text  # not side by side without a space

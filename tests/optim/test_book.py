@@ -248,6 +248,7 @@ def test_langevin_noise_has_its_temperature():
     np.testing.assert_array_equal(cold, run(lambda p: optim.SGD(p, 0.02), quartic, [1.0, -1.0, 2.0], 20))
 
 
+@pytest.mark.wide  # ten thousand steps
 def test_svrg_converges_where_sgd_does_not():
     rng = np.random.default_rng(0)
     n, d = 200, 10

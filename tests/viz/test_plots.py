@@ -16,6 +16,7 @@ from matplotlib.figure import Figure  # noqa: E402
 
 from microtrain.viz import plots  # noqa: E402
 from microtrain.viz.plots.axes import headroom, new_axes  # noqa: E402
+from tests.wide import mostly_wide  # noqa: E402
 
 
 def noise() -> analysis.GradientNoise:
@@ -53,7 +54,7 @@ RESULTS = {
 }
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", mostly_wide(RESULTS, but=list(RESULTS)[::2]))
 def test_a_result_draws_itself(name):
     result = RESULTS[name]()
     assert repr(result).startswith("<")
