@@ -584,7 +584,7 @@ def test_commands(tmp_path, monkeypatch, few_frames):
     done = call(app, ["book", "run", "gd-parabola-regimes", "--set", "eta=0.9", "--out", "out"])
     assert done.exit_code == 0 and (tmp_path / "out/gd-parabola-regimes-1.svg").read_text().startswith("<svg")
     assert (tmp_path / "out/gd-parabola-regimes-1.webp").read_bytes()[:4] == b"RIFF"
-    assert "--out FOLDER writes its picture" in call(app, ["book", "run", "gd-parabola-regimes"]).output
+    assert "--out FOLDER writes its picture" in call(app, ["book", "run", "line-model"]).output
     for wrong in (
         ["run"],
         ["run", "nesterov", "--set", "lr"],

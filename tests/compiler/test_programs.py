@@ -309,12 +309,11 @@ def attention_on_labels() -> Any:
 
 
 QUICK = [
-    tied_weights,
     two_models_two_optimizers,
     momentum_by_hand,
     an_empty_batch,
 ]
-WIDE = [zero_grad_at_the_end, single_numbers]
+WIDE = [tied_weights, zero_grad_at_the_end, single_numbers]
 SLOW = [
     gradients_set_to_zero, gradient_penalty, slopes_of_a_layer_with_corners, slopes_of_what_was_written_over,
     adversarial, micro_batches, the_loss_after_the_update, grad_and_copy, running_statistics, averaged_weights,

@@ -104,8 +104,8 @@ def agree(ours, numpys, bound, what):
 
 
 QUICK = [
-    *itertools.product(["log", "tanh", "gelu", "pow", "maximum", "sin"], ["float64"]),
-    *itertools.product(["exp", "sigmoid", "softplus", "div", "where", "leaky_relu"], ["float32"]),
+    *itertools.product(["tanh", "gelu", "pow", "sin"], ["float64"]),
+    *itertools.product(["log", "softplus", "div", "where"], ["float32"]),
 ]
 
 

@@ -115,7 +115,7 @@ def test_read_only(place, nobody):
     assert not cache.put("k", "tanh", "", CODE) and cache.get("k") is None
 
 
-@pytest.mark.wide  # test_tier.py has such a place, too
+@pytest.mark.wide  # two more such places are looked at without a process of their own
 def test_a_place_that_cannot_exist(run):
     more = 'import os\nos.environ["MICROTRAIN_CACHE_DIR"] = "/proc/cache"\nassert mt.exp(x).isfinite().all()\n'
     out, messages = run(PROGRAM + more, MICROTRAIN_CACHE_DIR="/dev/null/cache")

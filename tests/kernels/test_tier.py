@@ -172,6 +172,7 @@ def test_blocks_of_several_threads_need_not_end_in_order():
     assert tier.name == before
 
 
+@pytest.mark.wide  # test_cache.py has such places, too
 def test_what_can_not_be_kept_is_not_said_to_be(run):
     code = START + "mt.tanh(mt.ones(20_000))\nprint(mt.explain(mt.tanh))"
     out, messages = run(code, MICROTRAIN_CACHE_DIR="/dev/null/cache")
