@@ -154,7 +154,9 @@ def cummin(input: Any, dim: int) -> ValuesAndIndices:
 def logcumsumexp(input: Any, dim: int) -> Any:
     """ln of the running sum of exp along an axis, without overflow, and right where the first terms are far smaller."""
     axis = normalise_dim(dim, input.ndim)
-    output = input * 1.0  # of integers too
+    numbers = input * 1.0  # of integers too
+    some = numbers != -np.inf  # ln 0; two of them have no derivatives, but the lowest numbers there are do
+    output = where_row(some, numbers, float(np.finfo(numbers.dtype).min))
     step = 1
     while input.ndim and step < input.shape[axis]:  # element i holds the sum of the last `step` terms up to i
         start, later, earlier = (
@@ -162,7 +164,7 @@ def logcumsumexp(input: Any, dim: int) -> Any:
         )
         output = cat([start, logaddexp(later, earlier)], axis)
         step *= 2
-    return output
+    return where_row(cumsum(some, axis) > 0, output, -np.inf)
 
 
 # ---- moments ---------------------------------------------------------------------------------------------------------

@@ -173,6 +173,14 @@ def test_running_sums_of_exp_of_numbers_far_apart():
     x = mt.tensor([-1000.0, 0.0, 1000.0], requires_grad=True)
     x.logcumsumexp(0).backward(mt.tensor([1.0, 2.0, 3.0]))
     assert x.grad.tolist() == [1, 2, 3]
+    masked = mt.tensor([-inf, 0.0, -inf, -inf, 1.0], requires_grad=True)
+    (first,) = mt.grad(masked.logcumsumexp(0)[1:].sum(), masked, create_graph=True)
+    share = np.e / (1 + np.e)
+    np.testing.assert_allclose(first.detach().numpy(), [0, 3 + 1 - share, 0, 0, share])
+    (second,) = mt.grad(first[1], masked)
+    np.testing.assert_allclose(second.numpy(), [0, share * (1 - share), 0, 0, -share * (1 - share)])
+    lowest = float(np.finfo(np.float64).min)
+    assert mt.tensor([lowest, lowest, -inf]).logcumsumexp(0).tolist() == [lowest] * 3
     assert mt.tensor(2.0).logcumsumexp(0).item() == 2 and mt.ones(2).float().logcumsumexp(0).dtype == mt.float32
 
 
