@@ -59,14 +59,17 @@ COMPARISON = {
 UNARY = {"neg": arithmetic.neg, "pos": arithmetic.positive, "abs": arithmetic.abs, "invert": comparison.bitwise_not}
 
 
+LIBRARIES = {"torch", "jax", "jaxlib", "tensorflow"}  # whose tensors come along with programs that are carried over
+
+
 def _not_ours(other: Any) -> Any:
     """`NotImplemented`: Python asks the other. It would say nothing about another library's tensor than its name."""
-    if type(other).__name__ in ("Tensor", "ArrayImpl"):
-        library = type(other).__module__.partition(".")[0]
+    library = type(other).__module__.partition(".")[0]
+    if library in LIBRARIES and hasattr(other, "shape"):
         raise DtypeError(
             f"A tensor of microtrain can't be combined with one of {library}.",
             "Each library has its own graph.",
-            "Convert it: mt.tensor(x.detach().numpy()).",
+            "Convert it: mt.tensor(np.asarray(x)), and PyTorch's mt.tensor(x.detach().numpy()).",
         )
     return NotImplemented
 

@@ -118,14 +118,22 @@ def test_values_that_broadcast_into_a_part():
         x["a"]
 
 
-def test_tensors_of_another_library():
-    kind = type("Tensor", (), {"__module__": "otherlib.core"})
+@pytest.mark.parametrize(("name", "module"), [("Tensor", "torch"), ("Parameter", "torch.nn"), ("ArrayImpl", "jaxlib")])
+def test_tensors_of_another_library(name, module):
+    kind = type(name, (), {"__module__": module, "shape": (2,)})
     x = mt.ones(2)
-    for mix in (lambda: x + kind(), lambda: kind() * x, lambda: x.__imul__(kind())):
-        with pytest.raises(DtypeError, match=r"one of otherlib\.[\s\S]*mt\.tensor\(x\.detach"):
+    for mix in (lambda: x + kind(), lambda: kind() * x, lambda: x.__imul__(kind()), lambda: x == kind()):
+        with pytest.raises(DtypeError, match=rf"one of {module[:5]}[\s\S]*asarray\(x\)[\s\S]*mt\.tensor\(x\.detach"):
             mix()
     with pytest.raises(TypeError, match="unsupported operand"):
         x + None
+
+
+def test_a_class_of_ones_own_may_compute_with_tensors():
+    kind = type("Tensor", (), {"__rmul__": lambda self, other: "its own", "__eq__": lambda self, other: "equal"})
+    assert mt.ones(2) * kind() == "its own" and (mt.ones(2) == kind()) == "equal"
+    with pytest.raises(TypeError, match="unsupported operand"):
+        mt.ones(2) + kind()
 
 
 def test_symbols_in_messages():
