@@ -52,6 +52,11 @@ def _refuse_gradient(x: Any, who: str) -> None:
         )
 
 
+def _keeps_gradient(dtype: Any, *numbers: Any) -> bool:
+    """Does one of these require grad, and can a result of this dtype?"""
+    return _float(dtype).kind == "f" and any(isinstance(x, Tensor) and x.requires_grad for x in numbers)
+
+
 def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A new tensor with a copy of the data: numbers, nested lists, arrays.
 
@@ -152,8 +157,9 @@ def linspace(
     Of ends that require grad it is differentiable.
     """
     (count,) = _shape((steps,))
-    if _float(dtype).kind == "f" and any(isinstance(x, Tensor) and x.requires_grad for x in (start, end)):
+    if _keeps_gradient(dtype, start, end):
         share = linspace(0, 1, steps, device=device)
+        start, end = (x.reshape(()) if isinstance(x, Tensor) else _number(x, "linspace()") for x in (start, end))
         between: Tensor = start * (1 - share) + end * share
         return between.to(_float(dtype))
     start, end = _number(start, "linspace()"), _number(end, "linspace()")
@@ -164,10 +170,16 @@ def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False,
     device: Any = None,
 ) -> Tensor:  # fmt: skip
-    """base ** x for `steps` numbers x at equal distances from start to end, both included."""
+    """base ** x for `steps` numbers x at equal distances from start to end, both included.
+
+    Of ends and a base that require grad it is differentiable.
+    """
+    if _keeps_gradient(dtype, start, end, base):
+        powers: Tensor = base ** linspace(start, end, steps, device=device)
+        return powers.to(_float(dtype))
+    for x in (start, end, base):
+        _refuse_gradient(x, "logspace()")
     exponents = linspace(start, end, steps)
-    if exponents.requires_grad:
-        return (base**exponents).to(_float(dtype))
     return _finish(np.asarray(base**exponents._data).astype(_float(dtype), copy=False), requires_grad, device)
 
 

@@ -84,7 +84,7 @@ def normal(
     """
     check_device(device)
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
-    kind = parse(dtype) or (given[0].dtype if given else get_default_dtype())
+    kind = parse(dtype) or next((x.dtype for x in given if x.dtype.kind == "f"), get_default_dtype())
     shape = as_sizes((size,)) if size is not None else common_shape([np.shape(x) for x in (mean, std)], "normal()")
     if given:  # what they hold is looked at, and may be other numbers when this is done again
         mean, std = (looked_at(x) if isinstance(x, Tensor) else x for x in (mean, std))

@@ -157,15 +157,27 @@ def test_numbers_that_require_grad():
     np.testing.assert_allclose(mt.linspace(a, b, 5).detach().numpy(), np.linspace(0.5, 2, 5))
     assert mt.linspace(a, 2, 5, dtype=mt.float32).dtype == mt.float32 and mt.linspace(a, b, 1).tolist() == [0.5]
     assert not mt.linspace(a.detach(), 2, 5).requires_grad
+    assert mt.linspace(a.reshape(1, 1), mt.tensor([2]), 3).tolist() == [0.5, 1.25, 2]
+    assert mt.gradcheck(lambda a, b: mt.logspace(a, 1, 3, base=b), (a, b))
     for call in (
         lambda: mt.arange(a),
         lambda: mt.full((2,), a),
         lambda: mt.full_like(mt.ones(2), a),
         lambda: mt.scalar_tensor(a),
         lambda: mt.linspace(a, 2, 3, dtype=mt.int64),
+        lambda: mt.logspace(a, 2, 3, dtype=mt.int64),
     ):
         with pytest.raises(NotDifferentiableError, match="lost without a word"):
             call()
+    for end in (mt.ones(3), [1, 2, 3], "2", None):
+        with pytest.raises(MicrotrainError, match=r"reshaped to \(\)|linspace\(\) takes numbers"):
+            mt.linspace(a, end, 3)
+
+
+def test_normal_numbers_around_integers_are_floats():
+    assert mt.normal(mt.tensor([1, 2]), 1.0).dtype == mt.float64 == mt.normal(0, mt.tensor([1, 2])).dtype
+    assert mt.normal(mt.ones(2).float(), 1.0).dtype == mt.float32
+    assert mt.normal(mt.tensor([1, 2]), mt.ones(2).float()).dtype == mt.float32
 
 
 def test_normal_numbers_of_a_leaf():
