@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, NotDifferentiableError, ShapeError
+from ..errors import ArgumentError, IndexingError, NotDifferentiableError, ShapeError
 from ..functions.arranging import equal_parts
 from ..functions.creation import linspace
 from ..functions.norms import norm, vector_norm
@@ -162,11 +162,23 @@ def _median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     axis, start = normalise_dim(axis, a.ndim), start + a.ndim * (start < 0)
+    if not 0 <= start <= a.ndim:
+        raise IndexingError(f"np.rollaxis() of shape {a.shape}: start is beyond its {a.ndim} axes.")
     return FUNCTIONS["movedim"](a, axis, start - (start > axis))
+
+
+def _linspace(start: Any, stop: Any, num: int = 50) -> Any:
+    """mt.linspace, and between arrays of any shape: along a new first axis."""
+    axes = max(np.ndim(start), np.ndim(stop))
+    if not axes:
+        return linspace(start, stop, num)
+    return arithmetic.lerp_row(*_each([start, stop]), linspace(0, 1, num).reshape(-1, *[1] * axes))
 
 
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """The first choice whose condition holds."""
+    if len(condlist) != len(choicelist):
+        raise ArgumentError(f"np.select() was given {len(condlist)} conditions and {len(choicelist)} choices.")
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
         default = FUNCTIONS["where"](condition, choice, default)
     return default
@@ -174,14 +186,22 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 def _polyval(p: Any, x: Any) -> Any:
     """Horner's rule; the coefficient of the highest power comes first."""
+    (x,) = _each([x])
     return functools.reduce(lambda value, coefficient: value * x + coefficient, p, x * 0)
 
 
+def _variables(m: Any, y: Any, rowvar: bool) -> Any:
+    """Data in rows, below them that of `y`."""
+    each = [x if rowvar or x.ndim < 2 else x.T for x in _each([m] if y is None else [m, y])]
+    return each[0] if y is None else FUNCTIONS["vstack"](each)
+
+
 def _cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
-    m = _each([m])[0]
-    if y is not None or m.ndim > 2:
-        raise ArgumentError("np.cov() of tensors takes one matrix of data.", fix="Stack them: np.vstack([x, y]).")
-    return FUNCTIONS["cov"](m if rowvar or m.ndim < 2 else m.T, correction=1 - bias if ddof is None else ddof)
+    return FUNCTIONS["cov"](_variables(m, y, rowvar), correction=1 - bias if ddof is None else ddof)
+
+
+def _corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+    return FUNCTIONS["corrcoef"](_variables(x, y, rowvar))
 
 
 def _repeat(a: Any, repeats: int, axis: int | None = None) -> Any:
@@ -282,8 +302,8 @@ SAME: dict[Any, Callable[..., Any]] = {
     np.select: _select,
     np.polyval: _polyval,
     np.cov: _cov,
-    np.corrcoef: lambda x: FUNCTIONS["corrcoef"](x),
-    np.linspace: lambda start, stop, num=50: linspace(start, stop, num),
+    np.corrcoef: _corrcoef,
+    np.linspace: _linspace,
     np.trapezoid: lambda y, x=None, dx=1.0, axis=-1: FUNCTIONS["trapezoid"](y, x, dx=dx, dim=axis),
     np.vander: lambda x, N=None, increasing=False: FUNCTIONS["vander"](x, N, increasing),
     np.matrix_transpose: lambda x: x.mT,

@@ -18,6 +18,7 @@ from ..ops.primitive import FUNCTIONS
 from ..ops.products import matmul
 from ..tensor import Tensor, wrap
 from .numpy_functions import SAME, UFUNCS
+from .signatures import plain
 
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -59,7 +60,7 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
     if ours is not None and _fits(ours, args, kwargs):
         return ours(*map(_tensors, args), **kwargs)
 
-    def plain(x: Any) -> Any:
+    def raw(x: Any) -> Any:
         if isinstance(x, Tensor):
             if function in SHAPES:
                 return np.broadcast_to(np.False_, x.shape)  # the values stay where they are
@@ -71,17 +72,18 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
                 )
             return x.numpy(force=True)
         if isinstance(x, (list, tuple)):
-            return type(x)(plain(item) for item in x)
+            return type(x)(raw(item) for item in x)
         return x
 
-    return function(*plain(args), **{key: plain(value) for key, value in kwargs.items()})
+    return function(*raw(args), **{key: raw(value) for key, value in kwargs.items()})
 
 
 def _what_to_use(function: Any, ours: Callable[..., Any] | None) -> str:
     """Instead of a function of NumPy that has no derivative here, or not with these arguments."""
     name, detach = function.__name__, "x.detach() if the gradient is not wanted."
     if ours is not None:
-        return f"Of tensors it takes the arguments of {name}{inspect.signature(ours)} alone. Use these, or {detach}"
+        called = f"{name}{plain(inspect.signature(ours))}"
+        return f"Of tensors it takes the arguments of {called} alone. Use these, or {detach}"
     return f"Use mt.{name}, or {detach}" if name in FUNCTIONS else f"Use {detach}"
 
 

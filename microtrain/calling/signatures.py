@@ -72,10 +72,10 @@ def _bound(
         why = next((reason for key, reason in REASONS.items() if key in kwargs and f"'{key}'" in str(error)), "")
         why = why or OTHERS.get(name, "")
         what = f"{name}() was called with {_counted(args, kwargs)}: {error}."
-        raise SignatureError(what, why, f"It is called as {name}{_plain(signature)}.") from None
+        raise SignatureError(what, why, f"It is called as {name}{plain(signature)}.") from None
 
 
-def _plain(signature: inspect.Signature) -> inspect.Signature:
+def plain(signature: inspect.Signature) -> inspect.Signature:
     """Without annotations."""
     plain = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
     return signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)
@@ -176,7 +176,7 @@ def refuse_call(name: str, function: Callable[..., Any], args: Any, kwargs: Any,
         kind = DtypeError
     message = str(error).rstrip(".")
     what = f"{name}({given}) is not possible: {message}."
-    raise kind(what, fix=f"It is called as {name}{_plain(signature)}.") from error
+    raise kind(what, fix=f"It is called as {name}{plain(signature)}.") from error
 
 
 def _shown(value: Any) -> str:

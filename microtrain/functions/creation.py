@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import ArgumentError, DtypeError, NotDifferentiableError
+from ..ops.arithmetic import lerp_row
 from ..ops.conversion import check_device
 from ..ops.shapes import as_sizes
 from ..random import Generator, drawing, stream
@@ -160,7 +161,7 @@ def linspace(
     if _keeps_gradient(dtype, start, end):
         share = linspace(0, 1, steps, device=device)
         start, end = (x.reshape(()) if isinstance(x, Tensor) else _number(x, "linspace()") for x in (start, end))
-        between: Tensor = start * (1 - share) + end * share
+        between: Tensor = lerp_row(start, end, share)
         return between.to(_float(dtype))
     start, end = _number(start, "linspace()"), _number(end, "linspace()")
     return _finish(np.linspace(start, end, count).astype(_float(dtype), copy=False), requires_grad, device)

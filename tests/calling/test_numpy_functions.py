@@ -5,7 +5,7 @@ import pytest
 
 import microtrain as mt
 from microtrain.calling.numpy_functions import SAME
-from microtrain.errors import ArgumentError, NotDifferentiableError
+from microtrain.errors import ArgumentError, IndexingError, NotDifferentiableError
 
 RNG = np.random.default_rng(0)
 A, V, W = RNG.normal(size=(3, 3)), RNG.normal(size=4), RNG.normal(size=4)
@@ -83,9 +83,16 @@ CALLS = {
     np.trapezoid: [((A,), {}), ((V, W), {}), ((A,), {"dx": 0.5, "axis": 0})],
     np.rollaxis: [((A[None], 2), {}), ((A[None], 0, 3), {}), ((A[None], 1, -1), {}), ((A[None], -1), {"start": 1})],
     np.select: [(([A > 1, A > 0], [A * 2, A * 3]), {}), (([V < 0], [V]), {"default": 7.0})],
-    np.polyval: [((V, W), {}), ((V, 0.5), {}), ((V, A), {})],
-    np.cov: [((A,), {}), ((V,), {}), ((A,), {"rowvar": False, "bias": True}), ((A,), {"ddof": 0})],
-    np.linspace: [((V[0], W[0]), {}), ((V[0], 2, 5), {}), ((0.0, W[0]), {"num": 1})],
+    np.polyval: [((V, W), {}), ((V, 0.5), {}), ((V, A), {}), ((V, [1.0, 2.0]), {})],
+    np.cov: [((A,), {}), ((V,), {}), ((A,), {"rowvar": False, "bias": True}), ((A,), {"ddof": 0}), ((V, W), {})],
+    np.corrcoef: [((A,), {}), ((V, W), {}), ((A, A[:1].T), {"rowvar": False})],
+    np.linspace: [
+        ((V[0], W[0]), {}),
+        ((V[0], 2, 5), {}),
+        ((0.0, W[0]), {"num": 1}),
+        ((V, W, 3), {}),
+        ((1.0, A), {"num": 2}),
+    ],
     np.vander: [((V,), {}), ((V, 3), {"increasing": True})],
     np.linalg.vector_norm: [((A,), {}), ((A,), {"axis": (0, 1), "keepdims": True}), ((A,), {"axis": 1, "ord": 3})],
     np.linalg.trace: [((A,), {}), ((np.stack([A, A.T]),), {"offset": 1})],
@@ -168,8 +175,13 @@ def test_what_a_function_takes_is_said():
         np.sum(w, initial=2.0)
     with pytest.raises(NotDifferentiableError, match=r"fix: Use x\.detach\(\)"):
         np.unwrap(w)
-    with pytest.raises(ArgumentError, match="one matrix"):
-        np.cov(w, w)
+    with pytest.raises(NotDifferentiableError, match=r"cov\(m, y=None, rowvar=True, bias=False, ddof=None\) alone"):
+        np.cov(w, fweights=[1, 2])
+    with pytest.raises(ArgumentError, match="1 conditions and 2 choices"):
+        np.select([w > 1], [w, w])
+    for start in (3, -3):
+        with pytest.raises(IndexingError, match="beyond its 2 axes"):
+            np.rollaxis(w, 0, start)
 
 
 def test_a_number_stored_in_an_array():
