@@ -225,15 +225,19 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
             f"{self.dtype} without loss.",
             fix=f"Convert it first: value.to({self.dtype}), or make the tensor floating point.",
         )
-    value = _without_leading_ones(value)
     tracked = isinstance(value, Tensor) and value.requires_grad
     mode = MODE.get()
-    if mode.listeners or (mode.grad and (tracked or self.requires_grad)):
+    recorded = mode.listeners or (mode.grad and (tracked or self.requires_grad))
+    if not recorded and isinstance(value, Tensor):
+        value = value._data
+    if value.ndim and value.shape[0] == 1:
+        value = _without_leading_ones(value, self._data, index)
+    if recorded:
         self.overwrite(Tensor.apply(indexing.setitem_row, self, value, index=index), "setitem")
         return
-    memory = views.writable(self, "setitem")  # nothing to record
+    memory = views.writable(self, "setitem")
     try:
-        memory[index] = value._data if isinstance(value, Tensor) else value
+        memory[index] = value
     except (ValueError, TypeError, IndexError) as error:
         raise explain_failure(indexing.setitem_row, [memory, value], {"index": index}, error) from None
     views.count_write(self, "setitem", 3)
@@ -245,12 +249,13 @@ def _same_memory(a: np.ndarray[Any, Any], b: Any) -> bool:
     return a.ctypes.data == b.ctypes.data
 
 
-def _without_leading_ones(value: Any) -> Any:
-    """A (1, 3) can be written into a (3,), and a (1,) into one element; where ones are wanted they are broadcast."""
-    if not value.ndim or value.shape[0] != 1:
-        return value
-    first = next((k for k, n in enumerate(value.shape) if n != 1), value.ndim)
-    return value.reshape(value.shape[first:])
+def _without_leading_ones(value: Any, whole: Any, index: Any) -> Any:
+    """A (1, 3) can be written into a (3,), and a (1,) into one element; the gradient has to find its way back."""
+    try:
+        extra = value.ndim - whole[index].ndim
+    except IndexError:
+        return value  # the write will say it
+    return value.reshape(value.shape[extra:]) if extra > 0 and value.shape[:extra] == (1,) * extra else value
 
 
 def _plain_index(index: Any, tensor: Tensor) -> Any:

@@ -114,6 +114,12 @@ def test_values_that_broadcast_into_a_part():
         assert z.tolist() == [2, 2, 2]
         z.sum().backward()
         assert value.grad.tolist() == np.ones(shape).tolist()
+    row, z = mt.ones(1, 3, requires_grad=True), mt.zeros(2, 3)
+    z[1:] = row  # as it is: each operation that is recorded costs time
+    assert [function for function, _ in z.grad_fn.next_functions if function is not None] == [row]
+    for value in (row, row.detach()):
+        with pytest.raises(IndexError, match="out of bounds"):
+            z[5] = value
     with pytest.raises(DtypeError, match="indexed by"):
         x["a"]
 
