@@ -124,7 +124,10 @@ def explain_functions(namespace: dict[str, Any], names: Iterable[str]) -> None:
     for name in names:
         function = namespace[name]
         if inspect.isfunction(function):
-            namespace[name] = done.setdefault(function, explained(name, function))
+            if function not in done:
+                done[function] = explained(name, function)
+                done[function].__module__ = namespace["__name__"]  # where pickle finds it
+            namespace[name] = done[function]
 
 
 def explain_constructors(things: Iterable[Any]) -> None:

@@ -1,6 +1,7 @@
 """How functions of tensors are called: PyTorch's names of the inputs, and errors that show the signature."""
 
 import inspect
+import pickle
 
 import numpy as np
 import pytest
@@ -170,6 +171,13 @@ def test_functions_and_methods_know_their_names():
 def test_inside_formulas_functions_still_read_symbols():
     bump = mt.elementwise("bump", lambda x: mt.exp(-mt.square(x)))
     assert bump([0.0]).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "function", [mt.zeros, mt.asarray, mt.grad, mt.linalg.norm, nn.utils.clip_grad_norm_, mt.data.make_moons]
+)
+def test_functions_can_be_sent_to_other_processes(function):
+    assert pickle.loads(pickle.dumps(function)) is function
 
 
 def an_optimizer():
