@@ -74,7 +74,7 @@ def test_products_are_numpys(layout: str, dtype: str, ours: bool, monkeypatch: p
     products._worklist.cache_clear()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", mostly_wide(DTYPES, but={"float32"}))
 def test_bits_do_not_depend_on_the_threads_of_blas(dtype: str) -> None:
     get, put = blas.threads()
     before = get()

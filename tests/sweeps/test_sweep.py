@@ -96,6 +96,7 @@ def test_a_trial_that_kills_its_workers_has_failed(cluster):
     assert "died" in result.failures[0].outcome.error
 
 
+@pytest.mark.wide
 def test_a_killed_process_loses_nothing(tmp_path):
     options = {"grid": {"lr": [float(k) for k in range(6)]}, "seeds": 2}
     expected = run("slow", **options).to_json()

@@ -39,6 +39,7 @@ resource = pytest.mark.skipif(os.name != "posix", reason="limits its memory")
 
 
 @resource
+@pytest.mark.wide
 def test_five_hundred_hostile_files(tmp_path):
     attack(tmp_path, 500, 1)
 
