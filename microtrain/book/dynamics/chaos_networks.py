@@ -91,10 +91,10 @@ def small(seed: int) -> np.ndarray:
     verdict="holds",
     correction=(
         r"Two runs that are brought back to a distance of $10^{-9}$ after every step do not always measure the exponent: on a 1-2-1 tanh network "
-        r"with biases they give 0.14 at $\eta = 0.5$, but less at larger distances, and the exact Jacobians give 0.01. Rounding is $10^{-7}$ of such a distance "
+        r"with biases they give about 0.15 at $\eta = 0.5$, but less at larger distances, and the exact Jacobians give 0.01. Rounding is $10^{-7}$ of such a distance "
         r"and grows in directions along which the true difference has long shrunk. The network without biases on $0.2 \sin 3x$ is chaotic by both "
         r"measures.",
-        r"每步之后把两条轨迹拉回到 $10^{-9}$ 的距离，测得的未必是李雅普诺夫指数：对带偏置的 1-2-1 tanh 网络，$\eta = 0.5$ 时得 0.14，"
+        r"每步之后把两条轨迹拉回到 $10^{-9}$ 的距离，测得的未必是李雅普诺夫指数：对带偏置的 1-2-1 tanh 网络，$\eta = 0.5$ 时约得 0.15，"
         r"距离取大些则变小，而精确的雅可比矩阵只给出 0.01。舍入误差约为该距离的 $10^{-7}$，会在真实差异早已缩小的方向上增长。"
         r"不带偏置、目标为 $0.2 \sin 3x$ 的网络，两种方法都表明是混沌的。",
     ),
