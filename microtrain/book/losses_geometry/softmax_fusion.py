@@ -107,7 +107,7 @@ def storage(run: Run, rows: int = 1024, classes: int = 10) -> None:
         between=(1.15, 1.5),
     )
     run.claim(("numbers per logit during the backward pass, fused: at most", "反向传播期间每个 logit 的数，融合计算：最多"), used["fused"][2],
-              between=(1.9, 2.2))  # fmt: skip
+              at_most=2.2)  # fmt: skip
     run.claim(("the same, step by step", "同上，逐步计算"), used["step by step"][2], between=(6, 8))
     shown = used if (rows, classes) == (1024, 10) else {name: memory(way, rows, classes) for name, way in WAYS.items()}
     run.table(
