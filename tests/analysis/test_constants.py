@@ -65,6 +65,7 @@ def test_softmax_cross_entropy_of_a_linear_model():
     assert np.linalg.eigvalsh(tight)[-1] == pytest.approx(analysis.ce_lipschitz_bound(two))
 
 
+@pytest.mark.wide
 def test_logistic_regression():
     w = mt.tensor([0.3, -0.2, 0.1, 0.5], requires_grad=True)
     y = mt.tensor((np.arange(40) % 2).astype(float))

@@ -420,6 +420,7 @@ def test_what_another_library_measured_is_run_again(tmp_path, monkeypatch):
     several._library.cache_clear()
 
 
+@pytest.mark.wide
 def test_side_by_side_is_the_same(tmp_path):
     def told(found):
         return {key: value for key, value in found.items() if key != "seconds"}
@@ -450,6 +451,7 @@ def test_the_page(tmp_path, few_frames):
     assert "第 6 章，式 (6.4)" in text and 'width="922" height="576"' in text
 
 
+@pytest.mark.wide
 def test_what_does_not_hold_is_shown_with_its_margin(tmp_path, few_frames):
     (found,) = several.run_all(["nesterov"], tmp_path)
     assert all(not claim["passed"] for claim in found["printed"]) and found["passed"]

@@ -71,6 +71,7 @@ def test_row(case: Case) -> None:
 
 
 @pytest.mark.parametrize("row", ["eq", "ne", "lt", "le", "gt", "ge"])
+@pytest.mark.wide
 def test_integers_that_float64_does_not_hold_are_compared_as_they_are(row: str) -> None:
     beyond = [2**53 - 1, 2**53, 2**53 + 1, 2**62, 2**62 + 1, -(2**53), -(2**53) - 1, 3]
     x, compare = mt.tensor(np.array(beyond)), getattr(mt, row)

@@ -67,6 +67,7 @@ def cluster():
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.wide
 def test_a_dask_cluster_gives_the_same_bits(serial, cluster):
     assert run(grid=GRID, seeds=2, dask=cluster.scheduler_address).to_json() == serial
 

@@ -237,6 +237,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and 
 
 
 @needs_fork
+@pytest.mark.wide
 def test_killed_at_a_dozen_moments(tmp_path):
     kill(tmp_path, 12, 1)
 
