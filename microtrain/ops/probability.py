@@ -157,7 +157,8 @@ def _less_one_hot(p: Any, sums: Any, right: Any, shape: tuple[int, ...], scale: 
     p.reshape(-1)[right] -= 1
     if scale != 1:
         p *= scale
-    return p.T.copy().reshape(shape)
+    slope = p.T.copy()
+    return slope if slope.shape == shape else slope.reshape(shape)  # a leaf would copy a view once more
 
 
 def _slope(x: Any, target: Any) -> Any:
