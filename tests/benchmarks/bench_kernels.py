@@ -22,11 +22,13 @@ import torch
 
 import microtrain as mt
 from microtrain import F
-from microtrain.kernels import pool
-from microtrain.kernels.kernel import Kernel
+from microtrain.kernels import pool, program
+from microtrain.kernels.job import SCRATCH, SIDE_BY_SIDE, new_job
+from microtrain.kernels.kernel import CHUNK, Kernel
+from microtrain.kernels.layout import address
 from microtrain.kernels.source import kernel_source
 
-from .rounds import race, seconds
+from .rounds import race
 
 try:
     import jax
@@ -256,32 +258,40 @@ def summary(what: str, rows: list[Row]) -> None:
 
 
 def limits(dtype: str, size: int = 10**6) -> None:
-    """How long a kernel takes beside what copying its arrays and what its arithmetic alone take."""
-    rng = np.random.default_rng(0)
-    x, out = (rng.standard_normal(size) * 3).astype(dtype), np.empty(size, dtype)
-    small, small_out = x[:2048].copy(), np.empty(2048, dtype)
+    """How long a kernel takes beside copying its arrays, and beside its arithmetic alone, by as many threads.
+
+    For the arithmetic each thread reads the same 1024 numbers over and over and writes its own 1024: nothing leaves the
+    first-level caches. (One thread's time divided by their number would count two threads of one core as two cores.)
+    """
+    x = (np.random.default_rng(0).standard_normal(size) * 3).astype(dtype)
+    out = np.empty(size, dtype)
+    records = [(address(x), 0, SIDE_BY_SIDE, x.itemsize), (0, 0, SCRATCH, x.itemsize)]
 
     def kernel_of(name: str, formula: Callable[..., Any]) -> Kernel:
         symbol = mt.formula.Expr("x")
         return Kernel(kernel_source(name, dtype, [(symbol, "array")], [("out", formula(symbol))]))
 
-    def best(run: Callable[[], Any], calls: int) -> float:
-        run()
-        return min(seconds(run, calls) for _ in range(30))
+    def arithmetic(kernel: Kernel) -> None:
+        chunks = -(-size // CHUNK)
+        work = program.loop()
+        pool.run(work, new_job(kernel.program.address, records, chunks, CHUNK, size, work=work.address), together=True)
 
     copying = kernel_of("copy", F.positive)
-    copy_time = best(lambda: copying.write([x], [out]), 5)
-    nothing = best(lambda: copying.write([small], [small_out]), 200)
-    print(f"\n{dtype}, {size} elements, {pool.threads} threads: copying takes {1e6 * copy_time:.0f} us")
+    print(f"\n{dtype}, {size} elements, {pool.threads} threads")
     for name in FORMULAS:
         row = getattr(FORMULAS[name][0], "row", None) or mt.ops.primitive.FUNCTIONS.get(name)
         kernel = kernel_of(name, (row if hasattr(row, "forward") else mt.ops.primitive.TABLE[name]).forward)
-        arithmetic = (best(lambda k=kernel: k.write([small], [small_out]), 200) - nothing) * size / 2048 / pool.threads
-        took = best(lambda k=kernel: k.write([x], [out]), 5)
-        limit = max(copy_time, arithmetic)
+        contest: Contest = {
+            "kernel": lambda k=kernel: k.write([x], [out]),
+            "copying": lambda: copying.write([x], [out]),
+            "arithmetic": lambda k=kernel: arithmetic(k),
+        }
+        times = race(contest, rounds=30, target=0.002, pick=min)
+        limit = max(times["copying"], times["arithmetic"])
         print(
-            f"  {name:10} {1e6 * took:7.0f} us; arithmetic alone {1e6 * arithmetic:7.0f} us; "
-            f"{took / limit:.2f}x the larger limit"
+            f"  {name:10} {1e6 * times['kernel']:7.0f} us; copying {1e6 * times['copying']:5.0f} us, "
+            f"arithmetic alone {1e6 * times['arithmetic']:7.0f} us; {times['kernel'] / limit:.2f}x the larger limit",
+            flush=True,
         )
 
 
