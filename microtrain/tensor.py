@@ -101,14 +101,14 @@ class Tensor(Values, Methods):
         if primitive.view:  # a view needs memory, and a NumPy scalar has none to share
             arrays[0] = inputs[0]._array()
         value = None
-        # Only the first and the last input are asked for their size: small operations must not pay for a loop.
-        if primitive.kernel is not None and (
-            (arrays[0].__class__ is _ndarray and arrays[0].size >= tier.large)
-            or (arrays[-1].__class__ is _ndarray and arrays[-1].size >= tier.large)
-        ):
-            value = primitive.kernel(arrays)
         token = quiet()
         try:
+            # Only the first and the last input are asked for their size: small operations must not pay for a loop.
+            if primitive.kernel is not None and (
+                (arrays[0].__class__ is _ndarray and arrays[0].size >= tier.large)
+                or (arrays[-1].__class__ is _ndarray and arrays[-1].size >= tier.large)
+            ):
+                value = primitive.kernel(arrays)
             if value is None:
                 value = primitive.forward(*arrays, **params)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:

@@ -87,7 +87,7 @@ def _kernels() -> Iterator[Finding]:
     except Exception as error:  # a Numba that does not fit this NumPy raises whatever it likes
         why = (str(error).splitlines() or [type(error).__name__])[0]
         yield Finding("Numba", f"does not work ({why}); NumPy computes everything", False, "pip install -U numba numpy")
-    yield Finding("kernel tier", f"{tier.name} (kernels from {tier.least(False):,} elements on)")
+    yield Finding("kernel tier", f"{tier.name} (kernels from {tier.large:,} elements on)")
     place = cache.directory()
     at = place
     while not at.exists() and at != at.parent:

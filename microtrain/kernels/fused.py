@@ -19,8 +19,9 @@ from ..formula import Expr, in_order, trace
 from . import tier
 from .compiling import NoNumbaError
 
-# What an operand is to a kernel, by the number of its dtype.
-_ARRAYS = {np.dtype(np.float64).num: "d", np.dtype(np.float32).num: "f", np.dtype(bool).num: "?"}
+# What an operand is to a kernel, by its dtype (in the machine's byte order).
+_ARRAYS = {np.dtype(np.float64): "d", np.dtype(np.float32): "f", np.dtype(bool): "?"}
+_ALIGNED, _ROW_BY_ROW = 0x100, 0x1  # in `flags.num`
 _NAMES = {"d": "float64", "f": "float32"}
 SHARP = frozenset("sqrt rsqrt reciprocal log pow sign gt lt ge le eq ne".split())  # to these 0 and almost 0 differ
 
@@ -55,7 +56,7 @@ class Fused(_Kernels):
 
     def __call__(self, operands: Sequence[Any]) -> Any:
         """The value, or None if NumPy is to compute it. Some operand is an array of at least `tier.large` elements."""
-        return self._run(operands, lambda kernel: kernel(operands))
+        return self._run(operands, _value)
 
     def fold(self, operands: Sequence[Any], how: str, dim: tuple[int, ...], keepdim: bool) -> Any:
         """The "sum", "mean", "max" or "logsumexp" of the values over `dim`, or None if NumPy is to compute it.
@@ -70,18 +71,19 @@ class Fused(_Kernels):
         if how == "mean":
             total = self.fold(operands, "sum", dim, keepdim)
             return None if total is None else total / math.prod(shape[i] for i in dim)
-        folded = self._run(operands, lambda kernel: kernel.fold(operands, how, rows_of(shape, dim)))
+        folded = self._run(operands, lambda kernel, *_: kernel.fold(operands, how, rows_of(shape, dim)))
         return None if folded is None else finished(folded, how, shape, dim, keepdim)
 
-    def _run(self, operands: Sequence[Any], run: Callable[[Any], Any]) -> Any:
-        kinds, most = kinds_of(operands)
+    def _run(self, operands: Sequence[Any], run: Callable[[Any, Sequence[Any], int, bool], Any]) -> Any:
+        """`run(kernel, operands, size, alike)`, or None; see `kinds_of`."""
+        kinds, most, alike = kinds_of(operands)
         if not kinds:
             return None
         kernel = self.kernel_for(kinds)
-        if kernel is None or most < tier.least(kernel.source.plain, kernel.source.single):
+        if kernel is None or most < tier.least(kernel.source.single):
             return None
         try:
-            return run(kernel)
+            return run(kernel, operands, most, alike)
         except KernelError as error:
             self.give_up(kinds, error)
         except (ValueError, OverflowError):
@@ -130,6 +132,10 @@ class Fused(_Kernels):
             return None
 
 
+def _value(kernel: Any, operands: Sequence[Any], size: int, alike: bool) -> Any:
+    return kernel.alone(operands, size) if alike and size < kernel.together else kernel(operands)
+
+
 def kinds_with(fused: Fused, dtype: str) -> list[str]:
     """The kinds of operands that are usual for a formula: arrays, and numbers in the place of all but one."""
     from .source import booleans_in
@@ -171,7 +177,7 @@ class FusedUpdate(_Kernels):
             except KernelError:  # there are more threads than last time, and they can't share: as below, then
                 memo.clear()
         operands = [p, g, *state, *hyper]
-        kinds, most = kinds_of(operands)
+        kinds, most, _ = kinds_of(operands)
         if not kinds:
             return False
         kernel = self.kernel_for(kinds)
@@ -239,36 +245,41 @@ def _apart(arrays: Sequence[Any]) -> bool:
     return True
 
 
-def kinds_of(operands: Sequence[Any]) -> tuple[str, int]:
-    """(a letter for each operand, the elements of the largest array); ("", 0) if kernels can't deal with one of them.
+def kinds_of(operands: Sequence[Any]) -> tuple[str, int, bool]:
+    """(a letter for each operand, the elements of the largest array, have all arrays one shape and lie row by row?).
 
-    d, f, ? are arrays of float64, float32 and booleans, n a Python number, D and F single NumPy numbers.
+    ("", 0, False) if kernels can't deal with one of them. d, f, ? are arrays of float64, float32 and booleans, n a Python
+    number, D and F single NumPy numbers.
     """
-    kinds, most = "", 0
+    kinds, most, alike, shape = "", 0, True, None
     for x in operands:
-        kind = type(x)
-        if kind is float or kind is int:
+        kind = x.__class__
+        if kind is np.ndarray:
+            letter, flags = _ARRAYS.get(x.dtype), x.flags.num
+            if letter is None or not flags & _ALIGNED:
+                return "", 0, False
+            if x.ndim:
+                kinds += letter
+                if x.shape != shape:
+                    if not x.size:
+                        return "", 0, False
+                    alike, shape = alike and shape is None, x.shape
+                    most = max(most, x.size)
+                if not flags & _ROW_BY_ROW:
+                    alike = False
+            elif letter == "?":
+                return "", 0, False
+            else:
+                kinds += letter.upper()
+        elif kind is float or kind is int:
             kinds += "n"
-        elif kind is np.ndarray:
-            dtype = x.dtype
-            letter = _ARRAYS.get(dtype.num)
-            if letter is None or not dtype.isnative or not x.flags.aligned:
-                return "", 0
-            size = x.size
-            if not x.ndim or not size:
-                if letter == "?" or not size:
-                    return "", 0
-                letter = letter.upper()
-            elif size > most:
-                most = size
-            kinds += letter
         elif kind is np.float64:
             kinds += "D"
         elif kind is np.float32:
             kinds += "F"
         else:
-            return "", 0
-    return (kinds, most) if most else ("", 0)
+            return "", 0, False
+    return (kinds, most, alike) if most else ("", 0, False)
 
 
 def give_up(error: KernelError) -> None:

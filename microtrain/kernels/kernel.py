@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from . import memory, pool, program
 from .job import BASE, CHUNKS, HEAD, RECORD, SCRATCH, SIDE_BY_SIDE, SIZE, WORK, new_job
 from .layout import address, common_shape, dense, walk
 from .source import Operand, Source
+from .ufunc import as_ufunc
 
 CHUNK = 1 << 14  # elements that a thread takes at a time; fixed, because sums are cut there
 STEP = 1 << 12  # elements that a kernel is called with at a time: a block that needs the slow functions is no longer
@@ -54,6 +56,26 @@ class Kernel:
         results = [memory.empty(shape, dtype, order) for dtype in self.outputs]
         self._write(operands, [*arrays, *results], shape, flat)
         return results[0] if len(results) == 1 else tuple(results)
+
+    def alone(self, operands: Arrays, size: int) -> Any:
+        """The same for arrays of one shape that lie row by row, by this thread: called by NumPy, in a third of the time.
+
+        NumPy may warn of overflow; callers see to that with `quiet`.
+        """
+        if self._numbers:
+            operands = [np.float64(x) if x.__class__ is float or x.__class__ is int else x for x in operands]
+        self.runs += 1
+        self.elements += size
+        return self.ufunc(*operands)
+
+    @cached_property
+    def ufunc(self) -> Any:
+        """The kernel as a function of NumPy's; not for one that works in place."""
+        address = self.program.address
+        try:
+            return as_ufunc(address, self.source.operands, self.source.dtype)
+        except ImportError:  # a NumPy that does not show its C interface
+            return lambda *operands: self(operands)
 
     def write(self, operands: Arrays, results: Arrays) -> None:
         """Compute into `results`, of the broadcast shape, and into the operands that are written in place.

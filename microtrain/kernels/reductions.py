@@ -118,7 +118,7 @@ def _rows(name: str, kind: str, count: int, width: int, arrays: list[Any], *more
 def _last(x: Any, dim: int) -> str:
     """The dtype, if x is large and its rows along `dim` lie side by side."""
     kind = kind_of(x)
-    return kind if kind and dim in (-1, x.ndim - 1) and x.flags.c_contiguous and x.size >= tier.least(False) else ""
+    return kind if kind and dim in (-1, x.ndim - 1) and x.flags.c_contiguous and x.size >= tier.large else ""
 
 
 @_or_numpy

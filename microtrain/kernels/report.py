@@ -202,8 +202,8 @@ def _tier() -> str:
     if tier.name == "numba":
         return "The tier is 'numba' now: kernels compute whatever they can."
     return (
-        f"Kernels compute arrays of at least {tier.least(False):,} elements ({tier.least(True, False):,} where there is "
-        f"arithmetic only, {tier.least(True):,} for one operation of it), NumPy smaller ones."
+        f"Kernels compute arrays of at least {tier.large:,} elements ({tier.least(True):,} for a single operation of "
+        "arithmetic), NumPy smaller ones."
     )
 
 

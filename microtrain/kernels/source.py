@@ -51,7 +51,7 @@ class Source:
     formula: str
     plain: bool  # arithmetic only: its speed is that of the memory
     steps: int  # operations of NumPy that it replaces
-    single: bool  # one of them, which NumPy does as fast as the memory allows
+    single: bool  # plain and one of them, which NumPy does as fast as the memory allows
 
     def bytes_per_element(self) -> tuple[int, int]:
         """(read, written)."""
@@ -85,6 +85,7 @@ def kernel_source(
             operands.append(Operand(output, "out booleans" if boolean else "out"))
         writes.append((output, writer.as_boolean(e) if boolean else writer.as_number(e)))
     formula = "\n".join(f"{output} = {text(e)}" for output, e in outputs)
+    plain = not any(e.name in VECTOR or e.name in ("pow", "logaddexp") for e in in_order(expressions))
     steps = operations(tidied([e for _, e in outputs]))
     return Source(
         name,
@@ -93,9 +94,9 @@ def kernel_source(
         tuple(operands),
         overwritten,
         formula,
-        not any(e.name in VECTOR or e.name in ("pow", "logaddexp") for e in in_order(expressions)),
+        plain,
         steps,
-        steps == 1 and not any(map(_takes_its_time, in_order(expressions))),
+        plain and steps == 1 and not any(map(_takes_its_time, in_order(expressions))),
     )
 
 

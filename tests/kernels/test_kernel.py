@@ -90,6 +90,31 @@ def test_numbers_and_truth_values():
     assert positive([x]).dtype == bool
 
 
+@given(shape=st.lists(st.sampled_from([1, 2, 3, 17, 70]), min_size=1, max_size=4), seed=st.integers(0, 9))
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_alone_has_the_same_bits(dtype, shape, seed):
+    """A small array's kernel is called by NumPy, as a ufunc of its own."""
+    single = "scalar" if dtype == "float32" else "number"
+    chosen = kernel_of(chosen_line, ["booleans", "array", "array", "number", single], dtype)
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((2, *shape)).astype(dtype)
+    for number, scalar in [(0.1, -1.5), (np.float64(0.1), -1.5), (np.array(7.0), 3), (-3, 0.1)]:
+        operands = [a > b, a, b, number, np.dtype(dtype).type(scalar)]
+        alone, shared = chosen.alone(operands, a.size), chosen(operands)
+        assert (alone.shape, alone.dtype, alone.base) == (shared.shape, shared.dtype, None)
+        np.testing.assert_array_equal(alone, shared)
+
+
+def chosen_line(c, a, b, number, scalar):
+    return F.where(c, F.exp(a) * number, b - scalar)
+
+
+def test_a_large_integer_is_refused_by_name():
+    times = kernel_of(lambda a, k: a * k, ["array", "number"])
+    with pytest.raises(OverflowError):
+        times.alone([np.ones(3), 10**400], 3)
+
+
 def test_out():
     a, b = np.random.default_rng(0).standard_normal((2, 300, 50))
     expected = line(a, b)
