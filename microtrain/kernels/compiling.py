@@ -156,11 +156,11 @@ _untold: list[str] | None = None  # inside `together`: what is to be told; empty
 def together(what: str) -> Iterator[None]:
     """Inside, the first wait where there is no terminal tells that `what` is compiled, and the others say nothing."""
     global _untold
-    _untold = [what]
+    before, _untold = _untold, [what] if _untold is None else _untold  # an outer block speaks for the inner ones
     try:
         yield
     finally:
-        _untold = None
+        _untold = before
 
 
 def _redrawn() -> bool:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -102,13 +103,16 @@ def _named(name: str | Function) -> Target:
         raise DtypeError(f"A sweep takes a function or the name of one, not a {type(name).__name__}.")
     if name in EXPERIMENTS:
         return Target(name, EXPERIMENTS[name])
-    place, colon, function = name.rpartition(":")
-    if colon and place.endswith(".py"):
+    place, colon, function = (name, "", "") if name.endswith(".py") else name.rpartition(":")
+    if place.endswith(".py"):
         path = Path(place).resolve()
         try:
             source = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise DataFileError(f"{place} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+        if not function:
+            names = re.findall(r"^def ([^_]\w*)", source, re.MULTILINE)
+            raise ArgumentError(f"Which function of {place}?", fix=f"Write {place}:{'|'.join(names) or 'FUNCTION'}")
         return Target(f"{path.name}:{function}", path=str(path), source=source)
     if colon and function.isidentifier():
         try:
@@ -116,8 +120,6 @@ def _named(name: str | Function) -> Target:
         except (ImportError, ValueError) as error:
             raise ArgumentError(f"The module of {name} can't be imported: {error}.") from None
         return Target(name, _function_of(module, function, place))
-    if name.endswith(".py"):
-        raise ArgumentError(f"Which function of {name}?", fix=f"Write {name}:FUNCTION")
     raise ArgumentError(
         f"There is no experiment '{name}'.",
         fix=f"Name a function as FILE.py:function, or one of {', '.join(sorted(EXPERIMENTS))}.",

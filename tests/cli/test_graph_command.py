@@ -89,6 +89,7 @@ def test_pictures(program, tmp_path):
     ("arguments", "message"),
     [
         (["nothere.py:x"], "nothere.py can't be read"),
+        (["nothere.py"], "nothere.py can't be read"),
         (["program.py"], "Which function of program.py?"),
         (["program.py:lost"], "has no function 'lost'"),
         (["program.py:weight"], "has no function 'weight'"),
