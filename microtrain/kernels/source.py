@@ -114,9 +114,11 @@ def operations(expressions: Sequence[Any]) -> int:
 def _operations_of(row: Any) -> int:
     """1, or more for what kernels know by its name and NumPy has to put together: sigmoid."""
     try:
-        return max(1, operations([trace(row.forward)[1]]))
+        expression = trace(row.forward)[1]
     except Exception:  # no formula: a function of NumPy's
         return 1
+    # np.multiply of two symbols is their product: the same row again
+    return 1 if not isinstance(expression, Expr) or expression.row is row else max(1, operations([expression]))
 
 
 def booleans_in(expression: Any) -> set[Expr]:

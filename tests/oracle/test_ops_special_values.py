@@ -44,19 +44,23 @@ def test_special_values(case: Case, dtype: str) -> None:
         g = np.ones(xs[0].shape, dtype)
         mine = mt.grad(y, ours, leaf(g).detach(), materialize_grads=True)
         them = torch.autograd.grad(z, theirs, torch.tensor(g), allow_unused=True)
+        # y (1 - y): where y is almost 1, its rounding, which kernels may do another way, is all that 1 - y has
+        rounding = float(np.finfo(dtype).eps) if repr(case) == "sigmoid" else 0.0
         for k, (a, b) in enumerate(zip(mine, them, strict=True)):
             slope = torch.zeros_like(theirs[k]) if b is None else b
-            agree(a.numpy(), slope, xs, compared, dtype, f"slope in input {k}")
+            agree(a.numpy(), slope, xs, compared, dtype, f"slope in input {k}", rounding)
 
 
-def agree(ours: Any, theirs: Any, xs: list[Any], compared: Any, dtype: str, what: str) -> None:
+def agree(
+    ours: Any, theirs: Any, xs: list[Any], compared: Any, dtype: str, what: str, rounding: float = 0.0
+) -> None:  # fmt: skip
     theirs = theirs.detach().numpy(force=True)
     if theirs.dtype.kind != "f":
         np.testing.assert_array_equal(ours[compared], theirs[compared])
         return
     tolerance = 1e-10 if dtype == "float64" else 1e-4
     tiny = 1e-300 if dtype == "float64" else 1e-37  # below it, PyTorch flushes some results to 0
-    close = np.isclose(ours, theirs, rtol=tolerance, atol=tiny, equal_nan=True) | ~compared
+    close = np.isclose(ours, theirs, rtol=tolerance, atol=tiny + rounding, equal_nan=True) | ~compared
     bad = [
         (*(float(x[i]) for x in xs), "ours", float(ours[i]), "theirs", float(theirs[i])) for i in np.flatnonzero(~close)
     ]
