@@ -49,9 +49,14 @@ class Source:
     operands: tuple[Operand, ...]
     in_place: tuple[str, ...]  # the operands that are read and written
     formula: str
+    values: tuple[Any, ...]  # of the outputs, as expressions
     plain: bool  # arithmetic only: its speed is that of the memory
-    steps: int  # operations of NumPy that it replaces
-    single: bool  # plain and one of them, which NumPy does as fast as the memory allows
+    single: bool  # one operation of it, which NumPy does as fast as the memory allows
+
+    @property
+    def steps(self) -> int:
+        """How many operations of NumPy it replaces."""
+        return operations(self.values)
 
     def bytes_per_element(self) -> tuple[int, int]:
         """(read, written)."""
@@ -85,8 +90,8 @@ def kernel_source(
             operands.append(Operand(output, "out booleans" if boolean else "out"))
         writes.append((output, writer.as_boolean(e) if boolean else writer.as_number(e)))
     formula = "\n".join(f"{output} = {text(e)}" for output, e in outputs)
+    values = tuple(tidied([e for _, e in outputs]))
     plain = not any(e.name in VECTOR or e.name in ("pow", "logaddexp") for e in in_order(expressions))
-    steps = operations(tidied([e for _, e in outputs]))
     return Source(
         name,
         dtype,
@@ -94,9 +99,9 @@ def kernel_source(
         tuple(operands),
         overwritten,
         formula,
+        values,
         plain,
-        steps,
-        plain and steps == 1 and not any(map(_takes_its_time, in_order(expressions))),
+        plain and not any(map(_takes_its_time, in_order(expressions))) and operations(values) == 1,
     )
 
 
