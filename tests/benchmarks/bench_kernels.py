@@ -27,6 +27,8 @@ from microtrain.kernels.job import SCRATCH, SIDE_BY_SIDE, new_job
 from microtrain.kernels.kernel import CHUNK, Kernel
 from microtrain.kernels.layout import address
 from microtrain.kernels.source import kernel_source
+from microtrain.ops.plan import parameter_names
+from microtrain.ops.primitive import TABLE
 
 from .rounds import race
 
@@ -279,8 +281,7 @@ def limits(dtype: str, size: int = 10**6) -> None:
     copying = kernel_of("copy", F.positive)
     print(f"\n{dtype}, {size} elements, {pool.threads} threads")
     for name in FORMULAS:
-        row = getattr(FORMULAS[name][0], "row", None) or mt.ops.primitive.FUNCTIONS.get(name)
-        kernel = kernel_of(name, (row if hasattr(row, "forward") else mt.ops.primitive.TABLE[name]).forward)
+        kernel = kernel_of(name, row_of(name).forward)
         contest: Contest = {
             "kernel": lambda k=kernel: k.write([x], [out]),
             "copying": lambda: copying.write([x], [out]),
@@ -295,11 +296,39 @@ def limits(dtype: str, size: int = 10**6) -> None:
         )
 
 
+def small(dtype: str, size: int = 100) -> None:
+    """The kernels alone, without tensors around them, beside NumPy: what a call costs where there is little to compute."""
+    data = (np.random.default_rng(0).standard_normal(size) * 3).astype(dtype)
+    upstream = np.ones_like(data)
+    print(f"\n{dtype}, {size} elements: the kernels alone, arrays in and out")
+    ratios = []
+    for name, (_, of_numpy, slope, *_) in FORMULAS.items():
+        row = row_of(name)
+        forward, backward = row.kernel, row.vjp_kernel(0)
+        contest: Contest = {"numpy": lambda f=of_numpy: f(data), "kernel": lambda k=forward: k([data])}
+        wanted = parameter_names(row.vjp_of(0))
+        arguments = [upstream, *(of_numpy(data) if name == "y" else data for name in wanted)]
+        contest["numpy's slope"] = lambda f=slope: upstream * f(data)
+        contest["kernel's slope"] = lambda k=backward, arguments=arguments: k(arguments)
+        with mt.kernels.use("numba"):
+            times = race(contest, rounds=15, target=0.01)
+        ratios += [times["numpy"] / times["kernel"], times["numpy's slope"] / times["kernel's slope"]]
+        texts = "  ".join(f"{what} {1e6 * t:5.2f} us" for what, t in times.items())
+        print(f"  {name:10} {texts}  {ratios[-2]:.2f}x, {ratios[-1]:.2f}x NumPy", flush=True)
+    print(f"  geometric mean {statistics.geometric_mean(ratios):.2f}x")
+
+
+def row_of(name: str) -> Any:
+    """The row of the table, or of the formula above."""
+    row = getattr(FORMULAS[name][0], "row", None)
+    return row if hasattr(row, "forward") else TABLE[name]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10**2, 10**4, 10**6, 10**7])
-    parser.add_argument("--only", nargs="*", default=[*FORMULAS, "cross-entropy", "adam", "limits"])
+    parser.add_argument("--only", nargs="*", default=[*FORMULAS, "cross-entropy", "adam", "limits", "small"])
     parser.add_argument("--best", action="store_true", help="the best round instead of the median: for a busy machine")
     options = parser.parse_args()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
@@ -328,9 +357,10 @@ def main() -> None:
         "all of a million elements and more, cross-entropy and Adam",
         [row for row in rows if row.size >= 10**6 or row in special],
     )
-    if "limits" in options.only:
+    for part in (limits, small):
         for dtype in ("float32", "float64"):
-            limits(dtype)
+            if part.__name__ in options.only:
+                part(dtype)
 
 
 if __name__ == "__main__":
