@@ -25,8 +25,9 @@ def _make() -> Any:
     """PyUFunc_FromFuncAndData(loops, data, types, ntypes, nin, nout, identity, name, doc, unused)."""
     from numpy._core.umath import _UFUNC_API
 
-    open_capsule = ctypes.pythonapi.PyCapsule_GetPointer
-    open_capsule.restype, open_capsule.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    open_capsule = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", ctypes.pythonapi)
+    )
     interface = ctypes.cast(open_capsule(_UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
     pointers, numbers, texts = [ctypes.c_void_p] * 3, [ctypes.c_int] * 4, [ctypes.c_char_p] * 2
     kind = ctypes.PYFUNCTYPE(ctypes.py_object, *pointers, *numbers, *texts, ctypes.c_int)
