@@ -205,12 +205,12 @@ class FusedUpdate(_Kernels):
             symbols, outputs = trace(self.formula)
             inputs = [(s, "array" if k < len(arrays) else "number") for k, s in enumerate(symbols)]
             targets = [symbols[0].name, *(s.name for s in symbols[2 : len(arrays)])]
-            if len(outputs) != len(targets):
-                return None  # NumPy's update says what is missing
+            if len(outputs) > len(targets):  # fewer are right: state after them stays as it is
+                return None  # NumPy's update says what is wrong
             outputs = [outputs[0], *settled(outputs[0], outputs[1:], symbols[2:], _NAMES[arrays[0]])]
             return Kernel(
                 kernel_source(
-                    self.name, _NAMES[arrays[0]], inputs, list(zip(targets, outputs, strict=True)), in_place=True
+                    self.name, _NAMES[arrays[0]], inputs, list(zip(targets, outputs, strict=False)), in_place=True
                 )
             )
         except Exception:

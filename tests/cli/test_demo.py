@@ -58,6 +58,7 @@ def test_demo_writes_everything(tmp_path):
 @pytest.mark.wide
 def test_with_an_empty_cache_there_is_one_line_about_kernels(tmp_path, monkeypatch):
     monkeypatch.setenv("MICROTRAIN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("MICROTRAIN_KERNELS", "auto")
     said = run("demo", "--epochs", "1", cwd=tmp_path).stderr.splitlines()
     told = [line for line in said if "compiling" in line]
     assert told == ["microtrain: compiling the kernels of the training, once ..."]

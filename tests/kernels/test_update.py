@@ -19,7 +19,7 @@ RULES = {
 
 
 QUICK = [("SGD", np.float64), ("SGD", np.float32), ("Adam", np.float32)]
-QUICK += [(name, np.float64) for name in ("AdamW", "ASGD", "NAdam", "Rprop", "RMSprop")]
+QUICK += [(name, np.float64) for name in ("AdamW", "ASGD", "LangevinGD", "NAdam", "Rprop", "RMSprop")]
 
 
 @pytest.mark.parametrize(("name", "dtype"), mostly_wide(itertools.product(RULES, [np.float64, np.float32]), but=QUICK))
