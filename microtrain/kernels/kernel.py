@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,7 @@ class Kernel:
         self.together = TOGETHER_PLAIN if source.plain else TOGETHER
         self.runs = self.elements = 0  # how often it ran, and on how many elements
         self._flat_job: array[int] | None = None
+        self._ufunc: Any = None  # made when first called; no `cached_property`, whose lock would outlast a fork
 
     def __call__(self, operands: Arrays, out: np.ndarray[Any, Any] | None = None) -> Any:
         """New arrays with the results: one, or a tuple of them. With `out`, the one result is written there.
@@ -62,20 +62,16 @@ class Kernel:
 
         NumPy may warn of overflow; callers see to that with `quiet`.
         """
+        if self._ufunc is None:
+            self._ufunc = as_ufunc(self.program.address, self.source.operands, self.source.dtype)
+        if self._ufunc is None:
+            return self(operands)
         if self._numbers:
             operands = [np.float64(x) if x.__class__ is float or x.__class__ is int else x for x in operands]
+        result = self._ufunc(*operands)
         self.runs += 1
         self.elements += size
-        return self.ufunc(*operands)
-
-    @cached_property
-    def ufunc(self) -> Any:
-        """The kernel as a function of NumPy's; not for one that works in place."""
-        address = self.program.address
-        try:
-            return as_ufunc(address, self.source.operands, self.source.dtype)
-        except ImportError:  # a NumPy that does not show its C interface
-            return lambda *operands: self(operands)
+        return result
 
     def write(self, operands: Arrays, results: Arrays) -> None:
         """Compute into `results`, of the broadcast shape, and into the operands that are written in place.

@@ -22,9 +22,11 @@ NO_IDENTITY = -1
 
 @cache
 def _make() -> Any:
-    """PyUFunc_FromFuncAndData(loops, data, types, ntypes, nin, nout, identity, name, doc, unused)."""
-    from numpy._core.umath import _UFUNC_API
-
+    """PyUFunc_FromFuncAndData(loops, data, types, ntypes, nin, nout, identity, name, doc, unused), if NumPy shows it."""
+    try:
+        from numpy._core.umath import _UFUNC_API
+    except ImportError:
+        return None
     open_capsule = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
         ("PyCapsule_GetPointer", ctypes.pythonapi)
     )
@@ -50,17 +52,21 @@ def _loop() -> int:
 
 
 def as_ufunc(address: int, operands: Sequence[Operand], dtype: str) -> Any:
-    """The kernel at this address as a ufunc.
+    """The kernel at this address as a ufunc; None where NumPy does not show its C interface.
 
-    It wants arrays of one shape that lie side by side, and numbers, all of the dtypes that the kernel reads.
+    Not for a kernel that works in place. It wants arrays of one shape that lie side by side, and numbers, all of the
+    dtypes that the kernel reads.
     """
+    make = _make()
+    if make is None:
+        return None
     kinds = {"array": dtype, "scalar": dtype, "out": dtype, "number": "float64"}
     types = bytes(np.dtype(kinds.get(o.kind, "bool")).num for o in operands)
     outputs = sum(o.is_output for o in operands)
     parts = (ctypes.c_void_p * 1)(_loop()), (ctypes.c_void_p * 1)(address), ctypes.create_string_buffer(types)
     _kept.append(parts)
     loops, data, codes = (ctypes.addressof(part) for part in parts)
-    return _make()(loops, data, codes, 1, len(operands) - outputs, outputs, NO_IDENTITY, b"kernel", b"", 0)
+    return make(loops, data, codes, 1, len(operands) - outputs, outputs, NO_IDENTITY, b"kernel", b"", 0)
 
 
 _kept: list[Any] = []  # NumPy has only their addresses; the machine code is kept for ever as well

@@ -12,10 +12,11 @@ from hypothesis import given, strategies as st
 from microtrain import F
 from microtrain.errors import ArgumentError
 from microtrain.formula import trace
-from microtrain.kernels import cache, pool
+from microtrain.kernels import cache, pool, ufunc
 from microtrain.kernels.kernel import Kernel
 from microtrain.kernels.layout import common_shape, walk
 from microtrain.kernels.memory import Lent
+from microtrain.kernels.program import MachineCode
 from microtrain.kernels.source import kernel_source
 from microtrain.kernels.writer import Untranslatable
 from tests.wide import mostly_wide
@@ -107,6 +108,40 @@ def test_alone_has_the_same_bits(dtype):
 
 def chosen_line(c, a, b, number, scalar):
     return F.where(c, F.exp(a) * number, b - scalar)
+
+
+def test_alone_where_numpy_does_not_show_its_c_interface(monkeypatch):
+    monkeypatch.delattr("numpy._core.umath._UFUNC_API")
+    monkeypatch.setattr(ufunc, "_make", ufunc._make.__wrapped__)
+    kernel = kernel_of(lambda a, k: a * k, ["array", "number"])
+    a = np.random.default_rng(0).standard_normal(50)
+    np.testing.assert_array_equal(kernel.alone([a, 2], a.size), a * 2)
+    assert (kernel.runs, kernel.elements) == (1, 50)
+
+
+def test_first_calls_do_not_wait_for_each_other(monkeypatch):
+    """Nor would they in a child that was forked while a kernel was compiled: nobody there would end the wait."""
+    slow, quick = kernel_of(lambda a: a * 3), kernel_of(lambda a: a * 4)
+    begun, go_on, find, a = threading.Event(), threading.Event(), MachineCode._find, np.ones(9)
+
+    def held(code):
+        if code is slow.program:
+            begun.set()
+            go_on.wait()
+        return find(code)
+
+    monkeypatch.setattr(MachineCode, "_find", held)
+    calls = [threading.Thread(target=kernel.alone, args=([a], 9)) for kernel in (slow, quick)]
+    calls[0].start()
+    begun.wait()
+    calls[1].start()
+    calls[1].join(20)
+    waited = calls[1].is_alive()
+    go_on.set()
+    for call in calls:
+        call.join()
+    assert not waited
+    assert slow.runs == quick.runs == 1
 
 
 def test_a_large_integer_is_refused_by_name():
