@@ -11,13 +11,19 @@ from typing import Any
 from ..errors import KernelError
 from .compiling import Code
 
+
+def immortal(thing: Any) -> Any:
+    """Never free this, not even when Python ends: machine code has its address."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    return thing
+
+
 # What Numba makes of a function without a result: status = f(result, exception, n, operands). The two first stay empty.
 SIGNATURE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_nothing = ctypes.create_string_buffer(16)  # where they would be
+_nothing = immortal(ctypes.create_string_buffer(16))  # where they would be
 NOTHING = ctypes.c_void_p(ctypes.addressof(_nothing))  # ctypes takes its own objects faster than numbers
 NOWHERE = f"i8* inttoptr (i64 {ctypes.addressof(_nothing)} to i8*)"  # the same for LLVM
-_engines: list[Any] = []  # the code lives as long as the engine that loaded it: for ever
-ctypes.pythonapi.Py_IncRef(ctypes.py_object(_engines))
+_engines: list[Any] = immortal([])  # the code lives as long as the engine that loaded it: for ever
 
 
 def load(code: Code) -> int:

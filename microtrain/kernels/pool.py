@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import ArgumentError
 from . import program
 from .job import ARGUMENTS, BLOCK, CHUNKS, NUMBER, TEAM_SIZE, TURN, divide
-from .loading import NOTHING
+from .loading import NOTHING, immortal
 
 MOST_OPERANDS = 32  # of one kernel
 ROOM = 8 * ARGUMENTS + MOST_OPERANDS * 8 * BLOCK  # bytes of a thread's buffers
@@ -29,14 +29,7 @@ PATIENCE = 1000  # how often a helper without work looks for some before it slee
 _team = (ctypes.c_int64 * TEAM_SIZE)()
 _team_address = ctypes.addressof(_team)
 
-
-def immortal(thing: Any) -> Any:
-    """Never free this: a thread in machine code may still look at it when Python is gone."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
-    return thing
-
-
-immortal(_team)
+immortal(_team)  # a thread in machine code may still look at it when Python is gone
 
 
 class _Mine(threading.local):

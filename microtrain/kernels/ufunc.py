@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .loading import NOWHERE, assemble
+from .loading import NOWHERE, assemble, immortal
 from .source import Operand
 
 FROM_LOOPS = 1  # the place of PyUFunc_FromFuncAndData in the interface, which never changes
 NO_IDENTITY = -1
+NAME = immortal(b"kernel")
 
 
 @cache
@@ -64,9 +65,5 @@ def as_ufunc(address: int, operands: Sequence[Operand], dtype: str) -> Any:
     types = bytes(np.dtype(kinds.get(o.kind, "bool")).num for o in operands)
     outputs = sum(o.is_output for o in operands)
     parts = (ctypes.c_void_p * 1)(_loop()), (ctypes.c_void_p * 1)(address), ctypes.create_string_buffer(types)
-    _kept.append(parts)
-    loops, data, codes = (ctypes.addressof(part) for part in parts)
-    return make(loops, data, codes, 1, len(operands) - outputs, outputs, NO_IDENTITY, b"kernel", b"", 0)
-
-
-_kept: list[Any] = []  # NumPy has only their addresses; the machine code is kept for ever as well
+    loops, data, codes = (ctypes.addressof(part) for part in immortal(parts))  # as the machine code is
+    return make(loops, data, codes, 1, len(operands) - outputs, outputs, NO_IDENTITY, NAME, b"", 0)

@@ -73,3 +73,27 @@ def test_no_library_of_mathematics(monkeypatch, where):
 
     monkeypatch.setattr(where, nothing)
     assert loading._of_libm("sqrtf") == where.endswith("find_library")  # on POSIX the process itself has it
+
+
+LATE = """
+import os, numpy as np, microtrain as mt
+
+class Last:
+    def __del__(self, write=os.write):
+        write(1, b"called")
+        if self.function(self.x).tobytes() == self.expected:
+            write(1, b" and right")
+
+last = np.last = Last()  # NumPy's module outlives ours
+last.x = np.linspace(-3, 3, 9000)
+mt.gelu(mt.tensor(last.x))
+(kernel,) = mt.ops.primitive.TABLE["gelu"].kernel.kernels.values()
+last.function, last.microtrain = kernel._ufunc, mt
+last.expected = last.function(last.x).tobytes()
+del last, kernel
+"""
+
+
+def test_a_kernel_can_be_called_until_the_very_end(run):
+    """What its machine code and NumPy have addresses of is not freed with the modules (what is, is overwritten here)."""
+    assert run(LATE, PYTHONMALLOC="debug")[0] == "called and right"
