@@ -51,6 +51,9 @@ class Functions:
         """The row that does what a NumPy function does, or None."""
         return self._of_ufunc.get(ufunc)
 
+    def __reduce__(self) -> str:
+        return "F"  # there is one in each process, and what is sent to another one finds it there
+
     def __getattr__(self, name: str) -> Any:
         raise ArgumentError(
             f"A formula calls F.{name}, which does not exist.",

@@ -33,6 +33,9 @@ class _Kernels:
         self.name, self.formula = name, formula
         self.kernels: dict[str, Any] = {}  # by the kinds of the operands; None: NumPy does it
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "kernels": {}}  # machine code stays in its process: a copy makes kernels of its own
+
     def kernel_for(self, kinds: str) -> Any:
         """The kernel for operands of these kinds, or None."""
         try:

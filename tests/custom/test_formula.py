@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -46,6 +47,25 @@ def test_one_formula_inside_another():
     square = mt.elementwise("own_square", lambda x: x * x)
     fourth = mt.elementwise("fourth", lambda x: square(square(x)))
     assert mt.gradcheck(fourth, leaf(1.5, -0.5)) and fourth(leaf(2.0)).tolist() == [16]
+
+
+@pytest.mark.parametrize("tier", ["numpy", "numba"])
+def test_an_operation_can_be_sent_to_another_process(tier):
+    """As sweeps do; also after kernels computed it."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+    mixed = mt.elementwise("mixed", lambda a, b: F.exp(a) * F.sigmoid(b))
+    x = leaf(0.5, -1.0)
+
+    def value_and_gradient(operation):
+        y = operation(x, 2.0)
+        return y.tolist(), mt.autograd.grad(y.sum(), [x])[0].tolist()
+
+    with mt.kernels.use(tier):
+        expected = value_and_gradient(mixed)
+        received = pickle.loads(cloudpickle.dumps(mixed))
+        assert received is not mixed
+        assert value_and_gradient(received) == expected
+    assert pickle.loads(pickle.dumps(F)) is F
 
 
 def test_results_are_owned():
