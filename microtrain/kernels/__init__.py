@@ -10,6 +10,7 @@ How F.sin(z) * F.exp(-z * z / 32) of a million numbers is computed:
     program.py     its machine code: from the disk (cache.py, loading.py, without Numba), else compiled (compiling.py)
     kernel.py      the call: layout.py says how the arrays lie, memory.py has room for the result, job.py is the order
     native.py      the loop in machine code that takes chunks of the order and feeds them to the kernel
+    ufunc.py       the call for small arrays of one shape: without an order, as a function of NumPy's
     pool.py        the threads that take chunks; sharing.py: how they share in machine code, cores.py: on different cores
     gemm.py        matrix products, for the compiler of whole steps
     reductions.py  sums, extremes, softmax, cross-entropy: folding.py and rows.py have their machine code

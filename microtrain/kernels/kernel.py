@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import KernelError
 from . import memory, pool, program
 from .job import BASE, CHUNKS, HEAD, RECORD, SCRATCH, SIDE_BY_SIDE, SIZE, WORK, new_job
 from .layout import address, common_shape, dense, walk
@@ -15,7 +16,7 @@ from .source import Operand, Source
 from .ufunc import as_ufunc
 
 CHUNK = 1 << 14  # elements that a thread takes at a time; fixed, because sums are cut there
-STEP = 1 << 12  # elements that a kernel is called with at a time: a block that needs the slow functions is no longer
+STEP = 1 << 12  # elements that a job calls a kernel with at a time: a block that needs the slow functions is no longer
 TOGETHER, TOGETHER_PLAIN = 1 << 15, 1 << 17  # elements from which it pays to wake other threads (measured)
 Arrays = Sequence[Any]
 
@@ -24,6 +25,9 @@ class Kernel:
     """The kernel of one source. Call it with the operands that are not outputs, in order."""
 
     def __init__(self, source: Source) -> None:
+        """Raises `KernelError` if there are more operands than threads have room for."""
+        if len(source.operands) > pool.MOST_OPERANDS:
+            raise KernelError(f"{source.name} has {len(source.operands)} operands; a kernel has {pool.MOST_OPERANDS}.")
         self.source = source
         self.program = program.MachineCode(f"{source.name} ({source.dtype})", source.text)
         self.inputs = [o for o in source.operands if not o.is_output]

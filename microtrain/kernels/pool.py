@@ -22,7 +22,7 @@ from . import program
 from .job import ARGUMENTS, BLOCK, CHUNKS, NUMBER, TEAM_SIZE, TURN, divide
 from .loading import NOTHING, immortal
 
-MOST_OPERANDS = 32  # of one kernel
+MOST_OPERANDS = 32  # of one kernel, its result included
 ROOM = 8 * ARGUMENTS + MOST_OPERANDS * 8 * BLOCK  # bytes of a thread's buffers
 PATIENCE = 1000  # how often a helper without work looks for some before it sleeps (a look takes about 0.3 microseconds)
 

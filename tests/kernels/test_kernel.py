@@ -12,7 +12,8 @@ from hypothesis import given, strategies as st
 from microtrain import F
 from microtrain.errors import ArgumentError
 from microtrain.formula import trace
-from microtrain.kernels import cache, pool, ufunc
+from microtrain.kernels import cache, pool, ufunc, use
+from microtrain.kernels.fused import Fused
 from microtrain.kernels.kernel import Kernel
 from microtrain.kernels.layout import common_shape, walk
 from microtrain.kernels.memory import Lent
@@ -166,6 +167,20 @@ def test_out():
     for wrong in (np.empty((300, 49)), np.empty((300, 50), np.float32)):
         with pytest.raises(ValueError, match="out is"):
             LINE([a, b], wrong)
+
+
+def test_no_more_operands_than_there_is_room_for():
+    """Those that do not lie side by side are copied to buffers, of which a thread has so many."""
+    most = pool.MOST_OPERANDS - 1  # and the result
+    for n in (most, most + 1):
+        names = [f"x{k}" for k in range(n)]
+        fused = Fused("sum", eval(f"lambda {', '.join(names)}: {' + '.join(names)}"))
+        operands = [np.full((30, 70), 1.0, order="CF"[k % 2]) for k in range(n)]
+        with use("numba"):
+            y = fused(operands)
+        assert (y is None) == (n > most)
+        if y is not None:
+            np.testing.assert_array_equal(y, n)
 
 
 def test_several_results_and_in_place():
