@@ -78,7 +78,7 @@ def kernel_source(
     Raises `Untranslatable` if the formula contains what has no place in a kernel.
     """
     expressions = expanded([e for _, e in outputs])
-    writer = Writer(dtype, inputs, expressions)
+    writer = Writer(dtype, inputs, expressions, in_place)
     if in_place and writer.limited:
         raise Untranslatable("sin, cos and tan may need their input a second time")
     operands = [Operand(s.name, kind) for s, kind in inputs]

@@ -74,8 +74,10 @@ def _opened(e: Expr, args: list[Any]) -> Any:
 class Writer:
     """Writes the statements of one kernel."""
 
-    def __init__(self, dtype: str, inputs: Sequence[tuple[Expr, str]], expressions: Sequence[Expr]) -> None:
-        self.dtype = dtype
+    def __init__(
+        self, dtype: str, inputs: Sequence[tuple[Expr, str]], expressions: Sequence[Expr], in_place: bool = False
+    ) -> None:
+        self.dtype, self.in_place = dtype, in_place
         self.cast = {"float64": "f64", "float32": "f32"}[dtype]
         self.inputs = inputs
         self.kinds = dict(inputs)
@@ -140,6 +142,17 @@ class Writer:
             return self.kinds.get(e) == "number"
         return e.name in ("add", "sub", "mul", "div", "neg", "pow") and all(map(self.is_weak, e.args))
 
+    def _is_double(self, e: Expr) -> bool:
+        """Does this make a float64 (or integer) array, whatever the dtype: a choice between two numbers, a mask times one?
+
+        Arrays that are written in place keep their dtype: for them a choice is one among numbers of that dtype.
+        """
+        choice = e.name == "where"
+        if self.cast == "f64" or self.is_weak(e) or self.is_boolean(e) or (choice and self.in_place):
+            return False
+        values = e.args[1:] if choice else e.args
+        return all(self.is_weak(a) or self.is_boolean(a) for a in values)
+
     def as_number(self, e: Any) -> str:
         return self._number(e)[0]
 
@@ -201,6 +214,8 @@ class Writer:
         name, args = e.name, e.args
         if e.row is None:
             return self.names[e], ATOM
+        if self._is_double(e):
+            raise Untranslatable(f"{name} of Python numbers")  # float64 in NumPy, and so is all that follows
         number, bracketed = self._weak if self.is_weak(e) else self._number, self._bracketed
         if name in ("add", "sub", "mul", "div"):
             if all(self.is_boolean(a) for a in args):
@@ -221,8 +236,6 @@ class Writer:
             return self._call("select", self.as_boolean(args[0]), *map(self.as_number, args[1:]))
         if any(self.is_boolean(a) for a in args):
             raise Untranslatable(f"{name} of truth values")
-        if self.cast == "f32" and all(map(self.is_weak, args)) and not self.is_weak(e):
-            raise Untranslatable(f"{name} of a Python number")  # float64 in NumPy, and so is all that follows
         x = number(args[0])
         if name == "neg":
             return f"-{bracketed(x, PREFIX)}", PREFIX

@@ -125,6 +125,9 @@ def test_sources_are_self_contained(tmp_path):
         lambda x: (x > 0) + (x < 1),  # an integer in NumPy
         lambda x: F.where(x > 0, True, 2.0),
         lambda x: x * np.float64(0.1),  # float64 in NumPy, so not for float32
+        lambda x: x * F.where(x > 0, 1.0, 0.1),  # as here
+        lambda x: (x <= 0) * 0.1 * x,
+        lambda x: F.where(x, 1, x > 0.5),
         lambda x: F.exp(x > 0),
     ],
 )
