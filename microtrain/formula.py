@@ -94,6 +94,21 @@ class Expr(NDArrayOperatorsMixin, Operand):
             raise ArgumentError(f"A formula can't contain NumPy's {ufunc.__name__}.{method}.")
         return Expr.apply(row, *inputs)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        name = function.__name__
+        raise ArgumentError(
+            f"A formula can't contain NumPy's {name}.",
+            "It is computed for each element alone, with its operators and functions.",
+            f"Use F.{name}." if name in F._rows else "Use operators and F's functions.",
+        )
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise ArgumentError(
+            f"A formula is read with symbols, and something asks for the values of '{self.name}'.",
+            "It is the same for all elements, so it may contain its inputs and single numbers only.",
+            "Make arrays and tensors inputs of the formula, and use F's functions.",
+        )
+
     __hash__ = object.__hash__  # by identity; `==` between expressions is itself an expression
 
     def __bool__(self) -> bool:
@@ -111,11 +126,7 @@ class Expr(NDArrayOperatorsMixin, Operand):
 
 def trace(formula: Callable[..., Any]) -> tuple[list[Expr], Any]:
     """Read a formula with symbols: (its symbols, the expression, or a tuple of them as the formula returns it)."""
-    if isinstance(formula, np.ufunc):
-        names = ["x"] if formula.nin == 1 else ["a", "b"]
-    else:
-        names = list(inspect.signature(formula).parameters)
-    symbols = [Expr(name) for name in names]
+    symbols = [Expr(name) for name in _inputs(formula)]
     traced = formula(*symbols)
     for value in traced if isinstance(traced, tuple) else (traced,):
         if not isinstance(value, (Expr, *NUMBERS)):
@@ -123,6 +134,22 @@ def trace(formula: Callable[..., Any]) -> tuple[list[Expr], Any]:
     if isinstance(traced, tuple):
         return symbols, tuple(tidied(traced))
     return symbols, tidied([traced])[0]
+
+
+def _inputs(formula: Callable[..., Any]) -> list[str]:
+    if isinstance(formula, np.ufunc):
+        return ["x"] if formula.nin == 1 else ["a", "b"]
+    parameters = list(inspect.signature(formula).parameters.values())
+    if not parameters:
+        raise ArgumentError("A formula has no inputs.", fix="Write lambda x: ... with at least one.")
+    for p in parameters:
+        if p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+            raise ArgumentError(
+                f"A formula has the parameter {p}.",
+                "Each of its inputs is a symbol, so it has a fixed number of them, in an order.",
+                "Write lambda a, b: ... with all inputs by name.",
+            )
+    return [p.name for p in parameters]
 
 
 @contextmanager
@@ -218,8 +245,12 @@ def is_boolean(e: Any) -> bool:
 # Derivatives, and formulas as Python source
 
 
-def derive(formula: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The vjps of a formula, one for each of its inputs, by the chain rule over its expression."""
+def derive(formula: Callable[..., Any]) -> list[Callable[..., Any] | None]:
+    """The vjps of a formula, one for each of its inputs, by the chain rule over its expression.
+
+    None for an input that the formula only decides by (a condition). Raises `NotDifferentiableError` if it has inputs
+    of no other kind, or does not use one.
+    """
     symbols, output = trace(formula)
     g = Expr(_free("g", symbols))
     arrived: dict[Any, Any] = {output: g}
@@ -233,11 +264,24 @@ def derive(formula: Callable[..., Any]) -> list[Callable[..., Any]]:
                 wanted = list(inspect.signature(vjp).parameters)[1:]
                 part = vjp(upstream, *[named[name] for name in wanted])
                 arrived[arg] = arrived[arg] + part if arg in arrived else part
-    unreached = [s.name for s in symbols if s not in arrived]
-    if unreached:
-        raise NotDifferentiableError(f"The formula has no derivative in {', '.join(unreached)}.")
-    vjps = []
+    below = set(in_order([output]))
+    unused = [s.name for s in symbols if s not in below]
+    if unused:
+        raise NotDifferentiableError(
+            f"The formula has no derivative in {', '.join(unused)}: its value does not depend on that.",
+            fix="Leave out what it does not use.",
+        )
+    if arrived.keys().isdisjoint(symbols):
+        names = ", ".join(s.name for s in symbols)
+        raise NotDifferentiableError(
+            f"The formula has no derivative in {names}: it compares, and chooses constants.",
+            fix="If no gradient is to flow through it, say so: elementwise(name, forward, []).",
+        )
+    vjps: list[Callable[..., Any] | None] = []
     for symbol in symbols:
+        if symbol not in arrived:
+            vjps.append(None)
+            continue
         (gradient,) = tidied([arrived[symbol]])
         used = set(in_order([gradient]))
         vjps.append(python_function("vjp", [g, *(s for s in symbols if s in used)], gradient))

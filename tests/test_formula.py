@@ -133,7 +133,43 @@ def test_formulas_of_own_rows():
 
 def test_no_derivative():
     with pytest.raises(NotDifferentiableError, match="in b"):
-        derive(lambda a, b: F.where(b > 0, a, -a))
+        derive(lambda a, b: a)
+    for formula in (lambda b: b > 0, lambda b: F.where(b > 0, 1.0, 0.0), lambda b, c: b < c):
+        with pytest.raises(NotDifferentiableError, match="in b"):
+            derive(formula)
+
+
+def test_what_a_formula_decides_by_gets_no_gradient():
+    vjp, none = derive(lambda a, b: F.where(b > 0, a * a, -a))
+    assert none is None and vjp(1.0, 3.0, -2.0) == -1 and vjp(1.0, 3.0, 2.0) == 6
+
+
+def test_numpys_functions_of_whole_arrays_are_refused():
+    """NumPy made an array of the symbol and took its mean: the formula was x - x."""
+    for formula in (
+        lambda x: x - np.mean(x),
+        lambda x: np.dot(x, x),
+        lambda x: x / np.std(x),
+        lambda x: x + np.ndim(x),
+    ):
+        with pytest.raises(ArgumentError, match="A formula can't contain NumPy's"):
+            trace(formula)
+    with pytest.raises(ArgumentError, match=r"Use F\.where"):
+        trace(lambda x: np.where(x > 0, x, 0))
+    for formula in (lambda x: np.asarray(x).sum(), lambda x: mt.ones(3) * x):
+        with pytest.raises(ArgumentError, match="asks for the values of 'x'"):
+            trace(formula)
+
+
+@pytest.mark.parametrize("formula", [lambda *xs: xs[0], lambda x, **more: x, lambda x, *, a=2.0: x * a])
+def test_inputs_have_names_and_an_order(formula):
+    with pytest.raises(ArgumentError, match="A formula has the parameter"):
+        trace(formula)
+
+
+def test_there_is_an_input():
+    with pytest.raises(ArgumentError, match="no inputs"):
+        trace(lambda: 1.0)
 
 
 def test_second_derivatives():

@@ -13,6 +13,12 @@ from microtrain import F
 from microtrain.errors import ArgumentError, InplaceError, MicrotrainError, ShapeError
 
 
+@pytest.fixture(params=["numpy", "numba"])
+def tier_of_kernels(request):
+    with mt.kernels.use(request.param):
+        yield
+
+
 def leaf(*values):
     return mt.tensor(values, requires_grad=True)
 
@@ -32,6 +38,20 @@ def test_the_derivative_may_be_given():
     x = leaf(2.0)
     gate(x, k).sum().backward()
     assert x.grad.tolist() == [3] and k.grad is None
+
+
+def test_conditions_get_no_gradient(tier_of_kernels):
+    """As in mt.where(c > 0, a, b): what only decides has no derivative, and the others have theirs."""
+    chosen = mt.elementwise("chosen", lambda c, a, keep: F.where(F.logical_and(c > 0, keep), a * a, -a))
+    c, a, keep = leaf(1.0, -1.0, 2.0), leaf(3.0, 4.0, 5.0), mt.tensor([True, True, False])
+    y = chosen(c, a, keep)
+    y.sum().backward()
+    assert y.tolist() == [9, -4, -5] and a.grad.tolist() == [6, -1, -1] and c.grad is None
+
+
+def test_numpy_computes_what_only_arrays_can_read():
+    centred = mt.elementwise("centred", lambda x: x - np.mean(x), [lambda g: g])
+    assert centred(leaf(1.0, 3.0)).tolist() == [-1, 1]
 
 
 def test_broadcasting_and_other_inputs():
@@ -95,8 +115,10 @@ def test_constant_results_have_the_full_shape():
 def test_mistakes_are_explained():
     with pytest.raises(ArgumentError, match=r"F\.exp\(x\) instead of math\.exp"):
         mt.elementwise("bad", lambda x: math.exp(x))
-    with pytest.raises(ArgumentError, match="can't be read with symbols"):
+    with pytest.raises(ArgumentError, match="can't contain NumPy's sort"):
         mt.elementwise("bad", lambda x: np.sort(x))
+    with pytest.raises(ArgumentError, match="can't be read with symbols"):
+        mt.elementwise("bad", lambda x: x.exp())
     with pytest.raises(ArgumentError, match="branches"):
         mt.elementwise("bad", lambda x: x if x > 0 else 0)
     with pytest.raises(ArgumentError, match="does not exist"):

@@ -74,6 +74,7 @@ def bregman_formula(phi: Callable[[Any], Any]) -> Primitive:
 def _derivative(phi: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """phi' as a formula."""
     (vjp,) = derive(phi)
+    assert vjp is not None  # of one input: derive() raises if there is no derivative in it
     if len(inspect.signature(vjp).parameters) == 1:
         return lambda x: vjp(1.0)
     return lambda x: vjp(1.0, x)
