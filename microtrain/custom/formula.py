@@ -38,6 +38,8 @@ def elementwise(
     needs (see `microtrain.ops.primitive`). Other numbers that the formula refers to are read once, now. Raises
     `ArgumentError` if the formula branches or calls what `F` has not.
     """
+    if isinstance(forward, np.ufunc):
+        forward = _with_names(forward)
     if vjps is None:
         with reading(
             f"The formula of '{name}'",
@@ -46,24 +48,63 @@ def elementwise(
         ):
             vjps = derive(forward)
     else:
-        vjps = [None if vjp is None else _checked(name, vjp) for vjp in vjps]
+        vjps = _given(name, forward, vjps)
     row = Primitive(name, _fresh(_fixed(forward)), vjps, tex=tex, elementwise=True)
 
     def operation(*inputs: Any) -> Any:
         if len(inputs) != len(row.inputs):
-            names = ", ".join(row.inputs)
-            raise ArgumentError(f"{name}() takes {len(row.inputs)} inputs ({names}), not {len(inputs)}.")
+            raise _miscounted(name, row, inputs)
         for x in inputs:
             if isinstance(x, Operand):
                 return x.apply(row, *inputs)  # a symbol's, inside another formula
         return row(wrap(to_array(inputs[0])), *inputs[1:])
 
-    operation.__name__ = name
+    def reduction(how: str, *inputs: Any, dim: Any = None, keepdim: bool = False) -> Any:
+        if len(inputs) != len(row.inputs):
+            raise _miscounted(f"{name}.{how}", row, inputs)
+        if not any(isinstance(x, Operand) for x in inputs):
+            inputs = wrap(to_array(inputs[0])), *inputs[1:]
+        return reduce_formula(row, how, *inputs, dim=dim, keepdim=keepdim)
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__module__ = getattr(forward, "__module__", __name__)  # if it has the same name there, it can be pickled
     operation.__doc__ = inspect.getdoc(forward) or f"Elementwise {name}."
     operation.row = row  # type: ignore[attr-defined]
     for how in REDUCTIONS:
-        setattr(operation, how, functools.partial(reduce_formula, row, how))
+        setattr(operation, how, functools.partial(reduction, how))
     return operation
+
+
+def _miscounted(called: str, row: Primitive, inputs: tuple[Any, ...]) -> ArgumentError:
+    count = f"{len(row.inputs)} input{'s' * (len(row.inputs) != 1)} ({', '.join(row.inputs)})"
+    return ArgumentError(f"{called}() takes {count}, not {len(inputs)}.")
+
+
+def _with_names(ufunc: np.ufunc) -> Callable[..., Any]:
+    """A function of NumPy's whose signature has its inputs alone."""
+
+    @functools.wraps(ufunc, assigned=["__name__", "__doc__"])
+    def function(*inputs: Any) -> Any:
+        return ufunc(*inputs)
+
+    names = ["x"] if ufunc.nin == 1 else list("abcdefgh"[: ufunc.nin])
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    function.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])  # type: ignore[attr-defined]
+    return function
+
+
+def _given(name: str, forward: Callable[..., Any], vjps: Any) -> list[Callable[..., Any] | None]:
+    """The vjps that a user wrote, one for each input or none at all."""
+    fix = "Give a list with a function for each input, as [lambda g, y: g * y], or None where no gradient flows."
+    if not isinstance(vjps, (list, tuple)):
+        raise ArgumentError(f"elementwise({name!r}): the vjps are a {type(vjps).__name__}, not a list.", fix=fix)
+    count = len(inspect.signature(forward).parameters)
+    if len(vjps) not in (0, count):
+        raise ArgumentError(f"elementwise({name!r}): {len(vjps)} vjps for {count} input{'s' * (count != 1)}.", fix=fix)
+    for vjp in vjps:
+        if vjp is not None and not (inspect.isfunction(vjp) and inspect.signature(vjp).parameters):
+            raise ArgumentError(f"elementwise({name!r}): {vjp!r} is no function of the gradient that arrives.", fix=fix)
+    return [None if vjp is None else _checked(name, vjp) for vjp in vjps]
 
 
 def _fixed(formula: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ from .norms import logsumexp_row
 from .plan import parameter_names
 from .primitive import Primitive
 from .reductions import count, mean_row, restore, spread, sum_row
-from .shapes import broadcast_to, normalise_dims
+from .shapes import broadcast_to, common_shape, normalise_dims
 
 REDUCTIONS = {"sum": sum_row, "mean": mean_row, "max": amax_row, "logsumexp": logsumexp_row}
 PARTS: dict[Primitive, tuple[Primitive, str]] = {}  # of the operations that `reduced` made: (row, how)
@@ -80,11 +80,11 @@ def _values(row: Primitive, xs: Any) -> Any:
 def reduce_formula(row: Primitive, how: str, *inputs: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """`how` ("sum", "mean", "max", "logsumexp") of the values of an elementwise operation over `dim`.
 
-    Raises `ArgumentError` for another `how`, or if there is no value.
+    Raises `ArgumentError` for another `how` or if there is no value, and `ShapeError` if the shapes do not go together.
     """
     if how not in REDUCTIONS:
         raise ArgumentError(f"There is no reduction {how!r} of a formula.", fix="Use " + ", ".join(REDUCTIONS) + ".")
-    shape = np.broadcast_shapes(*(np.shape(x) for x in inputs))
+    shape = common_shape([np.shape(x) for x in inputs], f"{how} of {row.name}")
     axes = normalise_dims(dim, len(shape))
     if how == "max" and not math.prod(shape[i] for i in axes):
         raise ArgumentError(f"max of {row.name} of no elements: the shape is {shape}.")

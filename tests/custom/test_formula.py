@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.special
 
 import microtrain as mt
 from microtrain import F
@@ -127,12 +128,37 @@ def test_mistakes_are_explained():
         mt.elementwise("bad", lambda x: x, [lambda g, z: g])
     with pytest.raises(MicrotrainError, match="no derivative in k"):
         mt.elementwise("bad", lambda x, k: x)
+    for vjps, why in (
+        ([lambda g: g] * 2, "2 vjps for 1 input"),
+        (lambda g: g, "are a function, not a list"),
+        ([3], "3 is no function of the gradient"),
+        ([lambda: 1.0], "no function of the gradient"),
+    ):
+        with pytest.raises(ArgumentError, match=why):
+            mt.elementwise("bad", lambda x: x, vjps)
     two = mt.elementwise("two", lambda a, b: a + b)
     with pytest.raises(ArgumentError, match=r"takes 2 inputs \(a, b\), not 1"):
         two(mt.ones(1))
     wrong = mt.elementwise("wrong", lambda x: x * 2, [lambda g: np.ones(7)])
     with pytest.raises(ShapeError, match=r"\(7,\)"):
         wrong(leaf(1.0, 2.0)).sum().backward()
+
+
+def test_functions_of_numpys_and_scipys_are_formulas():
+    turn = mt.elementwise("turn", np.arctan2)
+    assert turn.row.inputs == ("a", "b") and mt.gradcheck(turn, (leaf(0.3, -1.0), leaf(0.5, 2.0)))
+    x = leaf(2.5)
+    log_gamma = mt.elementwise("log_gamma", scipy.special.gammaln, [lambda g, x: g * F.digamma(x)])
+    assert log_gamma(x).item() == pytest.approx(math.lgamma(2.5)) and mt.gradcheck(log_gamma, x)
+
+
+cubed = mt.elementwise("cubed", lambda x: x**3)
+
+
+def test_an_operation_under_its_own_name_can_be_pickled():
+    assert pickle.loads(pickle.dumps(cubed)) is cubed and repr(cubed).startswith("<function cubed at")
+    with pytest.raises(pickle.PicklingError, match="other_name"):
+        pickle.dumps(mt.elementwise("other_name", lambda x: x**3))
 
 
 def test_kept_values_are_watched():

@@ -8,7 +8,7 @@ import pytest
 import microtrain as mt
 from microtrain import F, kernels
 from microtrain.calculus.gradcheck import gradcheck, gradgradcheck
-from microtrain.errors import ArgumentError
+from microtrain.errors import ArgumentError, MicrotrainError, ShapeError
 
 bump = mt.elementwise("bump", lambda x, scale: F.exp(-x * x) * scale)
 square = mt.elementwise("my_square", lambda x: x * x, [lambda g, x, y: g * 2 * y / x])  # asks for its own value
@@ -88,3 +88,14 @@ def test_mistakes():
         square.max(mt.ones((0, 3)))
     with pytest.raises(ArgumentError, match="reduction 'median'"):
         reduce_formula(square.row, "median", mt.ones(3))
+    for how in ("sum", "mean", "max", "logsumexp"):
+        reduce = getattr(bump, how)
+        for inputs in ((), (mt.ones(2),), (1.0, 2.0, 3.0)):
+            with pytest.raises(ArgumentError, match=rf"bump.{how}\(\) takes 2 inputs \(.*\), not {len(inputs)}"):
+                reduce(*inputs)
+        for size in (3, 50_000):
+            with pytest.raises(ShapeError, match=f"{how} of bump: .* do not go together"):
+                reduce(mt.ones(size), mt.ones(size + 1))
+        with pytest.raises(MicrotrainError):
+            reduce("a", None)
+        assert isinstance(reduce([1.0, 2.0], 3), mt.Tensor)
