@@ -30,6 +30,7 @@ NATIVE = tuple(  # files that end up in machine code
     "elementary native folding rows gemm blas_native sharing cores job compiling".split()
 )
 NO_MATTER = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS")  # options of Numba's that change no machine code
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)  # what files that are garbage raise
 FORMAT = 2  # of these files, and of the interface between kernels and the code that calls them
 
 
@@ -101,7 +102,7 @@ def get(key: str) -> Code | None:
         data = (folder / "kernel.o").read_bytes()
         code = Code(data, str(about["symbol"]), tuple(map(str, about["externals"])), float(about["seconds"]))
         return code if about["format"] == FORMAT and about["sha256"] == _checksum(code) else None
-    except (OSError, ValueError, KeyError, TypeError):  # missing, unreadable or garbage: compile it again
+    except UNREADABLE:  # missing, unreadable or garbage: compile it again
         return None
 
 
@@ -165,7 +166,7 @@ def entries() -> list[Entry]:
             about = json.loads((folder / "kernel.json").read_bytes())
             size = sum(p.stat().st_size for p in folder.iterdir())
             seconds = float(about["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except UNREADABLE:
             size = sum(p.stat().st_size for p in folder.glob("*") if p.is_file())
             seconds = 0.0
         about = about if isinstance(about, dict) else {}
