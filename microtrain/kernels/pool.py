@@ -15,6 +15,7 @@ import time
 from _thread import allocate_lock
 from array import array
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 from ..errors import ArgumentError
@@ -86,11 +87,11 @@ threads = default_threads()
 
 
 def set_num_threads(n: int) -> None:
-    """Let kernels use up to `n` threads. The results do not depend on it. Raises `ArgumentError` if n < 1."""
+    """Let kernels use up to `n` threads. The results do not depend on it. Raises `ArgumentError` unless n is 1, 2 ..."""
     global threads
-    if n < 1:
-        raise ArgumentError(f"set_num_threads({n}): at least one thread has to do the work.")
-    threads = int(n)
+    if isinstance(n, bool) or not hasattr(n, "__index__") or index(n) < 1:
+        raise ArgumentError(f"set_num_threads({n!r}): a whole number of threads has to do the work, at least one.")
+    threads = index(n)
 
 
 def get_num_threads() -> int:

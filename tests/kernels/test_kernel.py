@@ -236,8 +236,10 @@ def test_the_same_bits_with_any_number_of_threads():
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
-    with pytest.raises(ArgumentError, match="at least one"):
-        pool.set_num_threads(0)
+    for wrong in (0, -1, 1.5, "2", None, True):
+        with pytest.raises(ArgumentError, match="at least one"):
+            pool.set_num_threads(wrong)
+    assert pool.get_num_threads() == before
 
 
 def test_callers_in_many_threads():
