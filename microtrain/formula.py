@@ -79,6 +79,7 @@ class Expr(NDArrayOperatorsMixin, Operand):
     def apply(primitive: Any, *inputs: Any, **params: Any) -> Any:
         if not primitive.elementwise:
             raise ArgumentError(f"'{primitive.name}' is not elementwise, so a formula can't contain it.")
+        inputs = tuple(x[()] if type(x) is np.ndarray and not x.ndim else x for x in inputs)  # of F.relu(0.5)
         for x in inputs:
             if not isinstance(x, (Expr, *NUMBERS)):
                 raise ArgumentError(

@@ -49,6 +49,19 @@ def test_constants_are_folded(formula, left):
     assert steps(trace(formula)[1]) == left
 
 
+@pytest.mark.parametrize(
+    ("formula", "shown"),
+    [
+        (lambda x: x * F.relu(0.5), "x * 0.5"),
+        (lambda x: F.where(F.isnan(2.0), 4.0, 3.0) * x, "3 * x"),
+        (lambda x: F.maximum(x, F.leaky_relu(-1.0, 0.5)), "maximum(x, -0.5)"),
+    ],
+)
+def test_constants_of_choices_are_numbers(formula, shown):
+    """np.where makes an array even of numbers."""
+    assert str(trace(formula)[1]) == shown
+
+
 def test_a_symbol_does_not_branch():
     with pytest.raises(ArgumentError, match=r"F\.where"):
         trace(lambda x: x if x > 0 else -x)
