@@ -263,6 +263,8 @@ class Writer:
 
     def _power(self, e: Expr) -> tuple[str, int]:
         base, exponent = e.args
+        if isinstance(exponent, np.generic):
+            self._constant(exponent, self.cast)  # of a type that kernels have
         weak = self.is_weak(e)
         number, cast = (self._weak, "f64") if weak else (self._number, self.cast)
         x = self._bracketed(number(base), ATOM)

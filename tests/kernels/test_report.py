@@ -128,6 +128,7 @@ def test_sources_are_self_contained(tmp_path):
         lambda x: x * F.where(x > 0, 1.0, 0.1),  # as here
         lambda x: (x <= 0) * 0.1 * x,
         lambda x: F.where(x, 1, x > 0.5),
+        lambda x: x ** np.float64(2),
         lambda x: F.exp(x > 0),
     ],
 )
