@@ -81,6 +81,8 @@ def kernel_source(
     writer = Writer(dtype, inputs, expressions, in_place)
     if in_place and writer.limited:
         raise Untranslatable("sin, cos and tan may need their input a second time")
+    if not in_place and any(writer.is_integer(e) and not writer.is_boolean(e) for e in expressions):
+        raise Untranslatable("a result of integers")
     operands = [Operand(s.name, kind) for s, kind in inputs]
     writes = []
     overwritten = tuple(s.name for s, _ in inputs if in_place and s.name in dict(outputs))

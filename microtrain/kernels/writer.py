@@ -24,6 +24,9 @@ HELPERS = frozenset(["minimum", "maximum", "sign", "floor", "ceil", "trunc", "ri
 RESERVED = HELPERS | set(
     "n i k beyond f32 f64 operands abs range sqrt inf nan select wide_vectors no_overlap LIMIT".split()
 )  # what the loop of a kernel calls or sets itself
+INTEGER = frozenset(  # of integers, these are integers in NumPy
+    "where add sub mul neg positive abs square pow minimum maximum sign floor ceil trunc".split()
+)
 SUM, PRODUCT, PREFIX, ATOM = range(4)  # how tightly a piece of source binds
 LONG = 72  # characters; a longer expression gets a line of its own
 
@@ -152,6 +155,15 @@ class Writer:
             return False
         values = e.args[1:] if choice else e.args
         return all(self.is_weak(a) or self.is_boolean(a) for a in values)
+
+    def is_integer(self, e: Any) -> bool:
+        """Are these integers, or truth values, in NumPy? A number that the caller gives may be one."""
+        if not isinstance(e, Expr):
+            return isinstance(e, (int, np.integer, np.bool_))
+        if e.row is None:
+            return self.kinds.get(e) in ("number", "booleans")
+        values = e.args[1:] if e.name == "where" else e.args
+        return e.name in BOOLEAN or (e.name in INTEGER and all(map(self.is_integer, values)))
 
     def as_number(self, e: Any) -> str:
         return self._number(e)[0]

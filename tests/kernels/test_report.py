@@ -138,6 +138,23 @@ def test_what_has_no_kernel(formula):
         kernel_source("test", "float32", [(symbols[0], "array")], [("out", e)])
 
 
+@pytest.mark.parametrize(
+    ("formula", "dtype"),
+    [
+        (lambda x: (x > 0) * 2, np.int64),
+        (lambda x: F.abs(F.where(x > 0, 1, x < -1)) + 1, np.int64),
+        (lambda x: F.where(x > 0, 1.0, 2), np.float64),
+        (lambda x: F.where(x > 0, 1, 2) / 3, np.float64),
+        (lambda x: x > 0, np.bool_),
+    ],
+)
+def test_integers_are_integers_in_every_tier(formula, dtype):
+    x = mt.tensor(np.linspace(-2, 2, 101))
+    for name in ("numpy", "numba"):
+        with mt.kernels.use(name):
+            assert mt.elementwise("test", formula, [])(x).dtype == dtype
+
+
 def test_awkward_names():
     names = ["n", "i", "t1", "f64", "operands", "exp_f64", "x_", "wide_vectors", "no_overlap"]
     symbols, e = mt.formula.trace(eval(f"lambda {', '.join(names)}: {' + '.join(names)}"))
