@@ -72,8 +72,9 @@ class Compiled:
         if self._eager or MODE.get().listeners:  # who listens (a graph, another compiled step) wants to hear all
             return self.step(*args, **kwargs)
         with self._lock:
-            if not kwargs and self._recent is not None and trees.unchanged(args, self._recent[0]):
-                arguments, form = self._recent[1:]  # the same tensors as last time
+            recent = self._recent
+            if recent is not None and not kwargs and trees.unchanged(args, recent[0]):
+                _, arguments, form = recent  # the same tensors as last time
             else:
                 arguments, key = trees.flat(args, kwargs, self._constant)
                 form = self._forms.get(key) or self._form(key)

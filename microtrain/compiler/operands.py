@@ -152,7 +152,9 @@ class Operands:
             self.writes.append(([memory_of(p) for p in update.bucket.params], writer))
         where = next((u.where for u in self.updates), (Operands._fill.__code__, 0))
         self.backward: Writer = ("backward", where)
-        self.writes.append(([memory_of(out.tensor) for out in self.grads_out if out.place], self.backward))
+        gradients = [memory_of(out.tensor) for out in self.grads_out if out.place]
+        if gradients:
+            self.writes.append((gradients, self.backward))
         for home, _ in self.program.stores:
             if isinstance(home.source, Tensor) and home.kind == "tensor":
                 self.writes.append(([memory_of(home.source)], ("a compiled step", where)))

@@ -161,6 +161,8 @@ def rebuilt(template: Any, results: list[Any], arguments: list[Any]) -> Any:
         if template.kind == "output":
             return wrap(results[template.what])
         return arguments[template.what] if template.kind == "argument" else template.what(arguments)
+    if template.__class__ is tuple:  # most often
+        return tuple([rebuilt(part, results, arguments) for part in template])
     return _of_parts(template, lambda part: rebuilt(part, results, arguments))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,8 @@ class Variant(Operands):
         # Only where there are some, for they refer back to this object: its memory stays until a garbage collection.
         self.pieces = Pieces(self, emitter, self.native, self.pointer) if emitter.python else None
         self.alone = emitter.alone or bool(emitter.python)
+        self.results = [buffer.copy if buffer.ndim else partial(buffer.__getitem__, ()) for _, buffer in self.outs]
+        self.leaves_something = bool(self.grads_in or self.grads_new or self.writes or self.updates)
         self.calls = 0  # steps that were done
         self.taken: list[Any] | None = None  # the arguments of the last step
         self.before: list[tuple[Any, list[Numbers] | None, bool]] = [  # (optimizer, its numbers, does it prepare?)
@@ -81,15 +84,20 @@ class Variant(Operands):
             self.take_gradients()
         if self.with_floats:
             self.take_floats(arguments)
-        self.prelude()
-        self.call_native(1)
+        if self.before:
+            self.prelude()
+        if self.alone:
+            self.call_native(1)
+        else:
+            self.once()
         if addresses[STATUS]:
             addresses[STATUS] = 0
             self._undo()
             raise Stale
-        self.leave()
+        if self.leaves_something:
+            self.leave()
         self.calls += 1
-        return [buffer[()] if not buffer.ndim else buffer.copy() for _, buffer in self.outs]
+        return [result() for result in self.results]
 
     def take_gradients(self) -> None:
         """Have the machine code read the gradients that are there.
@@ -119,10 +127,7 @@ class Variant(Operands):
     def call_native(self, n: int) -> None:
         """The machine code, for n steps. A step with pieces of Python in between is done in pieces."""
         if not self.alone:
-            if n == 1:
-                self.once()
-            else:
-                self.native(NOTHING, NOTHING, n, self.pointer)
+            self.native(NOTHING, NOTHING, n, self.pointer)
             return
         with one_thread_each:
             if self.pieces is not None:
