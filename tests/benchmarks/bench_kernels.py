@@ -3,7 +3,8 @@
     python -m tests.benchmarks.bench_kernels [--rounds 5] [--sizes 100 10000 1000000 10000000] [--only tanh gelu limits]
 
 All contestants take turns in one process, rested; medians over the rounds, in microseconds. "forward" makes a new array from
-an array; "both" is a forward pass and a backward pass with an upstream gradient. At the end: how far the kernels are from
+an array; "both" is a forward pass and a backward pass with an upstream gradient; "compiled" is the same by `mt.compile`, as
+jax.jit does it (for small arrays, where calls are what costs). At the end: how far the kernels are from
 what this machine's memory and arithmetic units allow. Needs PyTorch; jax is left out where it is not installed.
 """
 
@@ -85,12 +86,23 @@ FORMULAS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 Contest = dict[str, Callable[[], Any]]
+SMALL = 1000  # elements
+
+
+def compiled(step: Callable[..., Any], *args: Any) -> Contest:
+    """The step by `mt.compile`, after the runs in which it looks and compiles."""
+    native = mt.compile(step)
+    for _ in range(3):
+        native(*args)
+    return {"compiled": lambda: native(*args)}
 
 
 def forward(name: str, data: np.ndarray) -> Contest:
     ours, of_numpy, _, of_torch, of_jax = FORMULAS[name]
     x, t = mt.tensor(data), torch.tensor(data)
     contest: Contest = {"microtrain": lambda: ours(x), "numpy": lambda: of_numpy(data), "torch": lambda: of_torch(t)}
+    if data.size <= SMALL:
+        contest |= compiled(lambda x: ours(x), x)
     if jax is not None:
         j, jitted = jnp.asarray(data), jax.jit(of_jax)
         contest["jax"] = lambda: jitted(j).block_until_ready()
@@ -114,6 +126,13 @@ def both(name: str, data: np.ndarray) -> Contest:
     contest: Contest = {
         "microtrain": microtrain, "numpy": lambda: (of_numpy(data), upstream * slope(data)), "torch": pytorch,
     }  # fmt: skip
+    if data.size <= SMALL:
+
+        def of_compiled(x, g):
+            y = ours(x)
+            return y, mt.autograd.grad(y, [x], g)[0]
+
+        contest |= compiled(of_compiled, x, g)
     if jax is not None:
         j, jg = jnp.asarray(data), jnp.asarray(upstream)
 
@@ -217,9 +236,9 @@ class Row(NamedTuple):
     size: int
     times: dict[str, float]
 
-    def ratio(self, peer: str) -> float:
+    def ratio(self, peer: str, ours: str = "microtrain") -> float:
         """How many times as long the peer takes."""
-        return self.times[peer] / self.times["microtrain"]
+        return self.times[peer] / self.times[ours]
 
     def __str__(self) -> str:
         times = "".join(f"{1e6 * self.times[name]:12,.1f}" if name in self.times else " " * 12 for name in NAMES)
@@ -227,7 +246,7 @@ class Row(NamedTuple):
         return f"{self.case:22} {self.dtype} {self.size:6.0e}{times} {ratios}"
 
 
-NAMES = ("microtrain", *PEERS)
+NAMES = ("microtrain", "compiled", *PEERS)
 HEAD = f"{'case':22} {'dtype':7} {'size':>6}" + "".join(f"{n:>12}" for n in NAMES) + " " + "".join(
     f"{p:>12}" for p in PEERS
 )  # fmt: skip
@@ -242,20 +261,21 @@ def timed(case: str, dtype: str, size: int, contest: Contest, options: argparse.
     return row
 
 
-def summary(what: str, rows: list[Row]) -> None:
+def summary(what: str, rows: list[Row], ours: str = "microtrain") -> None:
     """The geometric means, and the worst case, for each peer."""
+    rows = [row for row in rows if ours in row.times]
     if rows:
         print(f"\n{what}")
     for peer in PEERS:
         found = [row for row in rows if peer in row.times]
         if found:
-            mean = math.exp(statistics.fmean(math.log(row.ratio(peer)) for row in found))
-            worst = min(found, key=lambda row: row.ratio(peer))
-            slower = sum(row.ratio(peer) < 1 for row in found)
+            mean = statistics.geometric_mean(row.ratio(peer, ours) for row in found)
+            worst = min(found, key=lambda row: row.ratio(peer, ours))
+            slower = sum(row.ratio(peer, ours) < 1 for row in found)
             where = f"{worst.case}, {worst.dtype}, {worst.size:.0e}"
             print(
-                f"  {peer:12} geometric mean {mean:.2f}x, worst {worst.ratio(peer):.2f}x ({where}), "
-                f"faster than microtrain in {slower} of {len(found)}"
+                f"  {peer:12} geometric mean {mean:.2f}x, worst {worst.ratio(peer, ours):.2f}x ({where}), "
+                f"faster than {ours} in {slower} of {len(found)}"
             )
 
 
@@ -351,7 +371,9 @@ def main() -> None:
             rows.append(timed("Adam", dtype, 10**6, adam(dtype), options))
     special = [row for row in rows if row.case.startswith(("cross", "Adam"))]
     for size in options.sizes:
-        summary(f"{size:g} elements", [row for row in rows if row.size == size and row not in special])
+        found = [row for row in rows if row.size == size and row not in special]
+        summary(f"{size:g} elements", found)
+        summary(f"{size:g} elements, compiled", found, "compiled")
     summary("cross-entropy and Adam", special)
     summary(
         "all of a million elements and more, cross-entropy and Adam",
