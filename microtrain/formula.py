@@ -33,6 +33,10 @@ class Operand:
         raise NotImplementedError
 
 
+class MissingFunctionError(ArgumentError, AttributeError):
+    """F has no function of this name. An AttributeError too, as `hasattr` and whatever looks at objects expects."""
+
+
 class Functions:
     """The namespace `F`: every elementwise operation by name."""
 
@@ -55,7 +59,7 @@ class Functions:
         return "F"  # there is one in each process, and what is sent to another one finds it there
 
     def __getattr__(self, name: str) -> Any:
-        raise ArgumentError(
+        raise MissingFunctionError(
             f"A formula calls F.{name}, which does not exist.",
             fix="F has the elementwise operations of the table: " + ", ".join(sorted(self._rows)) + ".",
         )

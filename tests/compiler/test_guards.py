@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import microtrain as mt
-from microtrain import optim
+from microtrain import F, optim
+from microtrain.compiler.guards import Guards
 from microtrain.errors import CompileError, InplaceError
 
 from ..wide import mostly_wide
@@ -488,3 +489,23 @@ def test_the_methods_of_an_object_with_slots_are_no_places_and_its_properties_do
     assert native(run) == 2 and settings.looks == 2
     settings._scale = 3.0
     assert run(x).item() == 54
+
+
+decay = mt.elementwise("decay", lambda x, k: F.exp(-k * x))
+
+
+def test_formulas_that_a_step_calls_are_no_places() -> None:
+    """F itself says of each unknown attribute that there is no such function; operations are all in their rows."""
+    w, inputs = mt.ones(3, requires_grad=True), mt.tensor([1.0, 2.0, 3.0])
+
+    def step(x: Any) -> Any:
+        w.grad = None
+        loss = (F.tanh(x) * decay(w, x) + decay.sum(w, 0.5)).sum()
+        loss.backward()
+        return loss
+
+    fast = mt.compile(step)
+    for _ in range(4):
+        assert np.allclose(fast(inputs).numpy(), step(inputs).detach().numpy())
+    watched = {place.called for place in Guards(step).places}
+    assert "decay" in watched and watched.isdisjoint(["row", "sum", "to_array"])
