@@ -137,24 +137,28 @@ class Writer:
 
     def is_weak(self, e: Any) -> bool:
         """Is this arithmetic of Python numbers? It is done in double precision, whatever the dtype, as Python does it."""
-        if self.cast == "f64":
-            return False
+        return self.cast == "f32" and self._is_python(e)
+
+    def _is_python(self, e: Any) -> bool:
         if not isinstance(e, Expr):
-            return isinstance(e, (int, float))
+            return isinstance(e, (int, float)) and not isinstance(e, np.generic)
         if e.row is None:
             return self.kinds.get(e) == "number"
-        return e.name in ("add", "sub", "mul", "div", "neg", "pow") and all(map(self.is_weak, e.args))
+        return e.name in ("add", "sub", "mul", "div", "neg", "pow") and all(map(self._is_python, e.args))
 
-    def _is_double(self, e: Expr) -> bool:
-        """Does this make a float64 (or integer) array, whatever the dtype: a choice between two numbers, a mask times one?
+    def _has_other_dtype(self, e: Expr) -> bool:
+        """Is there nothing of the kernel's dtype in this: is it a choice between two numbers, a mask times one?
 
-        Arrays that are written in place keep their dtype: for them a choice is one among numbers of that dtype.
+        Of Python's numbers it is float64 (or integers) in NumPy, of NumPy's it has theirs. Arrays that are written in
+        place keep their dtype: for them a choice is one among numbers of that dtype.
         """
         choice = e.name == "where"
-        if self.cast == "f64" or self.is_weak(e) or self.is_boolean(e) or (choice and self.in_place):
+        if self.is_weak(e) or self.is_boolean(e) or (choice and self.in_place):
             return False
         values = e.args[1:] if choice else e.args
-        return all(self.is_weak(a) or self.is_boolean(a) for a in values)
+        others = [isinstance(a, np.generic) and a.dtype != self.dtype for a in values]
+        alone = all(o or self._is_python(a) or self.is_boolean(a) for a, o in zip(values, others, strict=True))
+        return alone and (self.cast == "f32" or any(others))
 
     def is_integer(self, e: Any) -> bool:
         """Are these integers, or truth values, in NumPy? A number that the caller gives may be one."""
@@ -226,8 +230,8 @@ class Writer:
         name, args = e.name, e.args
         if e.row is None:
             return self.names[e], ATOM
-        if self._is_double(e):
-            raise Untranslatable(f"{name} of Python numbers")  # float64 in NumPy, and so is all that follows
+        if self._has_other_dtype(e):
+            raise Untranslatable(f"{name} of single numbers")  # has another dtype in NumPy, and so has all that follows
         number, bracketed = self._weak if self.is_weak(e) else self._number, self._bracketed
         if name in ("add", "sub", "mul", "div"):
             if all(self.is_boolean(a) for a in args):

@@ -155,6 +155,25 @@ def test_integers_are_integers_in_every_tier(formula, dtype):
             assert mt.elementwise("test", formula, [])(x).dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda x: F.where(x > 0, np.float32(0.1), 0.3),
+        lambda x: x * F.where(x > 0, np.float16(0.1), 0.3),
+        lambda x: (x > 0) * np.float16(2),
+        lambda x: F.where(x > 0, np.uint8(3), 0.5),
+    ],
+)
+def test_numbers_of_numpys_have_their_dtype_in_every_tier(formula, dtype):
+    x, values = mt.tensor(np.linspace(-2, 2, 101, dtype=dtype)), []
+    for name in ("numpy", "numba"):
+        with mt.kernels.use(name):
+            values.append(mt.elementwise("test", formula, [])(x).numpy())
+    assert values[0].dtype == values[1].dtype
+    np.testing.assert_array_max_ulp(*values, maxulp=1)
+
+
 def test_awkward_names():
     names = ["n", "i", "t1", "f64", "operands", "exp_f64", "x_", "wide_vectors", "no_overlap"]
     symbols, e = mt.formula.trace(eval(f"lambda {', '.join(names)}: {' + '.join(names)}"))
