@@ -37,7 +37,8 @@ pow = elementwise(
     operator.pow,
     [
         # b - 1, but 0 where b is 0: there not even the second derivative should see a division by a = 0
-        lambda g, a, b: F.where(b == 0, 0, g * (b * a ** (b - (b != 0)))),
+        # (and b * 1, because truth values can't be subtracted)
+        lambda g, a, b: F.where(b == 0, 0, g * (b * a ** (b * 1 - (b != 0)))),
         lambda g, y, a, b: g * (y * F.log(F.where(F.logical_and(a == 0, b >= 0), 1, a))),
     ],
     ufunc=np.power,

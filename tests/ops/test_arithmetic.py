@@ -55,6 +55,15 @@ def test_a_power_of_zero_is_constant_to_every_order() -> None:
         assert first.tolist() == second.tolist() == [0.0, 0.0, 0.0]
 
 
+def test_truth_values_are_exponents() -> None:
+    """The likelihood of labels: p for those that are true."""
+    p, label = mt.tensor([0.25, 0.5, 0.0], requires_grad=True), mt.tensor([True, False, True])
+    (slope,) = mt.grad((p**label).sum(), [p], create_graph=True)
+    assert (p**label).tolist() == [0.25, 1.0, 0.0]
+    assert slope.tolist() == [1.0, 0.0, 1.0]
+    assert mt.grad(slope.sum(), [p])[0].tolist() == [0.0, 0.0, 0.0]
+
+
 def test_lerp_meets_its_ends() -> None:
     start, end = mt.tensor([1e30, 1.0, 0.1]), mt.tensor([1.0, 1e30, 0.7])
     for one in (1, 1.0, mt.tensor(1.0), mt.ones(3)):
