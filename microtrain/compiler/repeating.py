@@ -77,9 +77,9 @@ def _many(compiled: Compiled, n: int, args: Any, kwargs: Any) -> Any:
             arguments, ready = _repeatable(compiled, args, kwargs)
             if ready is not None:
                 rest = _natively(ready, n - len(done), arguments, {})
-                return trees.chained([trees.stacked(done), rest]) if done else rest
-            done.append(compiled(*args, **kwargs))
-    return trees.stacked(done)
+                return trees.chained([*done, rest]) if done else rest
+            done.append(trees.stacked([compiled(*args, **kwargs)]))  # now: the next step may write to what it returned
+    return trees.chained(done)
 
 
 def _repeatable(compiled: Compiled, args: Any, kwargs: Any) -> tuple[list[Any], Ready | None]:

@@ -462,6 +462,20 @@ def test_repeat_and_record() -> None:
         compiled.repeat(-1, x, y)
 
 
+def test_repeat_returns_what_was_there_after_each_step() -> None:
+    w = mt.zeros(1, requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0)
+
+    def step() -> Any:
+        (w * -1.0).sum().backward()
+        optimizer.step()
+        return w.detach(), w.grad
+
+    path, gradients = mt.compile(step).repeat(5)  # eager at first: each step writes to what the last returned
+    assert gradients.numpy()[:, 0].tolist() == [-1.0, -2.0, -3.0, -4.0, -5.0]
+    assert path.numpy()[:, 0].tolist() == [1.0, 3.0, 6.0, 10.0, 15.0]
+
+
 def test_minibatches() -> None:
     def fresh() -> Any:
         mt.manual_seed(0)
