@@ -141,9 +141,14 @@ def trace(formula: Callable[..., Any]) -> tuple[list[Expr], Any]:
     return symbols, tidied([traced])[0]
 
 
+def inputs_of_ufunc(ufunc: np.ufunc) -> list[str]:
+    """What the inputs of a function of NumPy's are called here; its own signature has much more than these."""
+    return ["x"] if ufunc.nin == 1 else list("abcdefgh"[: ufunc.nin])
+
+
 def _inputs(formula: Callable[..., Any]) -> list[str]:
     if isinstance(formula, np.ufunc):
-        return ["x"] if formula.nin == 1 else ["a", "b"]
+        return inputs_of_ufunc(formula)
     parameters = list(inspect.signature(formula).parameters.values())
     if not parameters:
         raise ArgumentError("A formula has no inputs.", fix="Write lambda x: ... with at least one.")
@@ -254,9 +259,15 @@ def derive(formula: Callable[..., Any]) -> list[Callable[..., Any] | None]:
     """The vjps of a formula, one for each of its inputs, by the chain rule over its expression.
 
     None for an input that the formula only decides by (a condition). Raises `NotDifferentiableError` if it has inputs
-    of no other kind, or does not use one.
+    of no other kind, or does not use one, and `ArgumentError` if it has several values.
     """
     symbols, output = trace(formula)
+    if isinstance(output, tuple):
+        raise ArgumentError(
+            f"The formula returns {len(output)} values.",
+            "It is one operation, which has one value for each element.",
+            "Make a formula of each of them.",
+        )
     g = Expr(_free("g", symbols))
     arrived: dict[Any, Any] = {output: g}
     for node in reversed(in_order([output])):

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..dtypes import to_array
 from ..errors import ArgumentError, ShapeError
-from ..formula import Operand, derive, python_function, reading, trace
+from ..formula import Operand, derive, inputs_of_ufunc, python_function, reading, trace
 from ..ops.formula_reductions import REDUCTIONS, reduce_formula
 from ..ops.primitive import Primitive
 from ..tensor import Tensor, wrap
@@ -87,9 +87,9 @@ def _with_names(ufunc: np.ufunc) -> Callable[..., Any]:
     def function(*inputs: Any) -> Any:
         return ufunc(*inputs)
 
-    names = ["x"] if ufunc.nin == 1 else list("abcdefgh"[: ufunc.nin])
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    function.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])  # type: ignore[attr-defined]
+    parameters = [inspect.Parameter(name, kind) for name in inputs_of_ufunc(ufunc)]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return function
 
 

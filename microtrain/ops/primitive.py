@@ -38,7 +38,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import ArgumentError, SignatureError
-from ..formula import F, Operand, derive
+from ..formula import F, Operand, derive, inputs_of_ufunc
 from ..kernels.fused import Fused
 from .plan import Plan, Vjp, make_plan, parameter_names
 
@@ -157,7 +157,7 @@ class Primitive:
 def _signature(forward: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any], bool]:
     """(names of the inputs, keyword parameters with defaults, does it take any number of inputs?)."""
     if isinstance(forward, np.ufunc):
-        return (("x",) if forward.nin == 1 else ("a", "b")), {}, False
+        return tuple(inputs_of_ufunc(forward)), {}, False
     inputs, params, variadic = [], {}, False
     for p in inspect.signature(forward).parameters.values():
         if p.kind is p.KEYWORD_ONLY:

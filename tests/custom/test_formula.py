@@ -120,6 +120,8 @@ def test_mistakes_are_explained():
         mt.elementwise("bad", lambda x: np.sort(x))
     with pytest.raises(ArgumentError, match="can't be read with symbols"):
         mt.elementwise("bad", lambda x: x.exp())
+    with pytest.raises(ArgumentError, match="returns 2 values"):
+        mt.elementwise("bad", lambda x: (x, -x))
     with pytest.raises(ArgumentError, match="branches"):
         mt.elementwise("bad", lambda x: x if x > 0 else 0)
     with pytest.raises(ArgumentError, match="does not exist"):
