@@ -202,11 +202,14 @@ class Tensor(Values, Methods):
                 raise DtypeError(f"A gradient of dtype {value.dtype} does not fit a tensor of dtype {self.dtype}.")
             if value is not self._grad:
                 value = value.clone()  # gradients are never shared: backward() writes to them
+        for listener in MODE.get().listeners:
+            if hasattr(listener, "assigned"):
+                listener.assigned(self)
         self._grad = value
 
     @grad.deleter
     def grad(self) -> None:
-        self._grad = None
+        self.grad = None
 
     @property
     def retains_grad(self) -> bool:

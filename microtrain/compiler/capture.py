@@ -262,6 +262,13 @@ class Recorder(Derivatives):
 
     def _sort_leaves(self) -> None:
         """Note which gradients the leaves have at the end. Those made in the step will be gone in a moment."""
+        made = {id(x) for x, _ in self.results}
+        for key, leaf in self.graded.items():
+            if key in self.leaves or key in made:
+                continue
+            self.value_of(leaf)  # now it has a home, also if nothing reads it
+            if key in self.home and self.home[key].kind == "tensor":
+                self.leaves[key] = (leaf, "any")
         for key, (leaf, before) in self.leaves.items():
             now = leaf._grad
             if key not in self.home:  # made in the step: x.clone().requires_grad_()
@@ -269,7 +276,8 @@ class Recorder(Derivatives):
             else:
                 value = None if now is None else self.value_of(now)
                 self.program.gradients.append((weakref.ref(leaf), value, before))
-        self.leaves.clear()  # if nothing else refers to them they are gone
+        self.leaves.clear()
+        self.graded.clear()  # if nothing else refers to them they are gone
 
     def settle(self) -> None:
         """Floats in the optimizers' groups become plain ones again."""

@@ -71,6 +71,7 @@ class Derivatives(Writes):
         self.node: Any = None
         self.reading = self.walking = False  # inside a vjp; inside a backward pass
         self.leaves: dict[int, tuple[Any, str]] = {}
+        self.graded: dict[int, Any] = {}  # those whose gradient the step has set itself
         self.went_backward = False
 
     def let_go(self) -> None:
@@ -198,6 +199,10 @@ class Derivatives(Writes):
             total = self.tensor_of(old) + self.tensor_of(self.value_of(g))
         self.rebind(before, self.value_of(total), "backward")
         self.alive.append(before)
+
+    def assigned(self, tensor: Any) -> None:
+        """`tensor.grad` is about to be set."""
+        self.graded[id(tensor)] = tensor
 
     def hook(self, what: str) -> CompileError:
         """The error for a hook."""

@@ -161,6 +161,7 @@ def listen(listener: Any) -> Iterator[Any]:
 
     found(gradients)                                    after a backward pass, before `end`: {leaf or node: gradient}
     accumulate(tensor, gradient, create_graph)          before a gradient goes into `tensor.grad`
+    assigned(tensor)                                    before the program itself sets `tensor.grad`
     drawn(function, args, kwargs, result)               after random numbers were drawn
     called(function, args)                              before what Python is to do in each step
     copied(index, array)                                after an index was copied

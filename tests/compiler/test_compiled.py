@@ -476,6 +476,31 @@ def test_repeat_returns_what_was_there_after_each_step() -> None:
     assert path.numpy()[:, 0].tolist() == [1.0, 3.0, 6.0, 10.0, 15.0]
 
 
+@pytest.mark.parametrize("last", ["loss", "loss, w.grad", "b.grad"])
+def test_gradients_that_the_step_sets_itself(last: str) -> None:
+    found = []
+    for make in (lambda step: step, mt.compile):
+        w, b, c = (mt.tensor(v, requires_grad=True) for v in ([1.0, 2.0], 0.5, 3.0))
+        optimizer, x, y = optim.SGD([w, b], lr=0.01), mt.tensor([[1.0, 2.0], [3.0, 1.0]]), mt.tensor([1.0, 0.0])
+
+        def step(x: Any, y: Any, w: Any = w, b: Any = b, c: Any = c, optimizer: Any = optimizer) -> Any:
+            with mt.no_grad():
+                error = x @ w + b - y
+                w.grad, b.grad, c.grad = x.T @ error, error.sum(), None
+                optimizer.step()
+                loss = (error * error).sum()
+            return {"loss": loss, "loss, w.grad": (loss, w.grad), "b.grad": b.grad}[last]
+
+        run, seen = make(step), []
+        for _ in range(5):
+            c.grad = mt.tensor(1.0)
+            run(x, y)
+            assert c.grad is None
+            seen.append([*w.tolist(), b.item(), *w.grad.tolist(), b.grad.item()])
+        found.append(seen)
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
+
 def test_minibatches() -> None:
     def fresh() -> Any:
         mt.manual_seed(0)
