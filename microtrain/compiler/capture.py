@@ -201,6 +201,9 @@ class Recorder(Derivatives):
         params = [self.value_of(p) for p in bucket.params]
         for p in bucket.params:
             self.hear(p)
+            self._hear_late(p._memory)  # the write was counted already: for what is met only now it is no news
+            if id(p._grad) not in self.current:
+                self.met_gradient(p)
         found = [self.value_of(p._grad) for p in bucket.params]
         outs = [self.new("result", p.shape, p.dtype, None, p._name) for p in bucket.params]
         self.program.ops.append(

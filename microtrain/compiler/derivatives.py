@@ -185,11 +185,7 @@ class Derivatives(Writes):
     def accumulate(self, tensor: Any, g: Any, create_graph: bool) -> None:
         """A gradient is about to be added to `tensor.grad`."""
         before = tensor._grad
-        if id(tensor) not in self.leaves:
-            fresh = before is not None and id(before) not in self.current and id(before._data) not in self.by_data
-            self.leaves[id(tensor)] = (tensor, "tensor" if fresh else "any" if id(tensor) in self.had else "none")
-            if fresh:
-                self.bind(before, self.new("grad", before.shape, before.dtype, tensor), outside=True)
+        self.met_gradient(tensor)
         if before is None or create_graph:
             return
         old = self.value_of(before)
@@ -199,6 +195,15 @@ class Derivatives(Writes):
             total = self.tensor_of(old) + self.tensor_of(self.value_of(g))
         self.rebind(before, self.value_of(total), "backward")
         self.alive.append(before)
+
+    def met_gradient(self, leaf: Any) -> None:
+        """The gradient of a leaf matters from here on: was it there before the step?"""
+        before = leaf._grad
+        if id(leaf) not in self.leaves:
+            fresh = before is not None and id(before) not in self.current and id(before._data) not in self.by_data
+            self.leaves[id(leaf)] = (leaf, "tensor" if fresh else "any" if id(leaf) in self.had else "none")
+            if fresh:
+                self.bind(before, self.new("grad", before.shape, before.dtype, leaf), outside=True)
 
     def assigned(self, tensor: Any) -> None:
         """`tensor.grad` is about to be set."""

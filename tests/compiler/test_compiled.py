@@ -501,6 +501,27 @@ def test_gradients_that_the_step_sets_itself(last: str) -> None:
     np.testing.assert_allclose(*found, rtol=1e-12)
 
 
+def test_a_parameter_that_only_the_optimizer_reads() -> None:
+    """Its gradient was there before the step, and goes away later."""
+    found = []
+    for make in (lambda step: step, mt.compile):
+        w, other = mt.tensor([1.0, 2.0], requires_grad=True), mt.tensor([3.0], requires_grad=True)
+        optimizer = optim.SGD([w, other], lr=0.25)
+
+        def step(x: Any, w: Any = w, optimizer: Any = optimizer) -> None:
+            w.grad = None
+            (w * x).sum().backward()
+            optimizer.step()
+
+        run, seen = make(step), []
+        for gradient in [1.0] * 4 + [None] * 4 + [2.0] * 4:
+            other.grad = None if gradient is None else mt.tensor([gradient])
+            run(mt.ones(2))
+            seen.append([*w.tolist(), other.item()])
+        found.append(seen)
+    assert found[0] == found[1]
+
+
 def test_minibatches() -> None:
     def fresh() -> Any:
         mt.manual_seed(0)
