@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import threading
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -61,6 +63,7 @@ class Compiled:
         self._recent: Any = None  # the arguments of the last call, and the form that they had
         self._warned = False
         self._eager = False  # could it not be compiled?
+        _all.add(self)
 
     @property
     def name(self) -> str:
@@ -256,6 +259,19 @@ class Compiled:
     def __repr__(self) -> str:
         forms = sum(len(form.variants) for form in self._forms.values())
         return f"<compiled {self.name}: {forms} native functions>"
+
+
+_all: weakref.WeakSet[Compiled] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """In a forked child there is one thread, which must not wait for what another one held."""
+    for compiled in _all:
+        compiled._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _difference(a: tuple[Program, Any], b: tuple[Program, Any]) -> tuple[str, Any] | None:

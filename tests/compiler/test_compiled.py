@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -796,6 +799,30 @@ def test_copies_compile_their_own_step() -> None:
         other.factor = 3.0
         for _ in range(4):
             assert (one.run(mt.ones(1)).item(), other.run(mt.ones(1)).item()) == (2.0, 3.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_while_another_thread_is_in_a_step() -> None:
+    program = """
+import os, signal, threading
+import microtrain as mt
+step = mt.compile(lambda x: x * 2.0)
+for _ in range(3):
+    step(mt.ones(1))
+inside = threading.Event()
+def stay():
+    with step._lock:
+        inside.set()
+        threading.Event().wait()
+threading.Thread(target=stay, daemon=True).start()
+inside.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)  # ends a child that waits
+    os._exit(step(mt.ones(1)).item() != 2.0)
+os._exit(os.waitpid(child, 0)[1] != 0)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
 
 
 def test_how_many_steps_were_done_is_shown() -> None:
