@@ -191,7 +191,10 @@ class Variant(Operands):
         references = sys.getrefcount
         for out in self.grads_out:
             tensor = out.tensor
-            if tensor is not None and (references(tensor) > 4 or references(tensor._data) > 2):
+            if tensor is None:
+                continue
+            ours = 3 + (out.leaf._grad is tensor)  # `out`, the name, the argument, and the leaf if it still has it
+            if references(tensor) > ours or references(tensor._data) > 2:
                 self._let_go(out)
 
     def _let_go(self, out: GradOut) -> None:

@@ -825,6 +825,28 @@ os._exit(os.waitpid(child, 0)[1] != 0)
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("set_to_none", [True, False])
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_gradients_that_are_kept_are_not_written(set_to_none: bool, forgotten: bool) -> None:
+    w = mt.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.1)
+
+    @mt.compile
+    def step(x: Any) -> None:
+        optimizer.zero_grad(set_to_none=set_to_none)
+        (w * x).sum().backward()
+        optimizer.step()
+
+    for k in range(12):
+        step(mt.tensor([1.0, k]))
+        if k % 5 == 4:
+            kept = w.grad if forgotten else w.grad.clone()
+            if forgotten:
+                w.grad = None  # only `kept` refers to it now
+        if k > 4:
+            assert kept.tolist() == [1.0, k - (k + 1) % 5]
+
+
 def test_how_many_steps_were_done_is_shown() -> None:
     step = mt.compile(lambda x: x * 2.0)
     step.repeat(10, mt.ones(1))
