@@ -57,7 +57,7 @@ class Variant(Operands):
         self.pieces = Pieces(self, emitter, self.native, self.pointer) if emitter.python else None
         self.alone = emitter.alone or bool(emitter.python)
         self.results = [buffer.copy if buffer.ndim else partial(buffer.__getitem__, ()) for _, buffer in self.outs]
-        self.leaves_something = bool(self.grads_in or self.grads_new or self.writes or self.updates)
+        self.leaves_something = bool(self.grads_in or self.grads_new or self.writes)
         self.calls = 0  # steps that were done
         self.taken: list[Any] | None = None  # the arguments of the last step
         self.before: list[tuple[Any, list[Numbers] | None, bool]] = [  # (optimizer, its numbers, does it prepare?)

@@ -109,6 +109,9 @@ def storage(run: Run, rows: int = 1024, classes: int = 10) -> None:
     run.claim(("numbers per logit during the backward pass, fused: at most", "反向传播期间每个 logit 的数，融合计算：最多"), used["fused"][2],
               between=(1.0, 1.15))  # fmt: skip
     run.claim(("the same, step by step", "同上，逐步计算"), used["step by step"][2], between=(4, 8))
+    with mt.kernels.use("numpy"):
+        run.claim(("the same, step by step, without kernels", "同上，逐步计算，不用编译内核"),
+                  memory(step_by_step, 1024, 10)[2], between=(6, 8))  # fmt: skip
     shown = used if (rows, classes) == (1024, 10) else {name: memory(way, rows, classes) for name, way in WAYS.items()}
     run.table(
         (f"Numbers per logit, {rows} x {classes}", f"每个 logit 对应的数，{rows} x {classes}"),
